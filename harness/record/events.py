@@ -1,0 +1,50 @@
+"""The one type that goes through the record: an event, and the words it may use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Source = Literal["truth", "telemetry", "claim"]
+
+SCHEMA_VERSION = 1
+
+# Kinds of event. One line each in docs/record.md; the fields of each are read by record/views.py.
+PHASE = "phase"  # name, state: start | end, planned_start_ns, planned_end_ns
+STACK = "stack"  # state: starting | ready | failed | stopping | stopped, detail
+INSTANCE = "instance"  # service, instance, state: ready | down (the harness's own readiness probe)
+FAULT = "fault"  # id, step, and on `intended` the whole truth (views.FaultTruth)
+ALERT = "alert"  # the Alertmanager alert: status, labels, annotations, fingerprint, starts_at
+DIAGNOSIS = "diagnosis"  # diagnosis_id, causes: [{service, kind, confidence, evidence}]
+ACTION = "action"  # action_id, step: requested | performed | failed | refused, verb, service, instance, args
+ESCALATION = "escalation"  # service, reason, diagnosis_id
+OPERATOR = "operator"  # state: started | exited | stopped, returncode
+LOAD = "load"  # state: started | finished | failed | probe, and the generator's own figures
+ABORT = "abort"  # objective, value, for_s
+RESET = "reset"  # what the harness put back between faults or at the end
+INTERRUPTED = "interrupted"  # signal
+WATCHDOG = "watchdog"  # state: started | took_over | finished, detail
+ENDED = "ended"  # the last event of a whole record: complete: true
+
+FAULT_STEPS = ("intended", "injected", "effective", "not_effective", "heal_intended", "healed", "gone", "not_gone", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at `t_ns` (monotonic nanoseconds of the host)."""
+
+    t_ns: int
+    kind: str
+    source: Source
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A flat document; `t_ns`, `kind` and `source` are reserved names."""
+        return {"t_ns": self.t_ns, "kind": self.kind, "source": self.source, **self.data}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Event:
+        """The inverse of `to_json`; unknown fields survive in `data`. Raises KeyError for a document that is no event."""
+        data = {k: v for k, v in document.items() if k not in ("t_ns", "kind", "source")}
+        return cls(t_ns=int(document["t_ns"]), kind=str(document["kind"]), source=document["source"], data=data)

@@ -1,0 +1,137 @@
+"""Framed numpy segments: structured arrays appended while running; a crash loses at most the last frame.
+
+File: `GFR1`, uint32 length of a JSON header, the header (`{"schema", "dtype", **meta}`), then frames. Frame: `FRAM`, uint32 rows,
+uint32 CRC-32 of the body, body (rows x itemsize bytes, little-endian).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.record.events import SCHEMA_VERSION
+
+_MAGIC = b"GFR1"
+_FRAME = b"FRAM"
+_FRAME_HEAD = struct.Struct("<4sII")
+
+
+class FrameError(ValueError):
+    """The file is no segment, or of a newer schema."""
+
+
+class FrameWriter:
+    """Appends structured arrays of one dtype to one file. Not for several threads."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], meta: Mapping[str, Any]) -> None:
+        self._dtype = dtype
+        header = json.dumps({"schema": SCHEMA_VERSION, "dtype": _describe(dtype), **meta}).encode()
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        _write_all(self._fd, _MAGIC + struct.pack("<I", len(header)) + header)
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Write one frame; an empty array writes nothing."""
+        if len(rows) == 0:
+            return
+        body = np.ascontiguousarray(rows, dtype=self._dtype).tobytes()
+        _write_all(self._fd, _FRAME_HEAD.pack(_FRAME, len(rows), zlib.crc32(body)) + body)
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The segment's header. Raises FrameError."""
+    with path.open("rb") as file:
+        header, _ = _header(file.read(1 << 20), path)
+    return header
+
+
+def read_frames(path: Path, into: np.dtype[Any] | None = None) -> Iterator[NDArray[Any]]:
+    """The whole frames of a segment, in order; stops at the first torn or damaged one.
+
+    With `into`, rows are returned in that dtype: fields are matched by name, and one that the file lacks is zero.
+    """
+    with path.open("rb") as file:
+        _, offset = _header(file.read(1 << 20), path)
+        file.seek(0)
+        dtype = np.dtype([tuple(f) for f in _tuples(read_header(path)["dtype"])])
+        file.seek(offset)
+        while (frame := _next_frame(file, dtype)) is not None:
+            yield frame if into is None or into == dtype else _convert(frame, into)
+
+
+def is_torn(path: Path) -> bool:
+    """True when bytes follow the last whole frame: the writer was cut off."""
+    with path.open("rb") as file:
+        header, offset = _header(file.read(1 << 20), path)
+        dtype = np.dtype([tuple(f) for f in _tuples(header["dtype"])])
+        file.seek(offset)
+        while _next_frame(file, dtype) is not None:
+            offset = file.tell()
+        return path.stat().st_size > offset
+
+
+def _next_frame(file: Any, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    head = file.read(_FRAME_HEAD.size)
+    if len(head) < _FRAME_HEAD.size:
+        return None
+    magic, rows, crc = _FRAME_HEAD.unpack(head)
+    if magic != _FRAME:
+        return None
+    body = file.read(rows * dtype.itemsize)
+    if len(body) < rows * dtype.itemsize or zlib.crc32(body) != crc:
+        return None
+    return np.frombuffer(body, dtype=dtype)
+
+
+def _header(data: bytes, path: Path) -> tuple[dict[str, Any], int]:
+    if data[:4] != _MAGIC or len(data) < 8:
+        raise FrameError(f"{path}: not a segment file")
+    (length,) = struct.unpack("<I", data[4:8])
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except ValueError as error:
+        raise FrameError(f"{path}: damaged header: {error}") from error
+    if header["schema"] > SCHEMA_VERSION:
+        raise FrameError(f"{path}: schema {header['schema']} is newer than this program's {SCHEMA_VERSION}; upgrade rag-gauntlet")
+    return header, 8 + length
+
+
+def _describe(dtype: np.dtype[Any]) -> list[list[Any]]:
+    return [[name, *_field(dtype.fields[name][0])] for name in dtype.names] if dtype.names and dtype.fields else []
+
+
+def _field(dtype: np.dtype[Any]) -> list[Any]:
+    if dtype.subdtype is None:
+        return [dtype.str]
+    base, shape = dtype.subdtype
+    return [base.str, list(shape)]
+
+
+def _tuples(fields: list[list[Any]]) -> list[tuple[Any, ...]]:
+    return [(f[0], f[1]) if len(f) == 2 else (f[0], f[1], tuple(f[2])) for f in fields]
+
+
+def _convert(frame: NDArray[Any], into: np.dtype[Any]) -> NDArray[Any]:
+    rows = np.zeros(len(frame), dtype=into)
+    for name in set(into.names or ()) & set(frame.dtype.names or ()):
+        rows[name] = frame[name]
+    return rows
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

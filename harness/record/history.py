@@ -1,0 +1,113 @@
+"""An immutable reading of one run record: the only input of every scorer, beside the scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.record import views
+from harness.record.events import ENDED, FAULT, Event
+from harness.record.requests import REQUEST, Outcome
+
+
+@dataclass(frozen=True)
+class Question:
+    """Truth of one question: document numbers that hold the answer, and whether there is one."""
+
+    id: int
+    gold: frozenset[int]
+    answerable: bool
+
+
+@dataclass(frozen=True)
+class History:
+    """Events (merged by time), requests (rows of `REQUEST`, any order) and facts of one run.
+
+    Tests write it by hand; `record.store.read` builds it from disk.
+    """
+
+    events: tuple[Event, ...] = ()
+    requests: NDArray[Any] = field(default_factory=lambda: np.zeros(0, dtype=REQUEST))
+    journeys: tuple[str, ...] = ("ask", "ask_stream", "ingest")
+    run: Mapping[str, Any] = field(default_factory=dict)
+    questions: Mapping[int, Question] = field(default_factory=dict)
+    documents: int = 0
+    damage: tuple[str, ...] = ()  # what could not be read: torn segments, missing files
+
+    @cached_property
+    def phases(self) -> tuple[views.PhaseSpan, ...]:
+        return views.phases(self.events)
+
+    @cached_property
+    def faults(self) -> tuple[views.FaultTruth, ...]:
+        return views.faults(self.events)
+
+    @cached_property
+    def alerts(self) -> tuple[views.Alert, ...]:
+        return views.alerts(self.events)
+
+    @cached_property
+    def diagnoses(self) -> tuple[views.Diagnosis, ...]:
+        return views.diagnoses(self.events)
+
+    @cached_property
+    def actions(self) -> tuple[views.Action, ...]:
+        return views.actions(self.events)
+
+    @cached_property
+    def escalations(self) -> tuple[views.Escalation, ...]:
+        return views.escalations(self.events)
+
+    @property
+    def start_ns(self) -> int:
+        """The start of the first phase, or of the record."""
+        return self.phases[0].start_ns if self.phases else (self.events[0].t_ns if self.events else 0)
+
+    @property
+    def end_ns(self) -> int:
+        """The last thing that was recorded."""
+        return max((e.t_ns for e in self.events), default=0)
+
+    @property
+    def complete(self) -> bool:
+        """True when the run reached its own end (it may still have been stopped early by an abort)."""
+        return any(e.kind == ENDED and e.data.get("complete") for e in self.events)
+
+    def phase(self, name: str) -> views.PhaseSpan | None:
+        """The span of that name, if the run reached it."""
+        return next((p for p in self.phases if p.name == name), None)
+
+    def fault(self, fault_id: str) -> views.FaultTruth | None:
+        """The fault of that id, if it was ever intended."""
+        return next((f for f in self.faults if f.id == fault_id), None)
+
+    def of_kind(self, kind: str) -> Iterator[Event]:
+        """Events of one kind, in time order."""
+        return (e for e in self.events if e.kind == kind)
+
+    def fault_steps(self, fault_id: str) -> Iterator[Event]:
+        """Every recorded step of one fault."""
+        return (e for e in self.of_kind(FAULT) if e.data.get("id") == fault_id)
+
+    def between(self, start_ns: int, end_ns: int) -> NDArray[Any]:
+        """Requests whose intended start lies in [start_ns, end_ns)."""
+        intended = self.requests["intended_ns"]
+        return self.requests[(intended >= start_ns) & (intended < end_ns)]
+
+    def in_phase(self, name: str) -> NDArray[Any]:
+        """Requests of a phase, by intended start; empty when the run never reached it."""
+        span = self.phase(name)
+        if span is None:
+            return self.requests[:0]
+        return self.between(span.start_ns, span.end_ns if span.end_ns is not None else self.end_ns + 1)
+
+
+def ok(rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """Mask of the requests that were served."""
+    mask: NDArray[np.bool_] = rows["outcome"] == Outcome.OK
+    return mask

@@ -1,0 +1,85 @@
+"""Append-only JSON lines. One writer a file; a line is in the kernel before `append` returns, so `kill -9` loses none."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.record.events import SCHEMA_VERSION, Event
+
+
+class JournalError(ValueError):
+    """The file is no journal, or of a newer schema."""
+
+
+class Journal:
+    """Writer of one events file; safe to use from several threads of the one process that owns it."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        fresh = not path.exists() or path.stat().st_size == 0
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        if fresh:
+            self._write({"schema": SCHEMA_VERSION})
+        else:
+            # A torn last line (the previous writer was killed) must not swallow our first one.
+            os.write(self._fd, b"\n")
+
+    def append(self, event: Event) -> Event:
+        """Write one event; returns it."""
+        self._write(event.to_json())
+        return event
+
+    def close(self) -> None:
+        """Flush to disk and close; idempotent."""
+        with self._lock:
+            if self._fd >= 0:
+                os.fsync(self._fd)
+                os.close(self._fd)
+                self._fd = -1
+
+    def _write(self, document: dict[str, Any]) -> None:
+        line = json.dumps(document, separators=(",", ":"), default=str).encode() + b"\n"
+        with self._lock:
+            if self._fd < 0:
+                raise JournalError("the journal is closed")
+            view = memoryview(line)
+            while view:
+                view = view[os.write(self._fd, view) :]
+
+
+def read_journal(path: Path) -> Iterator[Event]:
+    """Events in file order. A half-written or damaged line is skipped; a missing file is an empty journal.
+
+    Raises JournalError when the schema is newer than this program.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            document = _parse(line)
+            if document is None:
+                continue
+            if "schema" in document and "kind" not in document:
+                if int(document["schema"]) > SCHEMA_VERSION:
+                    raise JournalError(
+                        f"{path}: schema {document['schema']} is newer than this program's {SCHEMA_VERSION}; upgrade rag-gauntlet"
+                    )
+                continue
+            yield Event.from_json(document)
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    if "schema" in document and "kind" not in document:
+        return document
+    return document if {"t_ns", "kind", "source"} <= document.keys() else None

@@ -1,0 +1,162 @@
+"""Run directories: `runs/<scenario>/<utc>-<sha7>/`. The one place that knows their file names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.record.events import SCHEMA_VERSION, Event
+from harness.record.frames import FrameError, is_torn, read_frames, read_header
+from harness.record.history import History, Question
+from harness.record.journal import read_journal
+from harness.record.requests import REQUEST_DTYPE
+
+RUN_FILE = "run.json"
+
+
+class RecordError(ValueError):
+    """No run record there, or one that this program cannot read."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """Where the parts of one run lie."""
+
+    path: Path
+
+    @property
+    def run_file(self) -> Path:
+        return self.path / RUN_FILE
+
+    @property
+    def scenario_file(self) -> Path:
+        return self.path / "scenario.yaml"
+
+    @property
+    def events(self) -> Path:
+        """Written by the harness process alone."""
+        return self.path / "events.jsonl"
+
+    @property
+    def watchdog_events(self) -> Path:
+        """Written by the watchdog alone."""
+        return self.path / "events-watchdog.jsonl"
+
+    @property
+    def load_events(self) -> Path:
+        """Written by the load process alone."""
+        return self.path / "events-load.jsonl"
+
+    @property
+    def requests(self) -> Path:
+        return self.path / "requests"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def questions(self) -> Path:
+        """Truth about the questions: `{"documents": n, "questions": [{"id", "gold": [numbers], "answerable"}]}`."""
+        return self.path / "questions.json"
+
+    @property
+    def verdict(self) -> Path:
+        return self.path / "verdict.json"
+
+
+def create(root: Path, scenario: str, at: datetime, revision: str) -> RunDirectory:
+    """Make a fresh directory. `revision` is the short git SHA of the system under test, or `nogit`."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", scenario)
+    stem = f"{at.strftime('%Y%m%dT%H%M%SZ')}-{revision}"
+    for attempt in range(1000):
+        path = root / name / (stem if attempt == 0 else f"{stem}.{attempt}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        directory = RunDirectory(path.resolve())
+        for part in (directory.requests, directory.samples, directory.logs):
+            part.mkdir()
+        return directory
+    raise RecordError(f"{root / name}: cannot make a fresh run directory")
+
+
+def write_run_file(directory: RunDirectory, document: Mapping[str, Any]) -> None:
+    """Write run.json; the first thing a run does."""
+    text = json.dumps({"schema": SCHEMA_VERSION, **document}, indent=2, sort_keys=True, default=str)
+    directory.run_file.write_text(text + "\n", encoding="utf-8")
+
+
+def read(path: Path) -> History:
+    """Read a run record, also one that was cut in the middle.
+
+    Raises RecordError when there is no run.json, or the schema is newer.
+    """
+    directory = RunDirectory(path.resolve())
+    run = _read_run_file(directory)
+    damage: list[str] = []
+    requests, journeys = _read_requests(directory, damage)
+    questions, documents = _read_questions(directory)
+    return History(
+        events=_read_events(directory),
+        requests=requests,
+        journeys=journeys,
+        run=run,
+        questions=questions,
+        documents=documents,
+        damage=tuple(damage),
+    )
+
+
+def _read_run_file(directory: RunDirectory) -> dict[str, Any]:
+    if not directory.run_file.is_file():
+        raise RecordError(f"{directory.path}: no {RUN_FILE} here; give the directory of a run (`gauntlet list` shows them)")
+    try:
+        run = json.loads(directory.run_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RecordError(f"{directory.run_file}: {error}") from error
+    if not isinstance(run, dict) or run.get("schema", 0) > SCHEMA_VERSION:
+        raise RecordError(f"{directory.run_file}: not a run of schema <= {SCHEMA_VERSION}")
+    return run
+
+
+def _read_events(directory: RunDirectory) -> tuple[Event, ...]:
+    """All events files merged by (time, file, line)."""
+    files = sorted(directory.path.glob("events*.jsonl"))
+    keyed = [(e.t_ns, n, line, e) for n, file in enumerate(files) for line, e in enumerate(read_journal(file))]
+    return tuple(e for *_, e in sorted(keyed, key=lambda k: k[:3]))
+
+
+def _read_requests(directory: RunDirectory, damage: list[str]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    frames: list[NDArray[Any]] = []
+    journeys: tuple[str, ...] = ()
+    for file in sorted(directory.requests.glob("*.seg")):
+        try:
+            journeys = tuple(read_header(file)["journeys"])
+            frames.extend(read_frames(file, REQUEST_DTYPE))
+            if is_torn(file):
+                damage.append(f"{file.name}: the last frame is torn")
+        except FrameError as error:
+            damage.append(str(error))
+    return (np.concatenate(frames) if frames else np.zeros(0, dtype=REQUEST_DTYPE)), journeys
+
+
+def _read_questions(directory: RunDirectory) -> tuple[dict[int, Question], int]:
+    if not directory.questions.exists():
+        return {}, 0
+    document = json.loads(directory.questions.read_text(encoding="utf-8"))
+    questions = (Question(int(q["id"]), frozenset(q["gold"]), bool(q["answerable"])) for q in document["questions"])
+    return {q.id: q for q in questions}, int(document["documents"])

@@ -1,0 +1,61 @@
+"""What may be asked for: descriptions of faults and stacks, against which `check` validates a scenario without starting anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+TargetShape = Literal["service", "instance", "edge"]
+
+
+class FaultParameters(BaseModel):
+    """Base of every fault's parameters: the fields are the schema that `gauntlet faults show` prints."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSpec:
+    """One type of fault, as the catalogue describes it. `needs` names capability protocols of `stack.base`."""
+
+    name: str  # `process.kill`
+    summary: str
+    kind: str  # the kind of a right diagnosis; `none` for a benign change
+    parameters: type[FaultParameters]
+    targets: tuple[TargetShape, ...]
+    needs: tuple[str, ...]
+    evidence: str  # how the harness proves that it bit, and that it is gone
+    example: str  # YAML of one entry of `faults:`
+    recoverable_by: tuple[str, ...] = ()
+    only_services: tuple[str, ...] = ()  # empty: any service of the stack
+    benign: bool = False
+
+    @property
+    def family(self) -> str:
+        return self.name.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class StackInfo:
+    """What a stack declares of itself before it is started."""
+
+    name: str
+    services: Mapping[str, int]  # service -> declared replicas
+    edges: frozenset[tuple[str, str]]  # (caller, callee)
+    capabilities: frozenset[str]  # names of capability protocols, e.g. "Killable"
+    journeys: frozenset[str]  # load journeys it understands
+    proxyable: frozenset[tuple[str, str]] = field(default_factory=frozenset)  # edges on which a proxy can be put
+    programmable: frozenset[str] = field(default_factory=frozenset)  # services with an admin API for faults
+    quality: bool = False  # has questions with known answers
+
+    def dependants(self, service: str) -> frozenset[str]:
+        """Services that call `service`, directly or through others: its possible blast radius."""
+        found: set[str] = set()
+        frontier = {service}
+        while frontier:
+            frontier = {caller for caller, callee in self.edges if callee in frontier} - found
+            found |= frontier
+        return frozenset(found)

@@ -1,0 +1,274 @@
+"""Pydantic models of the scenario file: one parse at the edge, then plain typed values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+
+from harness.scenario import units
+from harness.scenario.slis import PHASES, SliName, sli_name
+
+KINDS = (
+    "latency errors rate_limit crash hang cpu memory disk descriptors pool network dns config version data quality clock credentials none"
+).split()
+OUTCOMES = ("absorbed", "recovered", "self_healed", "healed_by_harness", "not_recovered")
+
+# Kept as text when written out again, so that the record's scenario reads like the file.
+Duration = Annotated[
+    float,
+    BeforeValidator(units.duration_s),
+    PlainSerializer(lambda s: f"{s:g}s", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h)$", "examples": ["10s", "250ms"]}),
+]
+Rate = Annotated[
+    float,
+    BeforeValidator(units.rate_per_s),
+    PlainSerializer(lambda r: f"{r:g}/s", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?/(s|m|min|h)$", "examples": ["25/s"]}),
+]
+LimitText = Annotated[
+    units.Limit,
+    BeforeValidator(lambda v: v if isinstance(v, units.Limit) else units.limit(v)),
+    PlainSerializer(lambda v: v.text, return_type=str),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["<= 800ms", ">= 99.5%", "<= +25% of steady_state"]}),
+]
+PhaseName = Literal["warmup", "steady_state", "fault", "recovery", "cooldown"]
+
+
+class Model(BaseModel):
+    """Unknown keys are refused, values are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class ServiceUrl(Model):
+    """A service of an external stack."""
+
+    url: str
+    metrics: str | None = Field(default=None, description="URL of its Prometheus metrics, if it has any")
+    health: str | None = Field(default=None, description="URL that answers 200 while the service works")
+
+
+class StackSpec(Model):
+    """Which system is loaded and broken."""
+
+    use: Literal["reference", "external"] = "reference"
+    driver: Literal["processes"] = "processes"
+    replicas: dict[str, Annotated[int, Field(ge=1, le=8)]] = Field(default_factory=dict)
+    documents: Annotated[int, Field(ge=20, le=5000)] = 400
+    corpus: str | None = Field(default=None, description="folder of .txt and .md files; default: the standard library's docstrings")
+    services: dict[str, ServiceUrl] = Field(default_factory=dict)
+    edges: list[tuple[str, str]] = Field(default_factory=list, description="caller, callee; for external stacks")
+
+
+class Ramp(Model):
+    """From one rate to another, linearly."""
+
+    from_: Rate = Field(alias="from")
+    to: Rate
+
+
+class Spike(Model):
+    """A base rate with a peak in the middle third of the segment."""
+
+    base: Rate
+    peak: Rate
+
+
+class Segment(Model):
+    """A stretch of the load: one of constant, ramp, spike, poisson. Without `for` it takes what is left of the phases."""
+
+    constant: Rate | None = None
+    poisson: Rate | None = None
+    ramp: Ramp | None = None
+    spike: Spike | None = None
+    for_s: Duration | None = Field(default=None, alias="for")
+    mix: dict[str, float] | None = Field(default=None, description="journey weights of this stretch; default: the load's")
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Self:
+        given = [n for n in ("constant", "poisson", "ramp", "spike") if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a segment has exactly one of constant, poisson, ramp, spike; this one has {given or 'none'}")
+        return self
+
+
+class Journey(Model):
+    """A plain HTTP journey for any service. Exactly one of `get`, `post`."""
+
+    get: str | None = None
+    post: str | None = None
+    body: Any = Field(default=None, alias="json")
+    headers: dict[str, str] = Field(default_factory=dict)
+    service: str = "gateway"
+    expect_status: list[int] = Field(default_factory=lambda: [200], min_length=1)
+
+    @model_validator(mode="after")
+    def _one_method(self) -> Self:
+        if (self.get is None) == (self.post is None):
+            raise ValueError("a journey has exactly one of get, post: the path to ask for")
+        return self
+
+
+class LoadSpec(Model):
+    """Open-model load: arrivals follow the shape whatever the responses do."""
+
+    shape: list[Segment] = Field(min_length=1)
+    mix: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        min_length=1, default_factory=lambda: {"ask": 6.0, "ask_stream": 3.0, "ingest": 1.0}
+    )
+    journeys: dict[str, Journey] = Field(default_factory=dict)
+    timeout: Duration = Field(default=30.0, description="of one request; it then counts as `timeout` with its full duration")
+    max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 400
+
+
+class FaultUse(Model):
+    """One fault of the schedule."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    type: str
+    target: str = Field(description="service, `service-2` (an instance), or an edge `caller->callee`")
+    at: str = Field(default="fault", description="phase, or phase+duration")
+    for_s: Duration | None = Field(default=None, alias="for", description="default: to the end of the phase")
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+
+    @property
+    def phase(self) -> str:
+        """The phase named by `at`."""
+        return self.at.partition("+")[0].strip()
+
+    @property
+    def offset_s(self) -> float:
+        """The duration after the phase's start named by `at`."""
+        offset = self.at.partition("+")[2]
+        return units.duration_s(offset.strip()) if offset else 0.0
+
+    @model_validator(mode="after")
+    def _at_names_a_phase(self) -> Self:
+        if self.phase not in PHASES:
+            raise ValueError(f"at: {self.at!r} names no phase; write one of {', '.join(PHASES)}, or 'fault+5s'")
+        _ = self.offset_s
+        return self
+
+
+class RootCause(Model):
+    """The diagnosis that counts as right. `edge` is written `caller->callee`."""
+
+    service: str | None = None
+    edge: str | None = None
+    kind: Literal[
+        "latency", "errors", "rate_limit", "crash", "hang", "cpu", "memory", "disk", "descriptors", "pool", "network", "dns", "config",
+        "version", "data", "quality", "clock", "credentials",
+    ]  # fmt: skip
+
+    @model_validator(mode="after")
+    def _service_or_edge(self) -> Self:
+        if (self.service is None) == (self.edge is None):
+            raise ValueError("a root cause names exactly one of service, edge")
+        return self
+
+
+Outcome = Literal["absorbed", "recovered", "self_healed", "healed_by_harness", "not_recovered"]
+
+
+class Expect(Model):
+    """What the operator and the outcome should be: for one fault, or (without `fault`) for the whole run."""
+
+    fault: str | None = None
+    alert: LimitText | None = Field(default=None, description="onset to receipt of the first matching alert")
+    root_cause: RootCause | Literal["none"] | None = None
+    outcome: Outcome | list[Outcome] | None = None
+    within: LimitText | None = Field(default=None, description="onset to the start of the regained stretch")
+    escalated: bool | None = None
+    action: str | list[str] | None = Field(
+        default=None, description="verb (or one of these verbs) that the operator should use; `none` for no action"
+    )
+    false_alarms: LimitText | None = None
+    needless_actions: LimitText | None = None
+    wrong_actions: LimitText | None = None
+    harmful_actions: LimitText | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        per_fault = {"alert", "root_cause", "outcome", "within", "escalated", "action"}
+        run_wide = {"false_alarms", "needless_actions", "wrong_actions", "harmful_actions"}
+        given = {n for n in per_fault | run_wide if getattr(self, n) is not None}
+        wrong = given & (run_wide if self.fault else per_fault)
+        if wrong:
+            where = "of a fault: drop `fault`" if self.fault else "run-wide: add `fault: <id>`"
+            raise ValueError(f"{', '.join(sorted(wrong))} cannot be expected {where}")
+        if not given:
+            raise ValueError("this entry expects nothing; name at least one of " + ", ".join(sorted(per_fault if self.fault else run_wide)))
+        return self
+
+
+class AbortRule(Model):
+    """`{availability: "< 50%", for: 10s}`: stop the run when it has held that long. A stopped run is at best INCONCLUSIVE."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, arbitrary_types_allowed=True, populate_by_name=True, serialize_by_alias=True)
+
+    for_s: Duration = Field(default=10.0, alias="for")
+
+    @property
+    def condition(self) -> tuple[SliName, units.Limit]:
+        """The SLI and the limit whose *holding* aborts."""
+        ((name, text),) = (self.model_extra or {}).items()
+        return sli_name(name), units.limit(text)
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Self:
+        if len(self.model_extra or {}) != 1:
+            raise ValueError("an abort rule has exactly one SLI beside `for`: {availability: '< 50%', for: 10s}")
+        _ = self.condition
+        return self
+
+
+class Gate(Model):
+    """Keptn's scoring: the weighted share of passed objectives; `key` objectives must pass by themselves."""
+
+    pass_: LimitText | str = Field(default="90%", alias="pass")
+    warn: str = "75%"
+    key: list[str] = Field(default_factory=list, description="`phase.sli`")
+    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+
+class OperatorSpec(Model):
+    """Which operator is on call."""
+
+    command: list[str] | None = Field(
+        default=None, description="argv of another operator; `{targets}` is replaced by the path of targets.yaml"
+    )
+    enabled: bool = True
+
+
+class Scenario(Model):
+    """A declared experiment."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
+    hypothesis: str = ""
+    seed: int = 1
+    stack: StackSpec = Field(default_factory=StackSpec)
+    load: LoadSpec
+    phases: dict[PhaseName, Duration] = Field(min_length=1)
+    faults: list[FaultUse] = Field(default_factory=list)
+    expect: list[Expect] = Field(default_factory=list)
+    objectives: dict[PhaseName, dict[str, LimitText]] = Field(default_factory=dict)
+    abort: list[AbortRule] = Field(default_factory=list)
+    gate: Gate | None = None
+    operator: OperatorSpec = Field(default_factory=OperatorSpec)
+    time_scale: Annotated[float, Field(ge=1, le=3600)] = 1.0
+
+    @property
+    def duration_s(self) -> float:
+        """Length of all phases."""
+        return sum(self.phases.values())
+
+    def phase_start_s(self, name: str) -> float:
+        """Seconds from the start of the first phase."""
+        start = 0.0
+        for phase in PHASES:
+            if phase == name:
+                return start
+            start += self.phases.get(phase, 0.0)  # type: ignore[call-overload]  # `phase` runs over the literal's own values
+        raise KeyError(name)

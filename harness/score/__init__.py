@@ -1,0 +1,1 @@
+"""Pure scorers: a history and a scenario in, check results out. No clock, no randomness, no files, no network."""

@@ -1,0 +1,1 @@
+"""Stacks: how the system under test is started, watched, acted upon and stopped."""
