@@ -1,0 +1,95 @@
+"""Circuit breaker: closed → open after consecutive failures → half-open with a single probe → closed or open again.
+
+Own code, because neither library at hand does this over asyncio: purgatory lets every waiting request through when half-open
+and times the open state by the wall clock; pybreaker guards its states with a thread lock and supports coroutines of Tornado only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import IntEnum
+
+from mocks.rag.common.metrics import CIRCUIT_STATE
+
+FAILURES_TO_OPEN = 5
+OPEN_S = 60.0
+
+
+class CircuitState(IntEnum):
+    """As exported in `rag_circuit_state`."""
+
+    CLOSED = 0
+    HALF_OPEN = 1
+    OPEN = 2
+
+
+class CircuitBreaker:
+    """Guards one callee. Ask `admit` before each attempt and report it with `record` or `abandon`.
+
+    `probe_soon` ends the open period early: an active health check that has seen the callee answer again knows more
+    than the timer, and a callee restarted within seconds must not stay cut off for a minute.
+    """
+
+    def __init__(
+        self, callee: str, *, failures: int = FAILURES_TO_OPEN, open_s: float = OPEN_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._gauge = CIRCUIT_STATE.labels(callee)
+        self._failures_to_open = failures
+        self._open_s = open_s
+        self._clock = clock
+        self._failures = 0
+        self._probing = False
+        self._opened_at_s = 0.0
+        self._enter(CircuitState.CLOSED)
+
+    @property
+    def state(self) -> CircuitState:
+        """The state now; an open circuit turns half-open at the first `admit` after its time."""
+        return self._state
+
+    @property
+    def retry_after_s(self) -> float:
+        """Seconds until an open circuit lets a probe through; 0 when it is not open."""
+        if self._state is not CircuitState.OPEN:
+            return 0.0
+        return max(0.0, self._opened_at_s + self._open_s - self._clock())
+
+    def admit(self) -> bool:
+        """Whether an attempt may be made now. In the half-open state one probe at a time."""
+        if self._state is CircuitState.OPEN and self.retry_after_s == 0.0:
+            self._enter(CircuitState.HALF_OPEN)
+        if self._state is CircuitState.CLOSED:
+            return True
+        if self._state is CircuitState.OPEN or self._probing:
+            return False
+        self._probing = True
+        return True
+
+    def record(self, *, ok: bool) -> None:
+        """Report the end of an admitted attempt."""
+        self._probing = False
+        if ok:
+            self._failures = 0
+            # A straggler that was admitted before the circuit opened does not close it: the probe decides.
+            if self._state is CircuitState.HALF_OPEN:
+                self._enter(CircuitState.CLOSED)
+            return
+        self._failures += 1
+        if self._state is CircuitState.HALF_OPEN or (self._state is CircuitState.CLOSED and self._failures >= self._failures_to_open):
+            self._opened_at_s = self._clock()
+            self._enter(CircuitState.OPEN)
+
+    def abandon(self) -> None:
+        """An admitted attempt was cancelled and tells nothing."""
+        self._probing = False
+
+    def probe_soon(self) -> None:
+        """Let the next attempt through as a probe, if the circuit is open."""
+        if self._state is CircuitState.OPEN:
+            self._enter(CircuitState.HALF_OPEN)
+
+    def _enter(self, state: CircuitState) -> None:
+        self._state = state
+        self._probing = False
+        self._gauge.set(state)
