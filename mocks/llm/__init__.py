@@ -1,1 +1,1 @@
-"""An OpenAI-compatible mock of an LLM provider, with programmable latency and faults."""
+"""A mock LLM provider: OpenAI-compatible chat and embeddings with programmable latency and faults."""
