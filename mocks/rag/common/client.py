@@ -14,9 +14,9 @@ import httpx
 from mocks.rag.common.balancer import Balancer, Replica, StrategyName
 from mocks.rag.common.breaker import CircuitBreaker
 from mocks.rag.common.context import current
-from mocks.rag.common.errors import NO_RETRY_HEADER, UpstreamError
+from mocks.rag.common.errors import NO_RETRY_HEADER, Outcome, UpstreamError
 from mocks.rag.common.metrics import CLIENT_IN_PROGRESS, CLIENT_REQUESTS, CLIENT_RETRIES
-from mocks.rag.common.outbound import Outcome, error_outcome, observe, status_outcome
+from mocks.rag.common.outbound import error_outcome, observe, status_outcome
 from mocks.rag.common.registry import Instance, Registry
 from mocks.rag.common.retry import RetryBudget, parse_retry_after, retrying
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,6 +13,9 @@ from mocks.rag.common.context import current
 
 NO_RETRY_HEADER = "x-should-retry"
 """`false` on an answer: retries were already spent further down, another one would only multiply the load."""
+
+Outcome = Literal["ok", "timeout", "connect_error", "http_4xx", "http_5xx", "rate_limited", "circuit_open", "error"]
+"""How a call to a callee ended, in the words of the telemetry contract."""
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
@@ -34,7 +38,7 @@ class UpstreamError(ApiError):
     service gets 504 for a timeout, 503 for an open circuit, 502 otherwise, marked as not worth a retry.
     """
 
-    def __init__(self, callee: str, outcome: str, reason: str) -> None:
+    def __init__(self, callee: str, outcome: Outcome, reason: str) -> None:
         status = {"timeout": 504, "circuit_open": 503}.get(outcome, 502)
         super().__init__(status, f"{callee}_{outcome}", f"{callee}: {reason}", {NO_RETRY_HEADER: "false"})
         self.callee = callee

@@ -9,12 +9,11 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 from mocks.rag.common.context import current
+from mocks.rag.common.errors import Outcome, UpstreamError
 from mocks.rag.common.metrics import CLIENT_DURATION, CLIENT_IN_PROGRESS, CLIENT_REQUESTS
 
-Outcome = Literal["ok", "timeout", "connect_error", "http_4xx", "http_5xx", "rate_limited", "circuit_open", "error"]
 ErrorTypes = tuple[type[BaseException], ...]
 
 
@@ -52,7 +51,10 @@ def outbound(callee: str, *, timeouts: ErrorTypes = (), connect_errors: ErrorTyp
     try:
         yield
     except BaseException as error:
-        outcome = error_outcome(error, timeouts, connect_errors)
+        if isinstance(error, UpstreamError) and error.callee == callee:
+            outcome = error.outcome
+        else:
+            outcome = error_outcome(error, timeouts, connect_errors)
         raise
     finally:
         context.wait_end()
