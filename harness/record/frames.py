@@ -64,12 +64,37 @@ def read_frames(path: Path, into: np.dtype[Any] | None = None) -> Iterator[NDArr
     With `into`, rows are returned in that dtype: fields are matched by name, and one that the file lacks is zero.
     """
     with path.open("rb") as file:
-        _, offset = _header(file.read(1 << 20), path)
-        file.seek(0)
-        dtype = np.dtype([tuple(f) for f in _tuples(read_header(path)["dtype"])])
+        header, offset = _header(file.read(1 << 20), path)
+        dtype = np.dtype([tuple(f) for f in _tuples(header["dtype"])])
         file.seek(offset)
         while (frame := _next_frame(file, dtype)) is not None:
             yield frame if into is None or into == dtype else _convert(frame, into)
+
+
+class FrameTail:
+    """Reads the frames that were appended since the last call, while another process writes the segment."""
+
+    def __init__(self, path: Path, into: np.dtype[Any]) -> None:
+        self._path = path
+        self._into = into
+        self._offset = 0
+        self._dtype: np.dtype[Any] | None = None
+
+    def read_new(self) -> list[NDArray[Any]]:
+        """New whole frames; a frame that is still being written is left for the next call."""
+        with self._path.open("rb") as file:
+            if self._dtype is None:
+                try:
+                    header, self._offset = _header(file.read(1 << 20), self._path)
+                except FrameError:
+                    return []  # the header is not whole yet
+                self._dtype = np.dtype([tuple(f) for f in _tuples(header["dtype"])])
+            file.seek(self._offset)
+            frames = []
+            while (frame := _next_frame(file, self._dtype)) is not None:
+                self._offset = file.tell()
+                frames.append(_convert(frame, self._into))
+            return frames
 
 
 def is_torn(path: Path) -> bool:
@@ -104,6 +129,8 @@ def _header(data: bytes, path: Path) -> tuple[dict[str, Any], int]:
         header = json.loads(data[8 : 8 + length])
     except ValueError as error:
         raise FrameError(f"{path}: damaged header: {error}") from error
+    if not isinstance(header, dict) or not {"schema", "dtype"} <= header.keys():
+        raise FrameError(f"{path}: the header is no segment header")
     if header["schema"] > SCHEMA_VERSION:
         raise FrameError(f"{path}: schema {header['schema']} is newer than this program's {SCHEMA_VERSION}; upgrade rag-gauntlet")
     return header, 8 + length
