@@ -60,4 +60,4 @@ def _ngrams(word: str) -> list[str]:
 
 
 def _hash(feature: str) -> int:
-    return zlib.crc32(feature.encode())
+    return zlib.crc32(feature.encode(errors="surrogatepass"))

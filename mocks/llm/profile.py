@@ -74,6 +74,11 @@ class Settings:
     admin_port: int | None
     admin_token: str
 
+    @property
+    def service(self) -> str:
+        """The service that this process is an instance of: `llm` or `llm_fallback`."""
+        return self.instance.rpartition("-")[0] or self.instance
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
         """Read `HOST`, `PORT`, `INSTANCE`, `VERSION`, `LOG_LEVEL`, `ADMIN_PORT`, `ADMIN_TOKEN`. Raises ProfileError."""

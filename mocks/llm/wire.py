@@ -12,7 +12,7 @@ from mocks.llm.hashing import Vector
 SYSTEM_FINGERPRINT = "fp_gauntlet"
 
 
-@dataclass
+@dataclass(eq=False)
 class ProviderError(Exception):
     """An answer in OpenAI's error shape; `headers` go with it."""
 
@@ -49,8 +49,8 @@ class Usage:
 
 
 def encode(value: object) -> bytes:
-    """Compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """Compact JSON in ASCII, so that even half a surrogate pair from a client's body can be echoed."""
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def models(names: Sequence[str], created: int) -> dict[str, Any]:

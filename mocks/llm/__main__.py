@@ -1,0 +1,25 @@
+"""`python -m mocks.llm`: run the mock provider; docs/reference-stack.md lists its environment."""
+
+import asyncio
+import sys
+
+import uvloop
+
+from mocks.llm.profile import ProfileError, Settings, profile_from_env
+from mocks.llm.server import serve
+
+
+def main() -> int:
+    """Serve until told to stop: 0; or 2 with one line on stderr where it cannot start."""
+    try:
+        profile, settings = profile_from_env(), Settings.from_env()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(profile, settings))
+    except (ProfileError, OSError) as error:
+        sys.stderr.write(f"mock llm: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
