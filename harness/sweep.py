@@ -15,10 +15,13 @@ from typing import NamedTuple
 
 import psutil
 
+from harness.record.clock import SystemClock
+
 LABEL = "GAUNTLET_RUN_ID"
 SAME_PROCESS_S = 1.5
 """Create times are read against the boot time, which moves by up to a second when the wall clock is set."""
 KILL_WAIT_S = 5.0
+POLL_S = 0.02
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 _UNREADABLE = (*_GONE, psutil.AccessDenied, OSError)
 
@@ -51,11 +54,24 @@ def end_processes(found: Iterable[Found], grace_s: float = 3.0) -> list[Found]:
     for process in alive:  # TERM first: a paused process must find it waiting when it continues
         _signal(process, signal.SIGTERM)
         _signal(process, signal.SIGCONT)
-    _, stubborn = psutil.wait_procs(alive, timeout=grace_s)
+    stubborn = wait_gone(alive, grace_s)
     for process in stubborn:
         _signal(process, signal.SIGKILL)
-    _, left = psutil.wait_procs(stubborn, timeout=KILL_WAIT_S)
-    return [entry for entry in map(_describe, left) if entry is not None]
+    return [entry for entry in map(_describe, wait_gone(stubborn, KILL_WAIT_S)) if entry is not None]
+
+
+def wait_gone(processes: Iterable[psutil.Process], deadline_s: float) -> list[psutil.Process]:
+    """Wait until all have ended; returns those that have not by the deadline.
+
+    A zombie has ended (`psutil.wait_procs` would wait for its parent to notice), and it is left for that parent to reap.
+    """
+    clock = SystemClock()
+    end_ns = clock.now_ns() + int(deadline_s * 1e9)
+    alive = [p for p in processes if _runs(p)]
+    while alive and clock.now_ns() < end_ns:
+        clock.sleep(POLL_S)
+        alive = [p for p in alive if _runs(p)]
+    return alive
 
 
 def same_process(found: Found) -> psutil.Process | None:
@@ -119,6 +135,14 @@ def _names(process: psutil.Process, work_dir: Path) -> bool:
 def _interactive(process: psutil.Process) -> bool:
     """Somebody's shell, pager or editor in the work directory: theirs, not the run's, which has no terminal."""
     return process.terminal() is not None
+
+
+def _runs(process: psutil.Process) -> bool:
+    """`is_running` compares the create time, so a pid used again does not count."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except _GONE:
+        return False
 
 
 def _describe(process: psutil.Process) -> Found | None:
