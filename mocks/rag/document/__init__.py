@@ -1,0 +1,1 @@
+"""Document: accepts uploads, publishes ingest events and indexes them."""

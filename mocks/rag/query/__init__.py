@@ -1,0 +1,1 @@
+"""Query: embeds, retrieves, generates, and says honestly which path answered."""
