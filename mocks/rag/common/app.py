@@ -49,7 +49,6 @@ def create_app(
 
     `checks` run concurrently at every `/ready`, each for at most CHECK_TIMEOUT_S; `middleware` sits inside the telemetry.
     """
-    log.configure(config)
     BUILD_INFO.labels(config.service, config.version).set(1)
     return Starlette(
         routes=[*routes, *_probe_routes(config, checks or {})],
@@ -60,9 +59,13 @@ def create_app(
 
 
 def serve(app: Starlette, config: ServiceConfig) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is in flight, at most GRACEFUL_SHUTDOWN_S, and exit 0."""
+    """Serve until SIGTERM or SIGINT, logging JSON lines to stdout.
+
+    Then finish what is in flight, for at most GRACEFUL_SHUTDOWN_S, and exit 0.
+    """
     import uvicorn  # here, not above: tests that call the application in process do without it
 
+    log.configure(config)
     # uvicorn raises the signal it stopped for once more, after shutting down: that must end the process with 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_cleanly)

@@ -88,7 +88,7 @@ STRATEGIES: dict[StrategyName, Callable[[], Strategy]] = {
 
 
 class Balancer:
-    """The replicas of one callee, as the registry lists them. `on_return` is called when a replica comes back."""
+    """The replicas of one callee, as the registry lists them. `on_return` is called when a replica comes back or a new one appears."""
 
     def __init__(
         self,
@@ -170,7 +170,10 @@ class Balancer:
         known = {(replica.instance.name, replica.instance.url): replica for replica in self._replicas}
         self._replicas = []
         for instance in self._registry.instances(self._callee):
-            replica = known.pop((instance.name, instance.url), None) or Replica(instance)
+            replica = known.pop((instance.name, instance.url), None)
+            if replica is None:
+                replica = Replica(instance)
+                self._on_return()
             replica.instance = instance  # its weight may have changed
             self._replicas.append(replica)
         for gone in known.values():

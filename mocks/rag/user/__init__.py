@@ -1,0 +1,1 @@
+"""The user service: keys, plans, quotas and usage by the hour."""
