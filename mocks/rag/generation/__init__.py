@@ -1,0 +1,1 @@
+"""Generation: answers questions from contexts through OpenAI-compatible providers, the preferred one first."""

@@ -1,0 +1,134 @@
+"""The service: one route, whole answers and streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from mocks.rag.common.app import create_app, json_object
+from mocks.rag.common.config import ServiceConfig
+from mocks.rag.common.metrics import DEGRADED
+from mocks.rag.common.registry import Registry
+from mocks.rag.generation.events import Answer
+from mocks.rag.generation.failover import Failover, Served
+from mocks.rag.generation.prompt import Asked, citations, messages
+from mocks.rag.generation.provider import Provider, ProviderFailureError
+
+PROVIDERS = ("llm", "llm_fallback")
+DEFAULT_MODEL = "rag-chat"
+_SSE_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+Pieces = AsyncGenerator[str | Answer, None]
+
+
+class Generating:
+    """Answers questions through whichever provider the failover finds."""
+
+    def __init__(self, failover: Failover) -> None:
+        self._failover = failover
+
+    async def answer(self, asked: Asked) -> dict[str, Any]:
+        """The body of a JSON answer. Raises UpstreamError."""
+        prompt = messages(asked)
+        served = await self._failover.first(lambda provider: provider.complete(prompt))
+        _count_degraded(served)
+        return {"answer": served.value.text, **_ending(asked, served, served.value)}
+
+    async def stream(self, asked: Asked) -> AsyncGenerator[bytes, None]:
+        """Frames of the answer. Until the first token a failure goes to the next provider; after it, to the client as a frame.
+
+        Raises UpstreamError at the first `anext` where no provider has a first token.
+        """
+        prompt = messages(asked)
+        served = await self._failover.first(lambda provider: _open(provider.stream(prompt)))
+        _count_degraded(served)
+        piece, rest = served.value
+        async with aclosing(rest):
+            while isinstance(piece, str):
+                yield _frame({"delta": piece})
+                try:
+                    piece = await anext(rest)
+                except ProviderFailureError as failure:
+                    yield _frame({"error": {"message": str(failure), "code": f"{failure.provider}_{failure.outcome}"}})
+                    return
+            yield _frame({"done": True, **_ending(asked, served, piece)}) + b"data: [DONE]\n\n"
+
+
+async def _open(pieces: Pieces) -> tuple[str | Answer, Pieces]:
+    """Wait for the first piece; what fails until then has not been seen by any client."""
+    try:
+        return await anext(pieces), pieces
+    except BaseException:
+        await pieces.aclose()
+        raise
+
+
+def _count_degraded(served: Served[Any]) -> None:
+    for reason in served.degraded_reasons:
+        DEGRADED.labels(reason).inc()
+
+
+def _ending(asked: Asked, served: Served[Any], answer: Answer) -> dict[str, Any]:
+    """What an answer says about itself, beside its text."""
+    return {
+        "citations": citations(answer.text, asked.contexts),
+        "model": answer.model,
+        "provider": served.provider,
+        "degraded": bool(served.degraded_reasons),
+        "degraded_reasons": served.degraded_reasons,
+        "finish_reason": answer.finish_reason,
+        "attempts": served.attempts,
+        "usage": vars(answer.usage),
+    }
+
+
+def _frame(payload: Mapping[str, Any]) -> bytes:
+    return b"data: " + json.dumps(payload, separators=(",", ":")).encode() + b"\n\n"
+
+
+def build(config: ServiceConfig, env: Mapping[str, str] = os.environ) -> Starlette:
+    """The application; `LLM_API_KEY` and `LLM_MODEL` come from `env`."""
+    registry = Registry(config.registry_file)
+    providers = [Provider(name, registry, env.get("LLM_MODEL") or DEFAULT_MODEL, env.get("LLM_API_KEY")) for name in PROVIDERS]
+    generating = Generating(Failover(providers, registry, random.Random()))
+
+    async def generate(request: Request) -> Response:
+        asked = Asked.from_body(await json_object(request))
+        if not asked.stream:
+            return JSONResponse(await generating.answer(asked))
+        frames = generating.stream(asked)
+        first = await anext(frames)  # what fails up to here has a status of its own
+        return StreamingResponse(_with_first(first, frames), media_type="text/event-stream", headers=_SSE_HEADERS)
+
+    async def listed() -> str | None:
+        return None if any(map(registry.instances, PROVIDERS)) else f"not in the registry: {' or '.join(PROVIDERS)}"
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await registry.start()
+        try:
+            yield
+        finally:
+            for provider in providers:
+                await provider.close()
+            await registry.stop()
+
+    return create_app(config, [Route("/generate", generate, methods=["POST"])], checks={"registry": listed}, lifespan=lifespan)
+
+
+async def _with_first(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        yield first
+        async for frame in rest:
+            yield frame
+    finally:
+        await rest.aclose()
