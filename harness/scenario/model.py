@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from harness.scenario import units
 from harness.scenario.slis import PHASES, SliName, sli_name
 
-KINDS = (
-    "latency errors rate_limit crash hang cpu memory disk descriptors pool network dns config version data quality clock credentials none"
-).split()
-OUTCOMES = ("absorbed", "recovered", "self_healed", "healed_by_harness", "not_recovered")
+Kind = Literal[
+    "latency", "errors", "rate_limit", "crash", "hang", "cpu", "memory", "disk", "descriptors", "pool", "network", "dns", "config",
+    "version", "data", "quality", "clock", "credentials",
+]  # fmt: skip
+KINDS: tuple[str, ...] = (*get_args(Kind), "none")
+Outcome = Literal["absorbed", "recovered", "self_healed", "healed_by_harness", "not_recovered"]
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
+VERBS = ("restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex")
 
 # Kept as text when written out again, so that the record's scenario reads like the file.
 Duration = Annotated[
     float,
     BeforeValidator(units.duration_s),
-    PlainSerializer(lambda s: f"{s:g}s", return_type=str),
+    PlainSerializer(lambda s: f"{units.plain(s)}s", return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h)$", "examples": ["10s", "250ms"]}),
 ]
+PositiveDuration = Annotated[Duration, AfterValidator(units.positive)]
 Rate = Annotated[
     float,
     BeforeValidator(units.rate_per_s),
-    PlainSerializer(lambda r: f"{r:g}/s", return_type=str),
+    PlainSerializer(lambda r: f"{units.plain(r)}/s", return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?/(s|m|min|h)$", "examples": ["25/s"]}),
 ]
 LimitText = Annotated[
@@ -33,6 +38,13 @@ LimitText = Annotated[
     PlainSerializer(lambda v: v.text, return_type=str),
     WithJsonSchema({"type": ["string", "number"], "examples": ["<= 800ms", ">= 99.5%", "<= +25% of steady_state"]}),
 ]
+Percent = Annotated[
+    str,
+    AfterValidator(units.percent_text),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?%$", "examples": ["90%"]}),
+]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Sli = Annotated[str, AfterValidator(lambda text: sli_name(text).text)]
 PhaseName = Literal["warmup", "steady_state", "fault", "recovery", "cooldown"]
 
 
@@ -60,6 +72,9 @@ class StackSpec(Model):
     corpus: str | None = Field(default=None, description="folder of .txt and .md files; default: the standard library's docstrings")
     services: dict[str, ServiceUrl] = Field(default_factory=dict)
     edges: list[tuple[str, str]] = Field(default_factory=list, description="caller, callee; for external stacks")
+    allow_hosts: list[str] = Field(
+        default_factory=list, description="hosts other than this machine that load and faults may reach; everything else is refused"
+    )
 
 
 class Ramp(Model):
@@ -83,8 +98,10 @@ class Segment(Model):
     poisson: Rate | None = None
     ramp: Ramp | None = None
     spike: Spike | None = None
-    for_s: Duration | None = Field(default=None, alias="for")
-    mix: dict[str, float] | None = Field(default=None, description="journey weights of this stretch; default: the load's")
+    for_s: PositiveDuration | None = Field(default=None, alias="for")
+    mix: Annotated[dict[str, Weight], Field(min_length=1)] | None = Field(
+        default=None, description="journey weights of this stretch; default: the load's"
+    )
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:
@@ -115,11 +132,9 @@ class LoadSpec(Model):
     """Open-model load: arrivals follow the shape whatever the responses do."""
 
     shape: list[Segment] = Field(min_length=1)
-    mix: dict[str, Annotated[float, Field(gt=0)]] = Field(
-        min_length=1, default_factory=lambda: {"ask": 6.0, "ask_stream": 3.0, "ingest": 1.0}
-    )
+    mix: dict[str, Weight] = Field(min_length=1, default_factory=lambda: {"ask": 6.0, "ask_stream": 3.0, "ingest": 1.0})
     journeys: dict[str, Journey] = Field(default_factory=dict)
-    timeout: Duration = Field(default=30.0, description="of one request; it then counts as `timeout` with its full duration")
+    timeout: PositiveDuration = Field(default=30.0, description="of one request; it then counts as `timeout` with its full duration")
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 400
 
 
@@ -130,7 +145,7 @@ class FaultUse(Model):
     type: str
     target: str = Field(description="service, `service-2` (an instance), or an edge `caller->callee`")
     at: str = Field(default="fault", description="phase, or phase+duration")
-    for_s: Duration | None = Field(default=None, alias="for", description="default: to the end of the phase")
+    for_s: PositiveDuration | None = Field(default=None, alias="for", description="default: to the end of the phase")
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
 
     @property
@@ -157,19 +172,13 @@ class RootCause(Model):
 
     service: str | None = None
     edge: str | None = None
-    kind: Literal[
-        "latency", "errors", "rate_limit", "crash", "hang", "cpu", "memory", "disk", "descriptors", "pool", "network", "dns", "config",
-        "version", "data", "quality", "clock", "credentials",
-    ]  # fmt: skip
+    kind: Kind
 
     @model_validator(mode="after")
     def _service_or_edge(self) -> Self:
         if (self.service is None) == (self.edge is None):
             raise ValueError("a root cause names exactly one of service, edge")
         return self
-
-
-Outcome = Literal["absorbed", "recovered", "self_healed", "healed_by_harness", "not_recovered"]
 
 
 class Expect(Model):
@@ -208,7 +217,7 @@ class AbortRule(Model):
 
     model_config = ConfigDict(extra="allow", frozen=True, arbitrary_types_allowed=True, populate_by_name=True, serialize_by_alias=True)
 
-    for_s: Duration = Field(default=10.0, alias="for")
+    for_s: PositiveDuration = Field(default=10.0, alias="for")
 
     @property
     def condition(self) -> tuple[SliName, units.Limit]:
@@ -227,10 +236,16 @@ class AbortRule(Model):
 class Gate(Model):
     """Keptn's scoring: the weighted share of passed objectives; `key` objectives must pass by themselves."""
 
-    pass_: LimitText | str = Field(default="90%", alias="pass")
-    warn: str = "75%"
+    pass_: Percent = Field(default="90%", alias="pass")
+    warn: Percent = "75%"
     key: list[str] = Field(default_factory=list, description="`phase.sli`")
-    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    weights: dict[str, Weight] = Field(default_factory=dict, description="by `phase.sli`; default 1")
+
+    @model_validator(mode="after")
+    def _warn_below_pass(self) -> Self:
+        if units.percent(self.warn) > units.percent(self.pass_):
+            raise ValueError(f"warn {self.warn} is above pass {self.pass_}; write a warn that is lower")
+        return self
 
 
 class OperatorSpec(Model):
@@ -247,17 +262,19 @@ class Scenario(Model):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
     hypothesis: str = ""
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     stack: StackSpec = Field(default_factory=StackSpec)
     load: LoadSpec
-    phases: dict[PhaseName, Duration] = Field(min_length=1)
+    phases: dict[PhaseName, PositiveDuration] = Field(min_length=1)
     faults: list[FaultUse] = Field(default_factory=list)
     expect: list[Expect] = Field(default_factory=list)
-    objectives: dict[PhaseName, dict[str, LimitText]] = Field(default_factory=dict)
+    objectives: dict[PhaseName, dict[Sli, LimitText]] = Field(default_factory=dict)
     abort: list[AbortRule] = Field(default_factory=list)
     gate: Gate | None = None
     operator: OperatorSpec = Field(default_factory=OperatorSpec)
-    time_scale: Annotated[float, Field(ge=1, le=3600)] = 1.0
+    time_scale: Annotated[float, Field(ge=1, le=3600)] = Field(
+        default=1.0, description="compresses alerting windows; printed in every report"
+    )
 
     @property
     def duration_s(self) -> float:

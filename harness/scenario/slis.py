@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -47,9 +48,15 @@ def sli_name(text: str) -> SliName:
     if text in _SIMPLE:
         unit, good = _SIMPLE[text]
         return SliName(text, text, unit, good)
-    if match := re.fullmatch(r"(latency|ttft|tpot|max_gap)_p(\d{1,2}(?:\.\d+)?)", text):
+    if (match := re.fullmatch(r"(latency|ttft|tpot|max_gap)_p(\d{1,2}(?:\.\d{1,3})?)", text, re.ASCII)) and float(match[2]) > 0:
         return SliName(text, match[1], _PERCENTILES[match[1]], "lower", float(match[2]))
-    if (match := re.fullmatch(r"(recall|ndcg)_at_(\d{1,2})", text)) and 1 <= int(match[2]) <= 10:
+    if (match := re.fullmatch(r"(recall|ndcg)_at_(\d{1,2})", text, re.ASCII)) and 1 <= int(match[2]) <= 10:
         return SliName(text, _AT_K[match[1]], "ratio", "higher", float(match[2]))
-    known = ", ".join([*_SIMPLE, "latency_p95", "ttft_p95", "tpot_p95", "max_gap_p95", "recall_at_5", "ndcg_at_5"])
-    raise ValueError(f"no such SLI: {text!r}; known: {known} (any percentile from p1 to p99.9, k from 1 to 10)")
+    raise ValueError(f"no such SLI: {text!r}; {_suggestion(text)}")
+
+
+def _suggestion(text: str) -> str:
+    known = [*_SIMPLE, *(f"{family}_p95" for family in _PERCENTILES), *(f"{family}_at_5" for family in _AT_K)]
+    close = difflib.get_close_matches(text, known, n=1)
+    listed = f"write one of {', '.join(known)} (any percentile from p1 to p99.9, k from 1 to 10)"
+    return f"did you mean {close[0]!r}?" if close else listed

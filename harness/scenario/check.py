@@ -1,0 +1,32 @@
+"""`gauntlet check`: everything that can be said against a scenario before anything is started."""
+
+from __future__ import annotations
+
+from harness.scenario.catalog import StackInfo
+from harness.scenario.checks.expect import check_expectations
+from harness.scenario.checks.faults import Catalog, check_faults
+from harness.scenario.checks.objectives import check_abort, check_anything_asserted, check_gate, check_objectives
+from harness.scenario.checks.system import check_load, check_stack
+from harness.scenario.loader import Loaded
+from harness.scenario.problem import Problem
+
+
+def check(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> list[Problem]:
+    """Problems in the order of the file. Errors forbid the run, warnings do not; an empty list is a clean scenario.
+
+    `catalog` holds the faults that exist, by name; `stack` is what the chosen stack declares of itself.
+    """
+    system = [*check_stack(loaded, stack)]
+    if loaded.scenario.stack.use == "external" and not loaded.scenario.stack.services:
+        return system  # without services, every target and journey would be reported once more
+    problems = [
+        *system,
+        *check_load(loaded, stack),
+        *check_faults(loaded, catalog, stack),
+        *check_expectations(loaded, catalog, stack),
+        *check_objectives(loaded, stack),
+        *check_abort(loaded),
+        *check_gate(loaded),
+        *check_anything_asserted(loaded),
+    ]
+    return sorted(problems, key=lambda p: (p.line, p.column, p.message))

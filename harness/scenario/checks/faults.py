@@ -1,0 +1,101 @@
+"""Faults: type, parameters, target, capabilities, and the place in the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import ValidationError
+
+from harness.scenario.catalog import FaultSpec, StackInfo
+from harness.scenario.explain import problems_of
+from harness.scenario.loader import Loaded
+from harness.scenario.model import FaultUse
+from harness.scenario.problem import KeyPath, Problem, did_you_mean
+from harness.scenario.targets import TargetRef, parse_target
+
+Catalog = Mapping[str, FaultSpec]
+
+
+def check_faults(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> Iterator[Problem]:
+    """Everything about `faults`."""
+    seen: set[str] = set()
+    for n, fault in enumerate(loaded.scenario.faults):
+        where: KeyPath = ("faults", n)
+        if fault.id in seen:
+            yield loaded.at((*where, "id"), f"fault id {fault.id!r} is used twice", "give each fault its own id")
+        seen.add(fault.id)
+        yield from _schedule(loaded, fault, where)
+        spec = catalog.get(fault.type)
+        if spec is None:
+            yield loaded.at((*where, "type"), f"there is no fault {fault.type!r}", did_you_mean(fault.type, catalog))
+            continue
+        yield from _parameters(loaded, fault, spec, where)
+        yield from _target(loaded, fault, spec, catalog, stack, where)
+    yield from _steady_state(loaded, catalog)
+
+
+def _schedule(loaded: Loaded, fault: FaultUse, where: KeyPath) -> Iterator[Problem]:
+    phases = loaded.scenario.phases
+    length_s = phases.get(fault.phase)  # type: ignore[call-overload]  # the model admits names of phases only
+    if length_s is None:
+        yield loaded.at((*where, "at"), f"the scenario has no phase {fault.phase!r}", did_you_mean(fault.phase, phases))
+    elif fault.offset_s >= length_s:
+        yield loaded.at(
+            (*where, "at"), f"{fault.at!r} is after the end of {fault.phase}, which lasts {length_s:g}s", "write a smaller offset"
+        )
+    elif fault.for_s is not None and fault.offset_s + fault.for_s > length_s:
+        message = f"the fault would outlast phase {fault.phase!r}: {fault.offset_s + fault.for_s:g}s of {length_s:g}s"
+        yield loaded.at((*where, "for"), message, f"write at most {length_s - fault.offset_s:g}s, or lengthen the phase")
+
+
+def _parameters(loaded: Loaded, fault: FaultUse, spec: FaultSpec, where: KeyPath) -> Iterator[Problem]:
+    try:
+        spec.parameters.model_validate(dict(fault.with_))
+    except ValidationError as error:
+        yield from problems_of(error, spec.parameters, dict(fault.with_), loaded.positions, loaded.path, root=(*where, "with"))
+
+
+def _target(loaded: Loaded, fault: FaultUse, spec: FaultSpec, catalog: Catalog, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:
+    at = (*where, "target")
+    try:
+        target = parse_target(fault.target, stack)
+    except ValueError as error:
+        message, _, hint = str(error).partition("; ")
+        yield loaded.at(at, message, hint)
+        return
+    if target.shape not in spec.targets:
+        wanted = " or ".join(_SHAPES[shape] for shape in spec.targets)
+        yield loaded.at(at, f"{spec.name} does not fit {_SHAPES[target.shape]}", f"write {wanted}")
+    elif spec.only_services and target.service not in spec.only_services:
+        yield loaded.at(at, f"{spec.name} does not fit {target.service!r}", did_you_mean(target.service, spec.only_services))
+    else:
+        yield from _capabilities(loaded, spec, target, catalog, stack, where)
+
+
+_SHAPES = {"service": "a service", "instance": "an instance (`service-1`)", "edge": "an edge (`caller->callee`)"}
+
+
+def _capabilities(
+    loaded: Loaded, spec: FaultSpec, target: TargetRef, catalog: Catalog, stack: StackInfo, where: KeyPath
+) -> Iterator[Problem]:
+    lacking = sorted(set(spec.needs) - stack.capabilities)
+    if lacking:
+        others = sorted(name for name, other in catalog.items() if other.kind == spec.kind and set(other.needs) <= stack.capabilities)
+        hint = f"this stack can do {', '.join(others)}" if others else "use a stack that can: `stack: {use: reference}`"
+        message = f"the stack {stack.name!r} cannot do {spec.name}: it is not {', '.join(lacking)}"
+        yield loaded.at((*where, "type"), message, hint)
+    elif "Proxied" in spec.needs and target.edge not in stack.proxyable:
+        names = ", ".join(sorted(f"{caller}->{callee}" for caller, callee in stack.proxyable)) or "none"
+        yield loaded.at((*where, "target"), f"no proxy can be put on {'->'.join(target.edge or ('?',))}", f"edges that can: {names}")
+    elif "Programmable" in spec.needs and target.service not in stack.programmable:
+        message = f"{target.service!r} has no admin API for faults"
+        yield loaded.at((*where, "target"), message, did_you_mean(target.service, stack.programmable))
+
+
+def _steady_state(loaded: Loaded, catalog: Catalog) -> Iterator[Problem]:
+    """Whether a fault hurt is told by comparing with what was normal."""
+    scenario = loaded.scenario
+    broken = [n for n, f in enumerate(scenario.faults) if f.type not in catalog or not catalog[f.type].benign]
+    if broken and "steady_state" not in scenario.phases:
+        hint = "add `steady_state: 30s` to `phases`"
+        yield loaded.at_key(("phases",), "a fault follows, but there is no steady state to compare with", hint)

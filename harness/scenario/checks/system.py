@@ -1,0 +1,105 @@
+"""The stack and the load: services, hosts, journeys, and a shape that fills the phases."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from harness.scenario.catalog import StackInfo
+from harness.scenario.loader import Loaded
+from harness.scenario.problem import KeyPath, Problem, did_you_mean
+
+_TOLERANCE_S = 1e-6
+
+
+def check_stack(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
+    """Everything about `stack`."""
+    spec = loaded.scenario.stack
+    if spec.use == "external" and not spec.services:
+        hint = 'name them: services: {gateway: {url: "http://127.0.0.1:8000"}}'
+        yield loaded.at(("stack",), "an external stack without services cannot be reached", hint)
+    if spec.use == "reference" and spec.services:
+        yield loaded.at_key(("stack", "services"), "the reference stack brings its own services", "write `use: external` for yours")
+    if spec.use == "external" and spec.replicas:
+        yield loaded.at_key(("stack", "replicas"), "the replicas of an external stack are its own affair", "drop `replicas`")
+    elif spec.use == "reference":
+        for name in spec.replicas:
+            if name not in stack.services:
+                message = f"the stack has no service {name!r}"
+                yield loaded.at_key(("stack", "replicas", name), message, did_you_mean(name, stack.services))
+    for n, edge in enumerate(spec.edges):
+        for m, name in enumerate(edge):
+            if name not in stack.services:
+                message = f"the stack has no service {name!r}"
+                yield loaded.at(("stack", "edges", n, m), message, did_you_mean(name, stack.services))
+    for name, service in spec.services.items():
+        for key in ("url", "metrics", "health"):
+            yield from _url(loaded, getattr(service, key), ("stack", "services", name, key))
+
+
+def _url(loaded: Loaded, url: str | None, where: KeyPath) -> Iterator[Problem]:
+    """Load and faults stay on this machine unless the scenario says otherwise."""
+    if url is None:
+        return
+    host = _host(url)
+    if host is None:
+        yield loaded.at(where, f"{url[:60]!r} is no http or https URL", 'write "http://127.0.0.1:8000"')
+    elif not _is_loopback(host) and host not in loaded.scenario.stack.allow_hosts:
+        message = f"{host!r} is not this machine; load and faults go to loopback addresses only"
+        yield loaded.at(where, message, f"if it is yours to break, add `allow_hosts: [{host}]` to `stack`")
+
+
+def _host(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for a port that is none
+    except ValueError:
+        return None
+    return parts.hostname if parts.scheme in ("http", "https") and parts.hostname else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_load(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
+    """Everything about `load`."""
+    load = loaded.scenario.load
+    known = [*stack.journeys, *load.journeys]
+    mixes: list[tuple[KeyPath, dict[str, float]]] = [(("load", "mix"), load.mix)]
+    mixes += [(("load", "shape", n, "mix"), s.mix) for n, s in enumerate(load.shape) if s.mix is not None]
+    for where, mix in mixes:
+        for name in mix:
+            if name not in known:
+                hint = did_you_mean(name, known) if known else "define it in `load.journeys`"
+                yield loaded.at_key((*where, name), f"the stack {stack.name!r} has no journey {name!r}", hint)
+    for name, journey in load.journeys.items():
+        at: KeyPath = ("load", "journeys", name)
+        if journey.service not in stack.services:
+            message = f"the stack has no service {journey.service!r}"
+            yield loaded.at((*at, "service"), message, did_you_mean(journey.service, stack.services))
+        method = "get" if journey.get is not None else "post"
+        if not str(getattr(journey, method)).startswith("/"):
+            yield loaded.at((*at, method), f"{getattr(journey, method)!r} is no path", 'write a path from the root: "/api/ask"')
+    yield from _shape(loaded)
+
+
+def _shape(loaded: Loaded) -> Iterator[Problem]:
+    """The segments and the phases must be equally long."""
+    segments = loaded.scenario.load.shape
+    total_s = loaded.scenario.duration_s
+    given_s = sum(s.for_s for s in segments if s.for_s is not None)
+    where: KeyPath = ("load", "shape")
+    open_ended = [n for n, s in enumerate(segments) if s.for_s is None]
+    if len(open_ended) > 1:
+        yield loaded.at((*where, open_ended[1]), "a second segment without `for`: only one can take what is left", "give it a `for`")
+    elif open_ended and given_s >= total_s - _TOLERANCE_S:
+        message = f"nothing is left for the segment without `for`: the others take {given_s:g}s of the phases' {total_s:g}s"
+        yield loaded.at((*where, open_ended[0]), message, "shorten the others")
+    elif not open_ended and abs(given_s - total_s) > _TOLERANCE_S:
+        message = f"the segments last {given_s:g}s, the phases {total_s:g}s"
+        yield loaded.at(where, message, "make them equal, or drop one `for`: that segment then takes what is left")
