@@ -1,0 +1,65 @@
+"""`python -m harness.ops TARGETS.yaml`: watch until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from harness.ops.monitoring.scrape import NetworkLooker
+from harness.ops.monitoring.symptoms import SymptomRules
+from harness.ops.operator import Operator
+from harness.ops.targets import Targets, TargetsError, load_targets
+from harness.ops.voice import HttpVoice, log
+from harness.record.clock import NS_PER_S, SystemClock, wall_anchor
+
+ROUND_EVERY_S = 1.0
+
+
+def watch(targets: Targets, ended: threading.Event) -> None:
+    """Rounds at a fixed pace until `ended` is set; a round that overran is followed by the next at once."""
+    clock = SystemClock()
+    anchor = wall_anchor()
+    voice = HttpVoice(targets, anchor.at(0).timestamp())
+    looker = NetworkLooker(targets, clock)
+    operator = Operator(targets, voice, SymptomRules(latency_limit_s=_promised_p95_s(targets)))
+    log({"what": "watching", "services": sorted(targets.kinds)})
+    period_ns = round(ROUND_EVERY_S / targets.time_scale * NS_PER_S)
+    due_ns = clock.now_ns()
+    while not ended.is_set():
+        operator.round(looker.look())
+        due_ns = max(due_ns + period_ns, clock.now_ns())
+        ended.wait((due_ns - clock.now_ns()) / NS_PER_S)
+    looker.close()
+    voice.close()
+
+
+def _promised_p95_s(targets: Targets) -> float | None:
+    """Seconds of `latency_p95: "<= 800ms"`, if that was promised."""
+    text = targets.slos.get("latency_p95", "")
+    number = text.lstrip("<= ").strip()
+    for unit, factor in (("ms", 0.001), ("s", 1.0)):
+        if number.endswith(unit):
+            return float(number.removesuffix(unit)) * factor
+    return None
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit code: 0 after a signal, 2 for a targets file that cannot be used."""
+    if len(argv) != 2:
+        sys.stderr.write("usage: python -m harness.ops TARGETS.yaml\n")
+        return 2
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        watch(load_targets(Path(argv[1])), ended)
+    except TargetsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv))

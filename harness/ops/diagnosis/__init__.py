@@ -1,0 +1,1 @@
+"""From symptoms to causes, over the dependency graph."""

@@ -1,0 +1,27 @@
+"""Who calls whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class Graph:
+    """Directed caller -> callee graph; cycles are allowed."""
+
+    def __init__(self, edges: Iterable[tuple[str, str]]) -> None:
+        self._callees: dict[str, set[str]] = {}
+        for caller, callee in edges:
+            self._callees.setdefault(caller, set()).add(callee)
+
+    def callees(self, service: str) -> frozenset[str]:
+        """Direct callees."""
+        return frozenset(self._callees.get(service, ()))
+
+    def reachable(self, service: str) -> frozenset[str]:
+        """Everything that `service` depends on, directly or through others; not itself unless on a cycle."""
+        found: set[str] = set()
+        frontier = set(self._callees.get(service, ()))
+        while frontier:
+            found |= frontier
+            frontier = {c for s in frontier for c in self._callees.get(s, ())} - found
+        return frozenset(found)

@@ -1,0 +1,112 @@
+"""Alerts: symptoms that last. One alert per name, service and instance; firing once, resolved once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from harness.ops.monitoring.symptoms import Symptom
+
+RESOLVE_AFTER_S = 5.0
+
+# Seconds that a symptom must last; a crash is confirmed by consecutive looks already.
+FOR_S: Mapping[str, float] = {
+    "InstanceDown": 0.0,
+    "RateLimited": 0.9,
+    "CallErrors": 0.9,
+    "CallsQueueing": 1.9,
+    "CallLatencyHigh": 1.9,
+    "ProbeSlow": 2.9,
+    "ServiceErrors": 0.9,
+    "ServiceLatencyHigh": 2.9,
+    "ServiceQueueing": 1.9,
+    "UserErrorsHigh": 0.9,
+    "UserLatencyHigh": 2.9,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert as it is sent: labels and annotations of the Alertmanager data model."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at_s: float
+    ends_at_s: float | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the label set."""
+        text = "\x1f".join(f"{k}={v}" for k, v in sorted(self.labels.items()))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_webhook(self, wall_offset_s: float) -> dict[str, Any]:
+        """One entry of `alerts` in the Alertmanager webhook body (version 4)."""
+        return {
+            "status": "firing" if self.ends_at_s is None else "resolved",
+            "labels": dict(self.labels),
+            "annotations": dict(self.annotations),
+            "startsAt": _rfc3339(self.starts_at_s + wall_offset_s),
+            "endsAt": "0001-01-01T00:00:00Z" if self.ends_at_s is None else _rfc3339(self.ends_at_s + wall_offset_s),
+            "fingerprint": self.fingerprint,
+        }
+
+
+@dataclass(slots=True)
+class _Pending:
+    symptom: Symptom
+    since_s: float
+    last_s: float
+    alert: Alert | None = None
+
+
+@dataclass(slots=True)
+class AlertBook:
+    """Turns symptoms of successive rounds into changes: alerts that begin to fire, alerts that are resolved."""
+
+    time_scale: float = 1.0
+    _pending: dict[tuple[str, str, str], _Pending] = field(default_factory=dict)
+
+    def update(self, t_s: float, symptoms: Iterable[Symptom]) -> list[Alert]:
+        """The alerts that changed at `t_s`."""
+        seen: dict[tuple[str, str, str], Symptom] = {}
+        for symptom in symptoms:
+            seen.setdefault((symptom.name, symptom.service, symptom.instance), symptom)
+        changed = [a for key, s in seen.items() if (a := self._confirm(key, s, t_s)) is not None]
+        return changed + [a for key in list(self._pending) if key not in seen and (a := self._release(key, t_s)) is not None]
+
+    @property
+    def firing(self) -> tuple[Alert, ...]:
+        return tuple(p.alert for p in self._pending.values() if p.alert is not None)
+
+    def _confirm(self, key: tuple[str, str, str], symptom: Symptom, t_s: float) -> Alert | None:
+        pending = self._pending.setdefault(key, _Pending(symptom, t_s, t_s))
+        pending.symptom, pending.last_s = symptom, t_s
+        if pending.alert is not None or t_s - pending.since_s < FOR_S[symptom.name] / self.time_scale:
+            return None
+        pending.alert = Alert(_labels(symptom), {"summary": symptom.evidence}, t_s)
+        return pending.alert
+
+    def _release(self, key: tuple[str, str, str], t_s: float) -> Alert | None:
+        pending = self._pending[key]
+        if pending.alert is None:  # `for` wants it without a break
+            del self._pending[key]
+            return None
+        if t_s - pending.last_s < RESOLVE_AFTER_S / self.time_scale:
+            return None
+        del self._pending[key]
+        return Alert(pending.alert.labels, pending.alert.annotations, pending.alert.starts_at_s, t_s)
+
+
+def _labels(symptom: Symptom) -> dict[str, str]:
+    labels = {"alertname": symptom.name, "service": symptom.service, "severity": symptom.severity}
+    if symptom.instance:
+        labels["instance"] = symptom.instance
+    return labels
+
+
+def _rfc3339(wall_s: float) -> str:
+    return datetime.fromtimestamp(wall_s, tz=UTC).isoformat().replace("+00:00", "Z")

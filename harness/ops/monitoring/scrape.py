@@ -1,0 +1,77 @@
+"""One round of looking: metrics of every registered instance, the client's metrics, direct probes of databases and caches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import redis
+
+from harness.ops.monitoring.rounds import CLIENT, Look, Round
+from harness.ops.targets import Endpoint, Targets
+from harness.record.clock import NS_PER_S, Clock
+from harness.telemetry.scraper import Scraper, ScrapeResult
+
+PROBE_TIMEOUT_S = 1.0
+
+
+class NetworkLooker:
+    """Scrapes and probes for real."""
+
+    def __init__(self, targets: Targets, clock: Clock) -> None:
+        self._targets = targets
+        self._clock = clock
+        self._scraper = Scraper({})
+        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe")
+
+    def look(self) -> Round:
+        endpoints = self._targets.endpoints()
+        scraped = [e for e in endpoints if e.url.startswith("http")]
+        urls = {e.instance: f"{e.url}/metrics" for e in scraped}
+        if self._targets.client_metrics:
+            urls[CLIENT] = self._targets.client_metrics
+        t_s = self._clock.now_ns() / NS_PER_S
+        probes = [self._pool.submit(self._probe, e) for e in endpoints if not e.url.startswith("http")]
+        results = self._scraper.scrape(urls)
+        looks = [_look(e, results[e.instance]) for e in scraped] + [p.result() for p in probes]
+        return Round(t_s, tuple(looks), results[CLIENT].samples if CLIENT in results else ())
+
+    def close(self) -> None:
+        self._scraper.close()
+        self._pool.shutdown()
+
+    def _probe(self, endpoint: Endpoint) -> Look:
+        ask = _ask_redis if endpoint.url.startswith(("redis:", "valkey:")) else _ask_postgres
+        start_ns = self._clock.now_ns()
+        error = _attempt(ask, endpoint.url)
+        return Look(endpoint, (self._clock.now_ns() - start_ns) / NS_PER_S, error=error)
+
+
+def _look(endpoint: Endpoint, result: ScrapeResult) -> Look:
+    return Look(endpoint, result.duration_s, result.samples, result.error)
+
+
+def _attempt(ask: Callable[[str], None], url: str) -> str | None:
+    try:
+        ask(url)
+    except (psycopg.errors.ConnectionTimeout, redis.TimeoutError, TimeoutError):
+        return "timeout"
+    except (psycopg.OperationalError, redis.ConnectionError) as error:
+        return "refused" if "refused" in str(error).lower() else str(error).strip().splitlines()[0]
+    except (psycopg.Error, redis.RedisError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _ask_postgres(url: str) -> None:
+    with psycopg.connect(url, connect_timeout=max(2, round(PROBE_TIMEOUT_S)), autocommit=True) as connection:
+        connection.execute("SELECT 1")
+
+
+def _ask_redis(url: str) -> None:
+    client = redis.Redis.from_url(url, socket_timeout=PROBE_TIMEOUT_S, socket_connect_timeout=PROBE_TIMEOUT_S)
+    try:
+        client.ping()
+    finally:
+        client.close()

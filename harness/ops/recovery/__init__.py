@@ -1,0 +1,1 @@
+"""From causes to actions, behind guardrails."""

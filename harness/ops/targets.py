@@ -1,0 +1,96 @@
+"""The operator's only input: which endpoints to watch, who calls whom, what was promised, and where to speak."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class TargetsError(ValueError):
+    """The targets file cannot be used; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One registered instance of a service."""
+
+    service: str
+    instance: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Parsed targets.yaml. `kinds` maps a service to http, llm, postgres or redis."""
+
+    kinds: Mapping[str, str]
+    registry: Path | None
+    static: Mapping[str, tuple[str, ...]]
+    edges: tuple[tuple[str, str], ...]
+    client_metrics: str | None = None
+    slos: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, str] = field(default_factory=dict)  # alerts, diagnoses, escalations -> URL
+    actions_url: str | None = None
+    token: str | None = None
+    time_scale: float = 1.0
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Instances registered at this moment; one that was taken out of discovery on purpose is not watched."""
+        listed = self._registered() if self.registry else []
+        fixed = [Endpoint(s, f"{s}-{n}", url) for s, urls in self.static.items() for n, url in enumerate(urls, 1)]
+        return tuple(listed + fixed)
+
+    def callees(self, service: str) -> tuple[str, ...]:
+        """Services that `service` calls directly."""
+        return tuple(callee for caller, callee in self.edges if caller == service)
+
+    def providers(self) -> tuple[str, ...]:
+        """Services of kind llm, in the order of the file."""
+        return tuple(s for s, kind in self.kinds.items() if kind == "llm")
+
+    def _registered(self) -> list[Endpoint]:
+        assert self.registry is not None
+        try:
+            document = json.loads(self.registry.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []  # replaced atomically, so this is a registry that is gone: nothing is registered
+        return [
+            Endpoint(service, str(entry["name"]), str(entry["url"]))
+            for service, entries in document.get("services", {}).items()
+            for entry in entries
+            if service in self.kinds and service not in self.static
+        ]
+
+
+def load_targets(path: Path) -> Targets:
+    """Read a targets file. Raises TargetsError."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TargetsError(f"{path}: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("services"), dict):
+        raise TargetsError(f"{path}: no `services:` mapping; see docs/operator.md for the format")
+    return _targets(document, path)
+
+
+def _targets(document: Mapping[str, Any], path: Path) -> Targets:
+    try:
+        return Targets(
+            kinds={str(s): str((d or {}).get("kind", "http")) for s, d in document["services"].items()},
+            registry=Path(document["registry"]) if document.get("registry") else None,
+            static={str(s): tuple(str(u) for u in urls) for s, urls in (document.get("static") or {}).items()},
+            edges=tuple((str(a), str(b)) for a, b in document.get("edges") or ()),
+            client_metrics=(document.get("client") or {}).get("metrics"),
+            slos={str(k): str(v) for k, v in (document.get("slos") or {}).items()},
+            claims={str(k): str(v) for k, v in (document.get("claims") or {}).items()},
+            actions_url=(document.get("actions") or {}).get("url"),
+            token=document.get("token"),
+            time_scale=float(document.get("time_scale", 1.0)),
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise TargetsError(f"{path}: {error}") from error

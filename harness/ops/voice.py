@@ -1,0 +1,97 @@
+"""Speaks over HTTP: the Alertmanager webhook, diagnoses, escalations, actions. A word that is lost is retried, then logged."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from harness.ops.diagnosis.ranking import Cause
+from harness.ops.monitoring.alerts import Alert
+from harness.ops.recovery.controller import Handover
+from harness.ops.recovery.strategies import Step
+from harness.ops.targets import Targets
+
+TIMEOUT_S = 2.0
+ATTEMPTS = 3
+
+
+class HttpVoice:
+    """Posts to the URLs of the targets file; one that is absent is skipped and logged."""
+
+    def __init__(self, targets: Targets, wall_offset_s: float) -> None:
+        self._targets = targets
+        self._wall_offset_s = wall_offset_s
+        headers = {"authorization": f"Bearer {targets.token}"} if targets.token else {}
+        self._client = httpx.Client(timeout=TIMEOUT_S, headers=headers)
+
+    def alerts(self, changed: list[Alert]) -> None:
+        entries = [a.to_webhook(self._wall_offset_s) for a in changed]
+        body = {
+            "version": "4",
+            "groupKey": "{}:{}",
+            "truncatedAlerts": 0,
+            "status": "firing" if any(e["status"] == "firing" for e in entries) else "resolved",
+            "receiver": "gauntlet",
+            "groupLabels": {},
+            "commonLabels": {},
+            "commonAnnotations": {},
+            "externalURL": "",
+            "alerts": entries,
+        }
+        self._post("alerts", self._targets.claims.get("alerts"), body)
+
+    def diagnosis(self, causes: tuple[Cause, ...]) -> str | None:
+        document = [{"service": c.service, "kind": c.kind, "confidence": c.confidence, "evidence": c.evidence} for c in causes]
+        answer = self._post("diagnosis", self._targets.claims.get("diagnoses"), {"causes": document})
+        return answer.get("diagnosis_id")
+
+    def act(self, step: Step, diagnosis_id: str | None) -> None:
+        body = {
+            "verb": step.verb,
+            "service": step.service,
+            "instance": step.instance,
+            "args": dict(step.args),
+            "diagnosis_id": diagnosis_id,
+        }
+        self._post("action", self._targets.actions_url, body)
+
+    def escalate(self, handover: Handover, diagnosis_id: str | None) -> None:
+        body = {"service": handover.service, "reason": handover.reason, "diagnosis_id": diagnosis_id}
+        self._post("escalation", self._targets.claims.get("escalations"), body)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _post(self, what: str, url: str | None, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        outcome: Mapping[str, Any] = {}
+        if url is not None:
+            try:
+                outcome = self._send(url, body)
+            except (httpx.HTTPError, ValueError) as error:
+                outcome = {"error": f"{type(error).__name__}: {error}"}
+        log({"what": what, "body": body, "answer": outcome})
+        return outcome
+
+    def _send(self, url: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        retrying = Retrying(
+            retry=retry_if_exception_type(httpx.TransportError),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential(0.1, max=1),
+            reraise=True,
+        )
+        response = retrying(self._client.post, url, json=body)
+        if response.is_error:
+            return {"error": f"{response.status_code}: {response.text[:300]}"}
+        document = response.json() if response.content else {}
+        return document if isinstance(document, dict) else {}
+
+
+def log(document: Mapping[str, Any]) -> None:
+    """One JSON line on standard output: the operator's own log."""
+    sys.stdout.write(json.dumps(document, default=str) + "\n")
+    sys.stdout.flush()
