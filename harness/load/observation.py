@@ -1,0 +1,67 @@
+"""One request while it happens. It ends as a row of `harness.record.requests.REQUEST`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.record.requests import CITATIONS_KEPT, NOTHING, SOURCES_KEPT, Finish, Outcome
+
+DROPPED_BY_TARGET = 0
+DROPPED_BY_GENERATOR = 1
+
+
+@dataclass(slots=True)
+class Observation:
+    """What is known so far; all times in monotonic nanoseconds, 0 for what has not happened. `size` is in bytes."""
+
+    seq: int
+    journey: int
+    intended_ns: int
+    question: int = -1
+    outcome: Outcome = Outcome.ERROR
+    finish: Finish = Finish.NONE
+    drop_cause: int = 0
+    status: int = 0
+    attempts: int = 0
+    start_ns: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    end_ns: int = 0
+    max_gap_ns: int = 0
+    chunks: int = 0
+    tokens: int = 0
+    canary: int = -1
+    refused: int = -1
+    degraded: int = -1
+    preferred: int = -1
+    sources: list[int] = field(default_factory=list)
+    citations: list[int] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def latency_s(self) -> float:
+        """End minus intended start."""
+        return (self.end_ns - self.intended_ns) / 1e9
+
+    def content_at(self, t_ns: int) -> None:
+        """A content chunk (non-empty text) arrived."""
+        if self.first_ns:
+            self.max_gap_ns = max(self.max_gap_ns, t_ns - self.last_ns)
+        else:
+            self.first_ns = t_ns
+        self.last_ns = t_ns
+        self.chunks += 1
+
+    def row(self) -> tuple[Any, ...]:
+        """The fields in the order of REQUEST."""
+        return (
+            self.seq, self.journey, self.outcome, self.finish, self.drop_cause, self.status, min(self.attempts, 0xFFFF),
+            self.intended_ns, self.start_ns, self.first_ns, self.last_ns, self.end_ns, self.max_gap_ns,
+            self.chunks, self.tokens, self.question, self.canary, self.refused, self.degraded, self.preferred,
+            _padded(self.sources, SOURCES_KEPT), _padded(self.citations, CITATIONS_KEPT),
+        )  # fmt: skip
+
+
+def _padded(numbers: list[int], length: int) -> tuple[int, ...]:
+    return tuple(numbers[:length]) + (NOTHING,) * (length - len(numbers))

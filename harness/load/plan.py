@@ -1,0 +1,160 @@
+"""Everything the load process must know, as one JSON file. The API key is not in it: it goes through the environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urljoin, urlsplit
+
+from harness.load.shape import Piece, Shape, lay_out
+
+if TYPE_CHECKING:
+    from harness.scenario.model import Journey, LoadSpec
+
+API_KEY_VARIABLE = "GAUNTLET_API_KEY"
+BUILT_IN = ("ask", "ask_stream", "search", "ingest")
+ASKING = ("ask", "ask_stream", "search")
+
+
+class PlanError(ValueError):
+    """The plan cannot be carried out: an unknown journey, no questions, a target that is not allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpJourney:
+    """A plain HTTP journey of the scenario. `url` is absolute, `body` is sent as JSON unless it is None."""
+
+    name: str
+    method: str
+    url: str
+    body: Any
+    headers: Mapping[str, str]
+    expect_status: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """What to send where, when, and where to write it down. Paths are absolute."""
+
+    run_id: str
+    base_url: str
+    pieces: tuple[Piece, ...]
+    seed: int
+    journeys: tuple[HttpJourney, ...]
+    questions_file: str | None
+    corpus_file: str | None
+    requests_dir: str
+    events_file: str
+    metrics_port: int  # 0: any free one
+    timeout_s: float
+    max_in_flight: int
+    preferred_model: str | None  # the model that names the preferred path in answers
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.pieces)
+
+    @property
+    def journey_names(self) -> tuple[str, ...]:
+        """Journeys of all mixes; their place here is the number that the record keeps."""
+        used = {name for piece in self.pieces for name in piece.mix}
+        own = tuple(j.name for j in self.journeys)
+        return tuple(n for n in dict.fromkeys((*BUILT_IN, *own)) if n in used)
+
+    @property
+    def asking(self) -> frozenset[str]:
+        """Journeys that ask a question of the questions file."""
+        return frozenset(ASKING) - {j.name for j in self.journeys}
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The inverse of `to_json`. Raises ValueError, KeyError or TypeError for anything else."""
+        document = json.loads(text)
+        pieces = tuple(Piece(**piece) for piece in document.pop("pieces"))
+        journeys = (HttpJourney(**{**j, "expect_status": tuple(j["expect_status"])}) for j in document.pop("journeys"))
+        return cls(**document, pieces=pieces, journeys=tuple(journeys))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFiles:
+    """Where the load reads from and writes to."""
+
+    requests_dir: Path
+    events_file: Path
+    questions_file: Path | None = None
+    corpus_file: Path | None = None
+
+
+def build(
+    load: LoadSpec,
+    files: LoadFiles,
+    *,
+    run_id: str,
+    duration_s: float,
+    seed: int,
+    base_url: str,
+    service_urls: Mapping[str, str],
+    preferred_model: str | None = None,
+    metrics_port: int = 0,
+    allowed_hosts: frozenset[str] = frozenset(),
+) -> LoadPlan:
+    """The plan of a scenario's load. `base_url` is the entry of the stack, `service_urls` are the bases of the scenario's own journeys.
+
+    Raises PlanError (or ShapeError), also for a host that is neither loopback nor in `allowed_hosts`.
+    """
+    plan = LoadPlan(
+        run_id=run_id,
+        base_url=base_url.rstrip("/"),
+        pieces=lay_out(load.shape, duration_s, load.mix).pieces,
+        seed=seed,
+        journeys=tuple(_journey(name, j, {"gateway": base_url, **service_urls}) for name, j in load.journeys.items()),
+        questions_file=str(files.questions_file.resolve()) if files.questions_file else None,
+        corpus_file=str(files.corpus_file.resolve()) if files.corpus_file else None,
+        requests_dir=str(files.requests_dir.resolve()),
+        events_file=str(files.events_file.resolve()),
+        metrics_port=metrics_port,
+        timeout_s=load.timeout,
+        max_in_flight=load.max_in_flight,
+        preferred_model=preferred_model,
+    )
+    _check(plan, allowed_hosts)
+    return plan
+
+
+def _journey(name: str, journey: Journey, bases: Mapping[str, str]) -> HttpJourney:
+    if journey.service not in bases:
+        raise PlanError(f"journey {name!r} asks for service {journey.service!r}, which has no URL; there are: {', '.join(sorted(bases))}")
+    method, path = ("GET", journey.get) if journey.get is not None else ("POST", journey.post)
+    assert path is not None  # the model admits exactly one of the two
+    url = urljoin(bases[journey.service].rstrip("/") + "/", path.lstrip("/"))
+    return HttpJourney(name, method, url, journey.body, dict(journey.headers), tuple(journey.expect_status))
+
+
+def _check(plan: LoadPlan, allowed_hosts: frozenset[str]) -> None:
+    used = {name for piece in plan.pieces for name in piece.mix}
+    if unknown := used - set(plan.journey_names):
+        raise PlanError(f"the mix names unknown journeys: {', '.join(sorted(unknown))}; there are: {', '.join(BUILT_IN)} and `journeys`")
+    if (asked := used & plan.asking) and plan.questions_file is None:
+        raise PlanError(f"{', '.join(sorted(asked))} need questions, and this stack has none; write `journeys` of your own")
+    for url in (plan.base_url, *(j.url for j in plan.journeys)):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise PlanError(f"{url!r} is no http(s) URL")
+        if not _loopback(parts.hostname) and parts.hostname not in allowed_hosts:
+            raise PlanError(f"{url}: load goes to loopback addresses only, unless the scenario allows the host")
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
