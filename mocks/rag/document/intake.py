@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -25,9 +26,6 @@ from mocks.rag.document.store import DocumentState, DocumentStore, Status
 from mocks.rag.document.stream import IngestStream, StreamFullError
 
 RETRY_AFTER_S = 2
-DRIVE_PAUSE_S = 0.5
-RECONCILE_EVERY_S = 5.0
-RECONCILE_AGE_S = 10.0
 RECONCILE_BATCH = 200
 _ROWLESS_MAX = 10_000
 
@@ -35,13 +33,24 @@ _STREAM_AWAY = (RedisError, StreamFullError, OSError)
 _DATABASE_AWAY = (UpstreamError, psycopg.Error)
 
 
+@dataclass(frozen=True)
+class IntakePace:
+    """Seconds between looks; `reconcile_age_s`: how long a document may wait before it is thought lost."""
+
+    drive_pause_s: float = 0.5
+    reconcile_every_s: float = 5.0
+    reconcile_age_s: float = 10.0
+    lengths_every_s: float = 1.0
+
+
 class Intake:
     """`accept` for the route; `redrive`, `reconcile` and `watch_lengths` run beside it until they are cancelled."""
 
-    def __init__(self, stream: IngestStream, spool: Spool, store: DocumentStore) -> None:
+    def __init__(self, stream: IngestStream, spool: Spool, store: DocumentStore, pace: IntakePace | None = None) -> None:
         self._stream = stream
         self._spool = spool
         self._store = store
+        self._pace = pace or IntakePace()
         self._spool_lock = asyncio.Lock()
         self._spooled = asyncio.Event()
         self._last_revision = 0
@@ -76,7 +85,7 @@ class Intake:
             if await self._drive_all():
                 self._log.info("spool is empty again")
             else:
-                await asyncio.sleep(DRIVE_PAUSE_S)
+                await asyncio.sleep(self._pace.drive_pause_s)
 
     async def reconcile(self) -> None:
         """Publishes again what the stream has lost: documents that wait although stream and spool are empty.
@@ -84,7 +93,7 @@ class Intake:
         A cache that is restarted without its data, or flushed, takes acknowledged entries with it; the database still knows them.
         """
         while True:
-            await asyncio.sleep(RECONCILE_EVERY_S)
+            await asyncio.sleep(self._pace.reconcile_every_s)
             with suppress(*_DATABASE_AWAY, *_STREAM_AWAY):
                 lost = await self._lost()
                 for event in lost:
@@ -92,14 +101,14 @@ class Intake:
                 if lost:
                     self._log.warning("published again what the stream had lost", documents=len(lost))
 
-    async def watch_lengths(self, every_s: float = 1.0) -> None:
+    async def watch_lengths(self) -> None:
         """Keeps `rag_queue_length` and the stream's own limit up to date."""
         while True:
             with suppress(*_STREAM_AWAY):
                 lengths = await self._stream.lengths()
                 QUEUE_LENGTH.labels("ingest").set(lengths.ingest)
                 QUEUE_LENGTH.labels("dead").set(lengths.dead)
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(self._pace.lengths_every_s)
 
     async def _published(self, event: IngestEvent) -> bool:
         try:
@@ -163,7 +172,7 @@ class Intake:
     async def _lost(self) -> list[IngestEvent]:
         if len(self._spool) or (await self._stream.lengths()).ingest:
             return []
-        return await self._store.unsettled(RECONCILE_AGE_S, RECONCILE_BATCH)
+        return await self._store.unsettled(self._pace.reconcile_age_s, RECONCILE_BATCH)
 
     def _spool_changed(self) -> None:
         QUEUE_LENGTH.labels("spool").set(len(self._spool))

@@ -1,0 +1,160 @@
+"""Retrieval without its databases: what is served when, and what it says about itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from mocks.rag.common.errors import ApiError, UpstreamError
+from mocks.rag.common.registry import Registry
+from mocks.rag.retrieval.cache import HOLD_OFF_S, ResultCache, text_key, vector_key
+from mocks.rag.retrieval.retrieving import Retrieving, Wanted
+from mocks.rag.retrieval.search import Result, Search
+
+FOUND: list[Result] = [{"doc_id": "d", "chunk_id": "d#0", "text": "t", "score": 0.5}]
+VECTOR = [0.5] * 384
+
+
+class FakeSearch(Search):
+    """Counts; fails when told to."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.failure: Exception | None = None
+
+    async def by_vector(self, embedding: Sequence[float], top_k: int) -> list[Result]:
+        self.calls += 1
+        if self.failure is not None:
+            raise self.failure
+        return FOUND
+
+    async def by_words(self, text: str, top_k: int) -> list[Result]:
+        return await self.by_vector([], top_k)
+
+
+class FakeRedis(Redis):
+    """A dictionary that can be away."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Any] = {}
+        self.calls = 0
+        self.away = False
+
+    async def _call(self) -> None:
+        self.calls += 1
+        if self.away:
+            raise RedisConnectionError("refused")
+
+    async def get(self, name: Any) -> Any:
+        await self._call()
+        return self.entries.get(name)
+
+    async def set(self, name: Any, value: Any, ex: Any = None, **_: Any) -> Any:  # type: ignore[override]  # of its eleven options one is used
+        await self._call()
+        self.entries[name] = value
+
+    def __del__(self, *_: Any) -> None:
+        """There is no connection to close."""
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def wanted(**body: Any) -> Wanted:
+    return Wanted.from_body({"embedding": VECTOR, **body})
+
+
+def test_a_failing_redis_is_left_alone_for_the_hold_off() -> None:
+    redis, clock, search = FakeRedis(), Clock(), FakeSearch()
+    retrieving = Retrieving(search, ResultCache(redis, Registry(None), clock))
+
+    async def scenario() -> list[int]:
+        calls = []
+        redis.away = True
+        for top_k in (1, 2, 3):
+            await retrieving.retrieve(wanted(top_k=top_k))
+            calls.append(redis.calls)
+        clock.now_s += HOLD_OFF_S
+        redis.away = False
+        await retrieving.retrieve(wanted(top_k=4))
+        return [*calls, redis.calls]
+
+    assert asyncio.run(scenario()) == [1, 1, 1, 3]  # one failure, silence, then a look-up and a store
+    assert (search.calls, len(redis.entries)) == (4, 1)
+
+
+def test_stale_results_only_while_the_database_is_away() -> None:
+    search = FakeSearch()
+    redis = FakeRedis()
+    cache = ResultCache(redis, Registry(None))
+    retrieving = Retrieving(search, cache)
+
+    async def scenario() -> list[dict[str, Any]]:
+        answers = [await retrieving.retrieve(wanted())]
+        cache._memory.clear()  # as after MEMORY_TTL_S
+        redis.entries.clear()
+        search.failure = UpstreamError("postgres", "timeout", "no answer")
+        answers.append(await retrieving.retrieve(wanted()))
+        with pytest.raises(ApiError) as refused:
+            await retrieving.retrieve(wanted(top_k=9))
+        assert (refused.value.status, refused.value.code, refused.value.headers) == (503, "postgres_timeout", {"retry-after": "1"})
+        search.failure = None
+        return [*answers, await retrieving.retrieve(wanted())]
+
+    fresh = {"results": FOUND, "cached": False, "degraded": False, "degraded_reasons": []}
+    stale = {"results": FOUND, "cached": True, "degraded": True, "degraded_reasons": ["stale_cache"]}
+    assert asyncio.run(scenario()) == [fresh, stale, fresh]
+
+
+def test_lexical_and_stale_are_both_named() -> None:
+    search = FakeSearch()
+    cache = ResultCache(FakeRedis(), Registry(None))
+
+    async def scenario() -> dict[str, Any]:
+        words = Wanted.from_body({"text": "some words"})
+        await Retrieving(search, cache).retrieve(words)
+        cache._memory.clear()
+        search.failure = UpstreamError("postgres", "connect_error", "refused")
+        cache._redis = FakeRedis()
+        return await Retrieving(search, cache).retrieve(words)
+
+    assert asyncio.run(scenario())["degraded_reasons"] == ["lexical_retrieval", "stale_cache"]
+
+
+def test_a_new_epoch_is_another_name_space(tmp_path: Path) -> None:
+    file = tmp_path / "registry.json"
+    file.write_text('{"services": {}, "settings": {"cache_epoch": 0}}')
+    registry, redis, search = Registry(file), FakeRedis(), FakeSearch()
+    retrieving = Retrieving(search, ResultCache(redis, registry))
+
+    async def scenario() -> list[bool]:
+        cached = [(await retrieving.retrieve(wanted()))["cached"] for _ in range(2)]
+        file.write_text('{"services": {}, "settings": {"cache_epoch": 10}}')
+        assert registry.reload()
+        return [*cached, (await retrieving.retrieve(wanted()))["cached"]]
+
+    assert asyncio.run(scenario()) == [False, True, False]
+    assert sorted(name.split(":")[1] for name in redis.entries) == ["0", "10"]
+
+
+def test_keys_tell_apart_what_differs() -> None:
+    keys = [vector_key(VECTOR, 5), vector_key(VECTOR, 6), vector_key([*VECTOR[1:], 0.25], 5), text_key("a b", 5), text_key("a c", 5)]
+    assert len(set(keys)) == len(keys)
+    assert text_key(" a  b\n", 5) == text_key("a b", 5)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), True, "1", None])
+def test_vectors_are_finite_numbers(number: Any) -> None:
+    with pytest.raises(ApiError, match="embedding must be 384 finite numbers"):
+        wanted(embedding=[number, *VECTOR[1:]])
