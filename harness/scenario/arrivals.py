@@ -51,7 +51,7 @@ def samples_needed(sli: SliName) -> int:
 
 def arrivals_to_prove(ratio: float) -> float:
     """Arrivals without a single error that prove `ratio` at 95 % confidence; infinite for 100 %."""
-    return CONFIDENCE_N / (1.0 - ratio) if ratio < 1.0 else math.inf
+    return round(CONFIDENCE_N / (1.0 - ratio), 6) if ratio < 1.0 else math.inf
 
 
 def provable_ratio(arrivals: float) -> float:
