@@ -1,0 +1,66 @@
+"""What a stack will be able to do, known without starting it or importing what starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.scenario.catalog import StackInfo
+from harness.scenario.model import StackSpec
+from harness.stack.topology import EDGES, PROVIDERS, PROXYABLE_CALLEES, declared_replicas
+
+REFERENCE_CAPABILITIES = frozenset(
+    {
+        "CacheClearable",
+        "Configurable",
+        "Killable",
+        "Pausable",
+        "Programmable",
+        "Proxied",
+        "Restartable",
+        "Rollbackable",
+        "Routable",
+        "Scalable",
+    }
+)
+"""Of `ProcessStack`; a contract test holds the two together."""
+
+
+def info_for(spec: StackSpec) -> StackInfo:
+    """The description of the stack that a scenario asks for. Raises ValueError that says what cannot be had."""
+    if spec.use == "reference":
+        if spec.services or spec.edges:
+            raise ValueError("`services` and `edges` describe an external stack; the reference stack has its own")
+        return reference_info(spec.replicas)
+    return external_info(spec)
+
+
+def reference_info(replicas: Mapping[str, int]) -> StackInfo:
+    """The embedded reference stack with that many replicas of some services. Raises ValueError."""
+    return StackInfo(
+        name="reference",
+        services=declared_replicas(replicas),
+        edges=frozenset(EDGES),
+        capabilities=REFERENCE_CAPABILITIES,
+        journeys=frozenset({"ask", "ask_stream", "search", "ingest"}),
+        proxyable=frozenset(edge for edge in EDGES if edge[1] in PROXYABLE_CALLEES),
+        programmable=frozenset(PROVIDERS),
+        quality=True,
+    )
+
+
+def external_info(spec: StackSpec) -> StackInfo:
+    """A system that runs already: loaded and watched, never touched. Raises ValueError."""
+    if not spec.services:
+        raise ValueError("an external stack names its services: services: {gateway: {url: 'http://127.0.0.1:8000'}}")
+    if spec.replicas:
+        raise ValueError("`replicas` belong to the reference stack; an external one has those it has")
+    unknown = sorted({name for edge in spec.edges for name in edge} - set(spec.services))
+    if unknown:
+        raise ValueError(f"edges name services that are not declared: {', '.join(unknown)}")
+    return StackInfo(
+        name="external",
+        services=dict.fromkeys(spec.services, 1),
+        edges=frozenset(spec.edges),
+        capabilities=frozenset(),
+        journeys=frozenset(),
+    )

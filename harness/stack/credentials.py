@@ -1,0 +1,54 @@
+"""Secrets of one run: made fresh, never seeded, never in the record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CLIENT = "load"
+UNLIMITED: Mapping[str, int] = {"burst_per_s": 0, "per_minute": 0, "per_hour": 0}
+"""Of the load's own plan: a rate limit that the load meets would be measured as a failure of the stack."""
+STANDARD: Mapping[str, int] = {"burst_per_s": 10, "per_minute": 120, "per_hour": 2_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """`api_key` is the load's; the gateway's file holds only its hash."""
+
+    api_key: str
+    jwt_secret: str
+    provider_key: str
+    admin_token: str
+
+    @classmethod
+    def fresh(cls) -> Credentials:
+        return cls(
+            api_key=f"rk-{secrets.token_urlsafe(24)}",
+            jwt_secret=secrets.token_urlsafe(48),
+            provider_key=f"sk-{secrets.token_urlsafe(24)}",
+            admin_token=secrets.token_urlsafe(24),
+        )
+
+    def write_keys_file(self, path: Path) -> None:
+        """`KEYS_FILE` of the gateway and the user service, readable by its owner alone."""
+        key = {
+            "id": "key-1",
+            "sha256": hashlib.sha256(self.api_key.encode()).hexdigest(),
+            "client": CLIENT,
+            "roles": ["reader", "writer", "admin"],
+            "plan": "internal",
+        }
+        write_private(path, {"keys": [key], "plans": {"internal": dict(UNLIMITED), "standard": dict(STANDARD)}})
+
+
+def write_private(path: Path, document: Mapping[str, Any]) -> None:
+    """Write JSON that no other user may read. Raises FileExistsError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        json.dump(document, file)

@@ -1,0 +1,38 @@
+"""What may be chosen about an embedded reference stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_VERSION = "1.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTiming:
+    """How fast a mock provider answers: to the first token, and between two."""
+
+    ttft_ms: float
+    itl_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """One stack. `work_dir` is made by `start` and removed by `stop`; logs stay, in `logs_dir`, which must exist.
+
+    `proxied_edges` are (caller, callee) pairs of `StackInfo.proxyable` that get a proxy in between. `timing` is by provider.
+    """
+
+    run_id: str
+    work_dir: Path
+    logs_dir: Path
+    seed: int = 1
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    documents: int = 400
+    corpus: Path | None = None
+    proxied_edges: frozenset[tuple[str, str]] = frozenset()
+    version: str = DEFAULT_VERSION
+    timing: Mapping[str, ProviderTiming] = field(
+        default_factory=lambda: {"llm": ProviderTiming(120.0, 8.0), "llm_fallback": ProviderTiming(150.0, 8.0)}
+    )

@@ -1,0 +1,132 @@
+"""One instance of a service: its port, its version, and the process of the moment."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from harness.stack.base import Instance, StackError
+from harness.stack.child import Child, Command
+from harness.stack.ports import free_ports
+from harness.stack.ready import Probe, wait_ready
+
+READY_DEADLINE_S = 30.0
+STOP_GRACE_S = 6.0
+"""A service may take 5 s to finish what it works on."""
+PORT_TRIES = 3
+
+
+class Launch(Protocol):
+    """What a member must know to come up."""
+
+    def command(self, member: Member) -> Command:
+        """How to start it; asked at every start."""
+        ...
+
+    def url(self, service: str, port: int) -> str:
+        """Where it is reached, directly."""
+        ...
+
+    def probe(self, service: str, url: str) -> str | None:
+        """None when it is ready, else the reason; bounded to about a second."""
+        ...
+
+
+class Member:
+    """An instance. Its methods take turns, so that a recovery action and a fault do not start or stop it at the same time.
+
+    `given_up` returns a reason once the whole stack is being stopped; then nothing waits for readiness any longer.
+    """
+
+    def __init__(self, service: str, name: str, version: str, launch: Launch, given_up: Probe) -> None:
+        self.service = service
+        self.name = name
+        self.version = version
+        self.port = free_ports(1)[0]
+        self._launch = launch
+        self._given_up = given_up
+        self._turn = threading.RLock()
+        self._child: Child | None = None
+        self._retired = False
+
+    @property
+    def url(self) -> str:
+        return self._launch.url(self.service, self.port)
+
+    @property
+    def running(self) -> bool:
+        """It has a process, which may be paused or not ready."""
+        child = self._child
+        return child is not None and child.running
+
+    def describe(self) -> Instance:
+        """Itself, for others."""
+        child = self._child
+        return Instance(self.service, self.name, self.url, self.version, child.pid if child is not None and child.running else None)
+
+    def probe(self) -> str | None:
+        """None when it is ready, else the reason."""
+        return self._launch.probe(self.service, self.url)
+
+    def start(self) -> None:
+        """Start a process and wait until it is ready. Raises StackError; then no process is left."""
+        with self._turn:
+            if self._retired:
+                raise StackError(f"{self.name} is being taken down")
+            child = self._child = Child(self._launch.command(self))
+            try:
+                wait_ready(
+                    self.name, self.probe, READY_DEADLINE_S, alive=lambda: self._given_up() or child.ended(), log_tail=child.log_tail
+                )
+            except BaseException:
+                child.kill()
+                raise
+
+    def start_first(self) -> None:
+        """`start`, on another port when somebody was quicker to take this one. Raises StackError."""
+        for tries_left in reversed(range(PORT_TRIES)):
+            try:
+                self.start()
+            except StackError as error:
+                if tries_left == 0 or "address already in use" not in str(error).lower():
+                    raise
+                self.port = free_ports(1)[0]
+            else:
+                return
+
+    def stop(self, grace_s: float = STOP_GRACE_S) -> None:
+        """Let it finish, then end what is left of it; harmless when it is down. Raises StackError."""
+        with self._turn:
+            if self._child is not None:
+                self._child.stop(grace_s)
+
+    def restart(self) -> None:
+        """Whatever state it is in, afterwards it runs afresh and is ready. Raises StackError."""
+        with self._turn:
+            self.stop()
+            self.start()
+
+    def kill(self) -> None:
+        """End the whole process tree at once. Raises StackError when there is none."""
+        with self._turn:
+            self._present().kill()
+
+    def set_paused(self, paused: bool) -> None:
+        """Freeze or thaw the whole process tree. Raises StackError when there is none to freeze."""
+        with self._turn:
+            if paused:
+                self._present().set_paused(True)
+            elif self._child is not None:
+                self._child.set_paused(False)
+
+    def retire(self) -> None:
+        """Ask it to end for good, without waiting: it cannot be started again."""
+        with self._turn:
+            self._retired = True
+            if self._child is not None:
+                self._child.terminate()
+
+    def _present(self) -> Child:
+        if self._child is None or not self._child.running:
+            raise StackError(f"{self.name} has no process")
+        return self._child
