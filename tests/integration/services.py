@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,13 +37,21 @@ class Reply:
 Answer = Callable[[dict[str, Any]], Reply]
 
 
+class _QuietServer(ThreadingHTTPServer):
+    """Says nothing about clients that hang up."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class StandIn:
     """An HTTP service whose answers the test decides, route by route; `seen` holds the bodies it got."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         self.answers = dict(answers)
         self.seen: list[dict[str, Any]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -72,10 +79,6 @@ class StandIn:
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
-                with suppress(ConnectionError):  # a client may hang up when it has read enough
-                    self._send(reply)
-
-            def _send(self, reply: Reply) -> None:
                 if reply.chunks is None:
                     self._whole(json.dumps(reply.body).encode())
                 else:

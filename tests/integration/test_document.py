@@ -7,6 +7,7 @@ import base64
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +273,24 @@ def test_an_outage_is_waited_out_and_never_counts_against_the_document(valkey: V
     assert (calls, shelf.indexed, shelf.buried) == (12, ["a"], [])
 
 
+def test_a_document_that_is_never_in_time_does_not_hold_up_the_others(valkey: Valkey) -> None:
+    async def embed_the_quick(texts: Sequence[str]) -> list[list[float]]:
+        if "slow" in texts[0] and "quick" not in shelf.indexed:
+            raise EmbeddingUnavailableError("no answer in time")
+        return [[0.0] for _ in texts]
+
+    async def scenario() -> None:
+        async with stream_of(valkey) as (stream, _):
+            await stream.publish(event("slow", 1, "slow"))
+            await stream.publish(event("quick", 2))
+            async with running(Indexer(stream, shelf, embed_the_quick, replace(LIMITS, pauses_max=3)).run()):
+                await until(lambda: _lengths_are(stream, Lengths(0, 0)), "both indexed")
+
+    shelf = Shelf()
+    asyncio.run(scenario())
+    assert (shelf.indexed, shelf.buried) == (["quick", "slow"], [])
+
+
 def test_work_of_a_consumer_that_died_is_taken_over_by_another(valkey: Valkey) -> None:
     async def embed_any(texts: Sequence[str]) -> list[list[float]]:
         return [[0.0] for _ in texts]
@@ -326,10 +345,19 @@ def test_events_may_come_twice_late_and_in_any_order(schema_url: str) -> None:
             await store.accept(old, "queued")
             await store.bury(old, "too old to matter")
             states = [await store.state("d")]
+            newest = event("d", 3)
+            await store.bury(newest, "cannot be embedded")
+            states.append(await store.state("d"))
+            new = replace(new, revision=4)
             assert await store.index(new, chunks_of(new, 2), [vector("n")] * 2)
             return [*states, await store.state("d"), await store.state("unknown")]
 
-    assert asyncio.run(scenario()) == [DocumentState("d", "indexed", 3), DocumentState("d", "indexed", 2), None]
+    assert asyncio.run(scenario()) == [
+        DocumentState("d", "indexed", 3),
+        DocumentState("d", "dead", 3),
+        DocumentState("d", "indexed", 2),
+        None,
+    ]
     with psycopg.connect(schema_url) as connection:
         assert connection.execute("SELECT chunk_id FROM chunks ORDER BY 1").fetchall() == [("d#0",), ("d#1",)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.integration.backends import wait_until
 from tests.integration.services import Reply, ServiceProcess, StandIn, write_registry
 
 pytestmark = pytest.mark.e2e
@@ -201,6 +203,24 @@ def test_an_error_frame_of_generation_is_the_last_one(stack: Stack) -> None:
     failure = {"error": {"message": "provider broke off", "code": "llm_error"}}
     stack.generation.answers["/generate"] = lambda _body: Reply(chunks=[DELTAS[0], frame(failure)])
     assert stack.frames() == [{"sources": SOURCES, "request_id": "r-1"}, {"delta": "Two "}, failure]
+
+
+def test_a_client_that_hangs_up_ends_the_generation(stack: Stack) -> None:
+    hung_up = threading.Event()
+
+    def endless() -> Iterator[bytes]:
+        try:
+            for _ in range(2_000):
+                yield DELTAS[0]
+                time.sleep(0.005)  # the pace of a provider
+        except GeneratorExit:
+            hung_up.set()
+
+    stack.generation.answers["/generate"] = lambda _body: Reply(chunks=endless())
+    with stack.query.http.stream("POST", "/ask", json={"question": "q", "stream": True}) as answer:
+        assert next(answer.iter_bytes()).startswith(b"data: ")
+    assert hung_up.wait(8), "generation went on for nobody"
+    wait_until(lambda: stack.query.metric("rag_client_requests_in_progress", callee="generation") == 0, "no attempt in flight")
 
 
 def test_follow_ups_are_searched_and_answered_with_the_question_before(stack: Stack) -> None:

@@ -1,8 +1,9 @@
 """The subscriber: takes events from the stream, chunks, embeds, stores, acknowledges.
 
-Failures are of two kinds. When the database or the embedding service is away, nothing is wrong with the document: the subscriber waits
-and goes on with the same event, however long it takes. When the document itself cannot be indexed, the try is counted, the event
-stays pending and comes back after `retry_idle_ms`; after `tries_max` tries it becomes a dead letter.
+Failures are of two kinds. When the database or the embedding service is away, nothing is wrong with the document: the subscriber waits,
+and after `pauses_max` waits takes up the next event, so that one that is never in time cannot hold up the others; the first one
+comes back, however often it takes. When the document itself cannot be indexed, the try is counted, the event stays pending and comes
+back after `retry_idle_ms`; after `tries_max` tries it becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Protocol
 
 from redis.exceptions import RedisError
 
+from mocks.rag.common.context import enter, leave, new_context
 from mocks.rag.common.errors import UpstreamError
 from mocks.rag.common.log import get_logger
 from mocks.rag.common.metrics import INGEST
@@ -47,6 +49,7 @@ class IndexerLimits:
     tries_max: int = 5
     pause_first_s: float = 0.1
     pause_max_s: float = 2.0
+    pauses_max: int = 20
 
 
 class Indexer:
@@ -84,31 +87,39 @@ class Indexer:
                 await self._settle(delivery)
 
     async def _settle(self, delivery: Delivery) -> bool:
-        """Index, waiting outages out; True when the entry is off the stream."""
+        """Index under the id of the request that brought the document; True when the entry is off the stream."""
         if delivery.event is None:
             await self._stream.bury(delivery, f"malformed: {delivery.problem}")
             self._count_dead(delivery, delivery.problem)
             return True
+        token = enter(new_context(delivery.event.request_id, None))
+        try:
+            return await self._index_patiently(delivery, delivery.event)
+        finally:
+            leave(token)
+
+    async def _index_patiently(self, delivery: Delivery, event: IngestEvent) -> bool:
         pause = Pause(self._limits)
-        while True:
+        for _ in range(self._limits.pauses_max):
             try:
-                await self._index_event(delivery.event)
+                await self._index_event(event)
             except _OUTAGES as error:
                 INGEST.labels("retried").inc()
-                self._log.warning("waiting to index", doc_id=delivery.event.doc_id, error=f"{type(error).__name__}: {error}")
+                self._log.warning("waiting to index", doc_id=event.doc_id, error=f"{type(error).__name__}: {error}")
                 await pause.sleep()
             except Exception as error:  # noqa: BLE001 - whatever a document provokes must end as a dead letter, not end the subscriber
-                return await self._failed(delivery, delivery.event, f"{type(error).__name__}: {error}")
+                return await self._failed(delivery, event, f"{type(error).__name__}: {error}")
             else:
                 await self._stream.done(delivery)
                 return True
+        return False
 
     async def _index_event(self, event: IngestEvent) -> None:
         chunks = chunk_document(event.doc_id, event.title, event.text)
         vectors = await self._embed([chunk.text for chunk in chunks])
         if await self._index.index(event, chunks, vectors):
             INGEST.labels("indexed").inc()
-            self._log.info("indexed", doc_id=event.doc_id, chunks=len(chunks), ingest_request_id=event.request_id)
+            self._log.info("indexed", doc_id=event.doc_id, chunks=len(chunks))
 
     async def _failed(self, delivery: Delivery, event: IngestEvent, reason: str) -> bool:
         tries = await self._stream.count_try(delivery)

@@ -105,7 +105,8 @@ class Intake:
         """Keeps `rag_queue_length` and the stream's own limit up to date."""
         while True:
             with suppress(*_STREAM_AWAY):
-                lengths = await self._stream.lengths()
+                with cache_call():
+                    lengths = await self._stream.lengths()
                 QUEUE_LENGTH.labels("ingest").set(lengths.ingest)
                 QUEUE_LENGTH.labels("dead").set(lengths.dead)
             await asyncio.sleep(self._pace.lengths_every_s)

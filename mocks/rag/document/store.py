@@ -34,8 +34,8 @@ RETURNING doc_id
 """
 _BURY = """
 INSERT INTO documents (doc_id, title, text, revision, status, error) VALUES (%s, %s, %s, %s, 'dead', %s)
-ON CONFLICT (doc_id) DO UPDATE SET status = 'dead', error = EXCLUDED.error, updated_at = now()
-WHERE documents.revision <= EXCLUDED.revision AND documents.status <> 'indexed'
+ON CONFLICT (doc_id) DO UPDATE SET revision = EXCLUDED.revision, status = 'dead', error = EXCLUDED.error, updated_at = now()
+WHERE documents.revision < EXCLUDED.revision OR (documents.revision = EXCLUDED.revision AND documents.status <> 'indexed')
 """
 _LEFT_SPOOL = "UPDATE documents SET status = 'queued', updated_at = now() WHERE doc_id = %s AND revision = %s AND status = 'spooled'"
 _UNSETTLED = """

@@ -14,7 +14,8 @@ from mocks.rag.common.errors import ApiError
 from mocks.rag.document.parsing import UnreadableDocumentError, UnsupportedTypeError, parse
 
 TITLE_CHARS_MAX = 300
-TEXT_CHARS_MAX = 1_000_000
+TEXT_CHARS_MAX = 200_000
+"""About 300 chunks: as much as is surely embedded and stored within the time limits of one event."""
 CONTENT_BYTES_MAX = 8 * 1024 * 1024
 BODY_BYTES_MAX = 12 * 1024 * 1024
 """Above CONTENT_BYTES_MAX in base64, so that a file that is too large is refused by its own size."""
