@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.scenario.model import Scenario, Segment
 from harness.scenario.slis import SliName
 
-MIN_SAMPLES = 20
+MIN_SAMPLES = 30
 BEYOND = 5  # samples that must lie beyond a percentile: p95 needs 100, p99 needs 500
 CONFIDENCE_N = 3.0  # rule of three: n arrivals without an error prove an error ratio below 3/n at 95 %
 
@@ -29,7 +29,7 @@ JOURNEYS_OF = {
     "wrong_answers": QUESTIONS,
     "lost_ingest": frozenset({"ingest"}),
 }
-PROPORTIONS = frozenset({"availability", "answered", "degraded_honest", "citations_valid"})
+PROPORTIONS = frozenset({"availability", "answered", "degraded", "degraded_honest", "citations_valid"})
 QUALITY = frozenset({"answered", "citations_valid", "mrr", "recall_at_k", "ndcg_at_k", "wrong_answers", "degraded", "degraded_honest"})
 
 
@@ -43,7 +43,7 @@ class Stretch:
 
 
 def samples_needed(sli: SliName) -> int:
-    """Fewest samples that carry the SLI: enough beyond a percentile, and never less than 20."""
+    """Fewest samples that carry the SLI: enough beyond a percentile, and never less than 30."""
     if sli.percentile and sli.argument is not None:
         return max(MIN_SAMPLES, math.ceil(round(BEYOND / (1.0 - sli.argument / 100.0), 6)))
     return MIN_SAMPLES

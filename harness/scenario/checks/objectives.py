@@ -117,7 +117,7 @@ def _carries(loaded: Loaded, sli: SliName, limit: Limit, phase: str, where: KeyP
             return
     n = arrivals.for_sli(loaded.scenario, phase, sli)
     if sli.family in arrivals.PROPORTIONS and limit.of is None:
-        yield from _provable(loaded, limit, phase, n, where)
+        yield from _provable(loaded, sli, limit, phase, n, where)
     if sli.family == "goodput" and limit.of is None and limit.value > n / loaded.scenario.phases[phase]:  # type: ignore[index]  # checked above
         offered = n / loaded.scenario.phases[phase]  # type: ignore[index]  # checked above
         yield loaded.at(where, f"goodput cannot reach {limit.text!r}: {phase} offers {offered:g}/s", "write less than what is offered")
@@ -127,15 +127,19 @@ def _carries(loaded: Loaded, sli: SliName, limit: Limit, phase: str, where: KeyP
         yield loaded.at(where, message, "write a limit below `load.timeout`", "warning")
 
 
-def _provable(loaded: Loaded, limit: Limit, phase: str, n: float, where: KeyPath) -> Iterator[Problem]:
+def _provable(loaded: Loaded, sli: SliName, limit: Limit, phase: str, n: float, where: KeyPath) -> Iterator[Problem]:
     """Rule of three: so many arrivals without one failure still leave this much room for doubt."""
-    needed = arrivals.arrivals_to_prove(limit.value)
+    share = limit.value if sli.good == "higher" else 1.0 - limit.value
+    needed = arrivals.arrivals_to_prove(share)
     if n >= needed:
         return
     best = math.floor(arrivals.provable_ratio(n) * 1000) / 10
-    count = f"{math.ceil(needed)} are needed" if math.isfinite(needed) else "no number of arrivals proves 100%"
-    message = f"{phase} brings about {math.floor(n)} arrivals, which without one failure prove {best:g}% and not {limit.text!r}; {count}"
-    yield loaded.at(where, message, f'write ">= {best:g}%", or lengthen the phase')
+    write = f">= {best:g}%" if sli.good == "higher" else f"<= {100 - best:.3g}%"
+    message = f"{phase} brings about {math.floor(n)} arrivals, which without one failure prove {write!r} and not {limit.text!r}"
+    if math.isfinite(needed):
+        yield loaded.at(where, f"{message}; {math.ceil(needed)} are needed", f"write {write!r}, or lengthen the phase")
+    else:
+        yield loaded.at(where, f"{message}: no number of arrivals proves certainty", f"write {write!r}", "warning")
 
 
 def _same_unit(sli: SliName, limit: Limit) -> bool:

@@ -50,7 +50,7 @@ def test_phases_share_out_all_arrivals(low: float, high: float, first_s: float, 
 
 
 @pytest.mark.parametrize(
-    ("sli", "needed"), [("latency_p50", 20), ("latency_p95", 100), ("ttft_p99", 500), ("latency_p99.9", 5000), ("mrr", 20)]
+    ("sli", "needed"), [("latency_p50", 30), ("latency_p95", 100), ("ttft_p99", 500), ("latency_p99.9", 5000), ("mrr", 30)]
 )
 def test_samples_needed(sli: str, needed: int) -> None:
     assert arrivals.samples_needed(sli_name(sli)) == needed
