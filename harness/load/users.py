@@ -104,7 +104,7 @@ def main(argv: list[str]) -> int:
 
 def _run(plan: LoadPlan, clock: SystemClock, journal: Journal, recorder: Recorder) -> None:
     _raise_descriptor_limit()
-    disable_created_metrics()  # a series beside each counter, of use to nobody here
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series beside each counter, of use to nobody here
     api_key = os.environ.get(API_KEY_VARIABLE)
     knowledge = load_knowledge(plan.questions_file, plan.corpus_file)
     transport, metrics, ingested = GeventTransport(clock), ClientMetrics(plan.journey_names), IngestLog()
