@@ -11,7 +11,8 @@ import redis
 from harness.ops.monitoring.rounds import CLIENT, Look, Round
 from harness.ops.targets import Endpoint, Targets
 from harness.record.clock import NS_PER_S, Clock
-from harness.telemetry.scraper import Scraper, ScrapeResult
+from harness.telemetry.following import FollowingScraper
+from harness.telemetry.scraper import Scrape, Target
 
 PROBE_TIMEOUT_S = 1.0
 
@@ -22,20 +23,21 @@ class NetworkLooker:
     def __init__(self, targets: Targets, clock: Clock) -> None:
         self._targets = targets
         self._clock = clock
-        self._scraper = Scraper({})
+        self._scraper = FollowingScraper(clock)
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe")
 
     def look(self) -> Round:
         endpoints = self._targets.endpoints()
         scraped = [e for e in endpoints if e.url.startswith("http")]
-        urls = {e.instance: f"{e.url}/metrics" for e in scraped}
+        wanted = [Target(e.instance, f"{e.url}/metrics") for e in scraped]
         if self._targets.client_metrics:
-            urls[CLIENT] = self._targets.client_metrics
+            wanted.append(Target(CLIENT, self._targets.client_metrics))
         t_s = self._clock.now_ns() / NS_PER_S
         probes = [self._pool.submit(self._probe, e) for e in endpoints if not e.url.startswith("http")]
-        results = self._scraper.scrape(urls)
+        results = {r.target.name: r for r in self._scraper.scrape(wanted)}
         looks = [_look(e, results[e.instance]) for e in scraped] + [p.result() for p in probes]
-        return Round(t_s, tuple(looks), results[CLIENT].samples if CLIENT in results else ())
+        client = results.get(CLIENT)
+        return Round(t_s, tuple(looks), client.samples if client else ())
 
     def close(self) -> None:
         self._scraper.close()
@@ -48,8 +50,18 @@ class NetworkLooker:
         return Look(endpoint, (self._clock.now_ns() - start_ns) / NS_PER_S, error=error)
 
 
-def _look(endpoint: Endpoint, result: ScrapeResult) -> Look:
-    return Look(endpoint, result.duration_s, result.samples, result.error)
+def _look(endpoint: Endpoint, scrape: Scrape) -> Look:
+    return Look(endpoint, scrape.duration_ns / NS_PER_S, scrape.samples, _in_short(scrape.error))
+
+
+def _in_short(error: str | None) -> str | None:
+    """The two reasons that rules tell apart, and any other in its own words."""
+    if error is None:
+        return None
+    words = error.lower()
+    if "refused" in words:
+        return "refused"
+    return "timeout" if any(w in words for w in ("no answer", "timed out", "still waiting", "drips")) else error
 
 
 def _attempt(ask: Callable[[str], None], url: str) -> str | None:

@@ -1,0 +1,49 @@
+"""From a run directory to a verdict and its reports. Works from disk alone, on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.gate import Verdict, decide
+from harness.record import store
+from harness.record.history import History
+from harness.report import html, junit, verdict_json
+from harness.scenario.loader import load_text
+from harness.scenario.model import Scenario
+from harness.score.judge import judge
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict with what it was drawn from."""
+
+    directory: store.RunDirectory
+    history: History
+    scenario: Scenario
+    verdict: Verdict
+
+
+def judge_run(path: Path, *, strict: bool = False) -> Judged:
+    """Judge a run from its record. Raises RecordError (no record there) or ScenarioError (its scenario is damaged)."""
+    directory = store.RunDirectory(path.resolve())
+    history = store.read(directory.path)
+    scenario = recorded_scenario(directory, history.run)
+    return Judged(directory, history, scenario, decide(judge(history, scenario), scenario, strict=strict))
+
+
+def recorded_scenario(directory: store.RunDirectory, run: Mapping[str, object]) -> Scenario:
+    """The scenario as it was run: the kept file, with the seed of the run."""
+    if not directory.scenario_file.is_file():
+        raise store.RecordError(f"{directory.path}: no scenario.yaml; the record is incomplete")
+    scenario = load_text(directory.scenario_file.read_text(encoding="utf-8"), str(directory.scenario_file)).scenario
+    return scenario.model_copy(update={"seed": int(str(run.get("seed", scenario.seed)))})
+
+
+def write_reports(judged: Judged) -> None:
+    """Write verdict.json, junit.xml and report.html into the run directory; what was there is replaced."""
+    directory = judged.directory
+    directory.verdict.write_bytes(verdict_json.render(judged.verdict, judged.history, judged.scenario))
+    (directory.path / "junit.xml").write_bytes(junit.render(judged.verdict, judged.history, judged.scenario))
+    (directory.path / "report.html").write_text(html.render(judged.verdict, judged.history, judged.scenario), encoding="utf-8")

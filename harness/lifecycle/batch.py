@@ -1,0 +1,75 @@
+"""`gauntlet run`: check every file first, then run and judge one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import run
+from harness.judging import judge_run, write_reports
+from harness.lifecycle.checking import load_checked
+from harness.load.driver import LoadError
+from harness.report import terminal, verdict_json
+from harness.report.live import LiveView
+from harness.scenario.loader import Loaded
+from harness.stack.base import StackError
+
+NOT_STARTED = 4
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """One run: its exit code, and its verdict as a document."""
+
+    exit_code: int
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the command line asked for."""
+
+    out: Path
+    stack: str | None
+    seed: int | None
+    repeat: int
+    strict: bool
+    quiet: bool
+    argv: tuple[str, ...]
+
+    def carry_out(self, files: Sequence[Path], say: Callable[[str], None]) -> list[RunOutcome]:
+        """Run every file; an invalid one raises ScenarioError before any has started. Ends after an interrupted run."""
+        loaded = []
+        for path in files:
+            scenario, warnings = load_checked(path)
+            for warning in warnings:
+                say(str(warning))
+            loaded.append(scenario)
+        outcomes: list[RunOutcome] = []
+        for scenario in loaded:
+            for n in range(self.repeat):
+                outcomes.append(self._one(scenario, n, say))
+                if outcomes[-1].exit_code == INTERRUPTED:
+                    return outcomes
+        return outcomes
+
+    def _one(self, loaded: Loaded, n: int, say: Callable[[str], None]) -> RunOutcome:
+        seed = (self.seed if self.seed is not None else loaded.scenario.seed) + n
+        with LiveView(loaded.scenario.name, quiet=self.quiet) as view:
+            options = run.Options(out=self.out, seed=seed, argv=self.argv, observe=view.update)
+            try:
+                finished = run.execute(loaded, options)
+            except (StackError, LoadError) as error:
+                view.stop()
+                say(f"{loaded.path}: did not start: {error}")
+                return RunOutcome(NOT_STARTED, {"exit_code": NOT_STARTED, "verdict": None, "reason": str(error), "scenario": loaded.path})
+        judged = judge_run(finished.directory.path, strict=self.strict)
+        write_reports(judged)
+        if not self.quiet:
+            terminal.show(judged.verdict, judged.history, judged.scenario, judged.directory.path)
+        code = INTERRUPTED if finished.interrupted else judged.verdict.exit_code
+        document = verdict_json.document(judged.verdict, judged.history, judged.scenario)
+        return RunOutcome(code, document | {"run_dir": str(judged.directory.path), "exit_code": code})

@@ -1,0 +1,38 @@
+"""Everything that can be said about a scenario file before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.faults.registry import CATALOG
+from harness.scenario.check import check
+from harness.scenario.loader import Loaded, load_scenario
+from harness.scenario.problem import Problem, ScenarioError
+from harness.stack.catalog import info_for
+
+
+def check_file(path: Path) -> list[Problem]:
+    """All problems of a file, warnings included; empty when it is fine."""
+    try:
+        return check_loaded(load_scenario(path))
+    except ScenarioError as error:
+        return list(error.problems)
+
+
+def check_loaded(loaded: Loaded) -> list[Problem]:
+    """The semantic problems of a scenario that could be read."""
+    try:
+        info = info_for(loaded.scenario.stack)
+    except ValueError as error:
+        return [loaded.at(("stack",), str(error))]
+    return check(loaded, CATALOG, info)
+
+
+def load_checked(path: Path) -> tuple[Loaded, list[Problem]]:
+    """A scenario that may be run, and its warnings. Raises ScenarioError for one that may not."""
+    loaded = load_scenario(path)
+    problems = check_loaded(loaded)
+    errors = [p for p in problems if p.severity == "error"]
+    if errors:
+        raise ScenarioError(errors)
+    return loaded, problems

@@ -1,0 +1,79 @@
+"""The operator on call: a process of its own that is told endpoints, edges and objectives, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.record.clock import Clock
+from harness.scenario.model import Scenario
+from harness.stack.base import Stack
+
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "TZ")
+_END_S = 3.0
+
+
+def targets_document(stack: Stack, scenario: Scenario, *, client_metrics: str, inbox: Mapping[str, Any]) -> dict[str, Any]:
+    """What an operator may know. The scenario gives objectives and time scale only: no name, no fault, no phase."""
+    steady = scenario.objectives.get("steady_state", {})
+    return {
+        **stack.targets(),
+        "client": {"metrics": client_metrics},
+        "slos": {name: limit.text for name, limit in steady.items() if limit.of is None},
+        "time_scale": scenario.time_scale,
+        **inbox,
+    }
+
+
+class OnCall:
+    """Starts and ends the operator's process; its working directory holds targets.yaml and nothing of the harness."""
+
+    def __init__(self, directory: Path, log: Path, run_id: str, clock: Clock) -> None:
+        self._directory = directory
+        self._log = log
+        self._run_id = run_id
+        self._clock = clock
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, command: Sequence[str] | None, targets: Mapping[str, Any]) -> None:
+        """Write targets.yaml (0600: it holds the token) and start the operator with an environment of its own."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / "targets.yaml"
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(dict(targets), sort_keys=False), encoding="utf-8")
+        argv = [part.replace("{targets}", str(path)) for part in command] if command else [sys.executable, "-m", "harness.ops", str(path)]
+        environment = {k: v for k, v in os.environ.items() if k in _PASSED_ON} | {"GAUNTLET_RUN_ID": self._run_id}
+        # Its working directory is not ours, so a source checkout must be named.
+        paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(p for p in paths if p)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                argv, cwd=self._directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def poll(self) -> int | None:
+        """Its return code once it has ended."""
+        return self._process.poll() if self._process else None
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL; idempotent."""
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

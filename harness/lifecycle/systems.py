@@ -1,0 +1,41 @@
+"""Which stack a scenario asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.faults.registry import CATALOG
+from harness.scenario.model import Scenario, StackSpec
+from harness.scenario.targets import parse_target
+from harness.stack.base import Stack
+from harness.stack.catalog import info_for
+from harness.stack.external import ExternalStack
+from harness.stack.options import StackOptions
+from harness.stack.processes import ProcessStack
+
+
+def build_stack(
+    spec: StackSpec, *, run_id: str, work_dir: Path, logs_dir: Path, seed: int = 1, proxied: frozenset[tuple[str, str]] = frozenset()
+) -> Stack:
+    """The stack, not started."""
+    if spec.use == "external":
+        return ExternalStack(spec)
+    return ProcessStack(
+        StackOptions(
+            run_id=run_id,
+            work_dir=work_dir,
+            logs_dir=logs_dir,
+            seed=seed,
+            replicas=dict(spec.replicas),
+            documents=spec.documents,
+            corpus=Path(spec.corpus) if spec.corpus else None,
+            proxied_edges=proxied,
+        )
+    )
+
+
+def proxied_edges(scenario: Scenario) -> frozenset[tuple[str, str]]:
+    """Edges that need a proxy before the stack starts: those of faults that act through one. No other edge pays for one."""
+    info = info_for(scenario.stack)
+    targets = (parse_target(use.target, info) for use in scenario.faults if "Proxied" in CATALOG[use.type].needs)
+    return frozenset(target.edge for target in targets if target.edge is not None)

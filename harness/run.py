@@ -1,0 +1,246 @@
+"""The life cycle of a run, top to bottom. The only module that knows all the others."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from secrets import token_hex
+from typing import Any
+
+from harness.faults import registry
+from harness.faults.base import Context
+from harness.faults.lease import Lease
+from harness.faults.schedule import FaultSchedule
+from harness.inbox.server import Inbox
+from harness.lifecycle import host
+from harness.lifecycle.oncall import OnCall, targets_document
+from harness.lifecycle.play import Ending, Player
+from harness.lifecycle.sampler import Sampler
+from harness.lifecycle.signals import Interruption, interruptible
+from harness.lifecycle.systems import build_stack, proxied_edges
+from harness.lifecycle.timeline import plan
+from harness.load import plan as load_plan
+from harness.load.driver import LoadProcess
+from harness.record import events as ev
+from harness.record import store
+from harness.record.clock import NS_PER_S, Clock, SystemClock, utc_now, wall_anchor
+from harness.record.events import Event
+from harness.record.journal import Journal
+from harness.report.state import LiveState
+from harness.scenario.loader import Loaded
+from harness.scenario.model import Scenario
+from harness.scenario.schema import digest, resolved
+from harness.stack.base import Stack, StackError
+
+LOAD_READY_S = 30.0
+LEAD_S = 0.3  # from "everything is ready" to the first arrival
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is carried out; what is asked is in the scenario."""
+
+    out: Path = Path("runs")
+    seed: int | None = None
+    argv: tuple[str, ...] = ()
+    observe: Callable[[LiveState], None] = field(default=lambda _state: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that has come to its end, one way or another; its verdict is another matter."""
+
+    directory: store.RunDirectory
+    interrupted: str | None  # name of the signal
+
+
+def execute(loaded: Loaded, options: Options, clock: Clock | None = None) -> Finished:
+    """Carry out one run: do everything, judge nothing.
+
+    Raises StackError when the stack does not start; the record is kept, and nothing is left running.
+    """
+    clock = clock or SystemClock()
+    scenario = loaded.scenario if options.seed is None else loaded.scenario.model_copy(update={"seed": options.seed})
+    directory = open_record(scenario, loaded, options)
+    with interruptible() as interruption, closing(Journal(directory.events)) as journal:
+        run = _Run(scenario, options, directory, journal, clock, interruption)
+        ending = run.carry_out()
+        run.append(ev.ENDED, complete=True, ending=ending)
+    return Finished(directory, interruption.signal)
+
+
+def open_record(scenario: Scenario, loaded: Loaded, options: Options) -> store.RunDirectory:
+    """Make the run directory and write down everything that is needed to repeat the run."""
+    revision = host.revision(Path.cwd())
+    anchor = wall_anchor()
+    directory = store.create(options.out, scenario.name, utc_now(), revision.short)
+    directory.scenario_file.write_text(loaded.text, encoding="utf-8")
+    store.write_run_file(
+        directory,
+        {
+            "scenario": resolved(scenario),
+            "scenario_sha256": digest(scenario),
+            "scenario_file": loaded.path,
+            "seed": scenario.seed,
+            "argv": list(options.argv),
+            "git": {"sha": revision.sha, "dirty": revision.dirty},
+            "host": host.facts(),
+            "clock": {"utc": anchor.utc, "t_ns": anchor.t_ns},
+        },
+    )
+    return directory
+
+
+@dataclass(slots=True)
+class _Run:
+    scenario: Scenario
+    options: Options
+    directory: store.RunDirectory
+    journal: Journal
+    clock: Clock
+    interruption: Interruption
+    run_id: str = field(default_factory=lambda: token_hex(6))
+
+    def append(self, kind: str, **data: Any) -> Event:
+        """Record something that the harness did or saw."""
+        return self.journal.append(Event(self.clock.now_ns(), kind, "truth", data))
+
+    def carry_out(self) -> str:
+        """Everything between the first and the last event. Whatever was started is ended in reverse order, whatever happens."""
+        work_dir = Path(tempfile.gettempdir()) / f"gauntlet-{self.run_id}"
+        with ExitStack() as cleanup:
+            lease = Lease.take(self.run_id, work_dir, self.directory.path, self.clock)
+            cleanup.callback(lease.release)
+            self.append(ev.WATCHDOG, state="started")
+            stack = self.start_stack(work_dir, cleanup)
+            load = self.start_load(stack, work_dir, cleanup)
+            on_call = self.start_observers(stack, load, work_dir, cleanup)
+            return self.play(stack, load, on_call, lease, cleanup)
+
+    def start_stack(self, work_dir: Path, cleanup: ExitStack) -> Stack:
+        self._show("starting", "the stack starts")
+        self.append(ev.STACK, state="starting")
+        stack = build_stack(
+            self.scenario.stack,
+            run_id=self.run_id,
+            work_dir=work_dir,
+            logs_dir=self.directory.logs,
+            seed=self.scenario.seed,
+            proxied=proxied_edges(self.scenario),
+        )
+        cleanup.callback(self.stop_stack, stack)
+        try:
+            stack.start()
+        except StackError as error:
+            self.append(ev.STACK, state="failed", detail=str(error))
+            raise
+        self.append(ev.STACK, state="ready", instances={s: [i.name for i in stack.instances(s)] for s in stack.info.services})
+        return stack
+
+    def stop_stack(self, stack: Stack) -> None:
+        self._show("stopping", "the stack stops")
+        self.append(ev.STACK, state="stopping")
+        stack.stop()
+        self.append(ev.STACK, state="stopped")
+
+    def start_load(self, stack: Stack, work_dir: Path, cleanup: ExitStack) -> LoadProcess:
+        """Start the load process up to the point where it waits for the first instant."""
+        self._show("starting", "the load generator starts")
+        corpus, questions = getattr(stack, "corpus_path", None), getattr(stack, "questions_path", None)
+        if corpus and questions:
+            self.directory.questions.write_text(json.dumps(question_truth(corpus, questions)), encoding="utf-8")
+        files = load_plan.LoadFiles(self.directory.requests, self.directory.load_events, questions, corpus)
+        planned = load_plan.build(
+            self.scenario.load,
+            files,
+            run_id=self.run_id,
+            duration_s=self.scenario.duration_s,
+            seed=self.scenario.seed,
+            base_url=stack.entry_url,
+            service_urls={i.service: i.url for s in stack.info.services for i in stack.instances(s)},
+            preferred_model=getattr(stack, "preferred_model", None),
+            allowed_hosts=frozenset(self.scenario.stack.allow_hosts),
+        )
+        load = LoadProcess(planned, work_dir, stack.api_key, self.clock)
+        cleanup.callback(load.stop)
+        load.start()
+        load.wait_ready(LOAD_READY_S)
+        return load
+
+    def start_observers(self, stack: Stack, load: LoadProcess, work_dir: Path, cleanup: ExitStack) -> OnCall:
+        """The harness's own sampler, the inbox for claims and actions, and the operator."""
+        sampler = Sampler(stack, self.journal.append, self.directory.samples, self.clock, {"client": load.metrics_url})
+        cleanup.callback(sampler.stop)
+        sampler.start()
+        token = token_hex(16)
+        inbox = Inbox(stack, self.journal.append, self.clock, token)
+        cleanup.callback(inbox.stop)
+        base = inbox.start()
+        on_call = OnCall(work_dir / "oncall", self.directory.logs / "operator.log", self.run_id, self.clock)
+        cleanup.callback(self.stop_operator, on_call)
+        if self.scenario.operator.enabled:
+            targets = targets_document(stack, self.scenario, client_metrics=load.metrics_url, inbox=inbox_document(base, token))
+            on_call.start(self.scenario.operator.command, targets)
+            self.append(ev.OPERATOR, state="started", own=self.scenario.operator.command is None)
+        return on_call
+
+    def stop_operator(self, on_call: OnCall) -> None:
+        if on_call.running:
+            ended = on_call.poll()
+            on_call.stop()
+            if ended is None:
+                self.append(ev.OPERATOR, state="stopped")
+
+    def play(self, stack: Stack, load: LoadProcess, on_call: OnCall, lease: Lease, cleanup: ExitStack) -> str:
+        """Play the phases and the faults in them; then heal, and prove it."""
+        t0_ns = self.clock.now_ns() + round(LEAD_S * NS_PER_S)
+        phases = plan(self.scenario, t0_ns)
+        context = Context(stack, self.clock, Random(self.scenario.seed))
+        schedule = FaultSchedule(
+            self.scenario.faults,
+            {p.name: (p.start_ns, p.end_ns) for p in phases},
+            self.clock,
+            self.journal.append,
+            lambda use: registry.build(use, context),
+            lease,
+        )
+        cleanup.callback(schedule.heal_all)
+        load.begin(t0_ns)
+        self.append(ev.LOAD, state="begun", t0_ns=t0_ns)
+        player = Player(self.scenario, self.directory, phases, self.journal, self.clock, self.options.observe)
+        ending: Ending = player.play(schedule, load, on_call, lease, self.interruption)
+        self._show("healing", "faults are healed")
+        schedule.heal_all()
+        self._show("collecting", "the load generator finishes")
+        if ending.early:
+            load.stop()
+        else:
+            load.finish(self.scenario.load.timeout + 30.0)
+        return ending.reason
+
+    def _show(self, phase: str, note: str) -> None:
+        self.options.observe(LiveState(scenario=self.scenario.name, phase=phase, note=note))
+
+
+def inbox_document(base_url: str, token: str) -> Mapping[str, Any]:
+    """Where an operator speaks, as written into targets.yaml."""
+    return {
+        "claims": {name: f"{base_url}/claims/{name}" for name in ("alerts", "diagnoses", "escalations")},
+        "actions": {"url": f"{base_url}/actions"},
+        "token": token,
+    }
+
+
+def question_truth(corpus: Path, questions: Path) -> dict[str, Any]:
+    """The record's truth about the questions: gold documents by their line number in the corpus file."""
+    numbers = {json.loads(line)["doc_id"]: n for n, line in enumerate(corpus.read_text(encoding="utf-8").splitlines())}
+    asked = [json.loads(line) for line in questions.read_text(encoding="utf-8").splitlines()]
+    return {
+        "documents": len(numbers),
+        "questions": [{"id": q["id"], "gold": [numbers[d] for d in q["gold"]], "answerable": q["answerable"]} for q in asked],
+    }
