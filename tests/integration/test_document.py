@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -125,6 +128,16 @@ def test_nothing_accepted_is_lost_when_the_cache_is_killed_in_a_burst(document: 
     valkey.start()
     wait_until(lambda: all_indexed(document, list(accepted)), "all of the burst indexed")
     assert (len(accepted), document.metric("rag_queue_length", queue="spool")) == (120, 0)
+
+
+def test_a_frozen_cache_is_as_good_as_a_dead_one(document: ServiceProcess, valkey: Valkey) -> None:
+    os.kill(valkey.pid, signal.SIGSTOP)
+    try:
+        assert [upload(document, f"frozen-{number}") for number in range(3)] == ["spooled"] * 3
+    finally:
+        os.kill(valkey.pid, signal.SIGCONT)
+    wait_until(lambda: all_indexed(document, [f"frozen-{number}" for number in range(3)]), "all indexed after the thaw")
+    wait_until(lambda: document.metric("rag_queue_length", queue="spool") == 0, "spool empty")
 
 
 def test_the_spool_outlives_the_service(document: ServiceProcess, valkey: Valkey, tmp_path: Path) -> None:
@@ -377,6 +390,27 @@ def test_what_a_flushed_cache_lost_is_published_again(schema_url: str, valkey: V
     (found,) = asyncio.run(scenario())
     assert found is not None
     assert (found.doc_id, found.title, found.text) == ("d", "Title", "Words.")
+
+
+def test_a_clock_set_back_does_not_make_an_upload_look_old(schema_url: str, valkey: Valkey, tmp_path: Path) -> None:
+    ahead = time.time_ns() + 3_600 * 10**9
+
+    async def scenario() -> list[IngestEvent]:
+        async with stream_of(valkey) as (stream, _), store_on(schema_url) as store:
+            before = event("d", ahead, "Before.")
+            assert await store.index(before, chunks_of(before, 1), [vector("b")])
+            intake = Intake(stream, Spool(tmp_path / "spool"), store, IntakePace(reconcile_every_s=0.02))
+            async with running(intake.reconcile()):
+                await until(lambda: _accepted_as_newer(intake, store), "the latest revision is known")
+            return await store.unsettled(0.0, 10)
+
+    (found,) = asyncio.run(scenario())
+    assert (found.text, found.revision > ahead) == ("After.", True)
+
+
+async def _accepted_as_newer(intake: Intake, store: DocumentStore) -> bool:
+    await intake.accept("d", "Title", "After.", "request")
+    return await store.state("d") == DocumentState("d", "queued", 1)
 
 
 def test_the_spool_is_driven_in_order_and_new_events_queue_up_behind_it(schema_url: str, valkey: Valkey, tmp_path: Path) -> None:

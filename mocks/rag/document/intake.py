@@ -91,15 +91,17 @@ class Intake:
         """Publishes again what the stream has lost: documents that wait although stream and spool are empty.
 
         A cache that is restarted without its data, or flushed, takes acknowledged entries with it; the database still knows them.
+        It also knows the latest revision, should the clock have been set back since.
         """
         while True:
-            await asyncio.sleep(self._pace.reconcile_every_s)
             with suppress(*_DATABASE_AWAY, *_STREAM_AWAY):
+                self._last_revision = max(self._last_revision, await self._store.latest_revision())
                 lost = await self._lost()
                 for event in lost:
                     await self._stream.publish(event)
                 if lost:
                     self._log.warning("published again what the stream had lost", documents=len(lost))
+            await asyncio.sleep(self._pace.reconcile_every_s)
 
     async def watch_lengths(self) -> None:
         """Keeps `rag_queue_length` and the stream's own limit up to date."""

@@ -103,6 +103,12 @@ class DocumentStore:
             rows = await (await connection.execute(_UNSETTLED, (older_than_s, limit))).fetchall()
         return [IngestEvent(*row) for row in rows]
 
+    async def latest_revision(self) -> int:
+        """The largest revision that is known, 0 without documents."""
+        async with self._database.connection() as connection:
+            row = await (await connection.execute("SELECT coalesce(max(revision), 0) FROM documents")).fetchone()
+        return int(row[0]) if row else 0
+
     async def state(self, doc_id: str) -> DocumentState | None:
         """None for a document that is not known."""
         async with self._database.connection() as connection:
