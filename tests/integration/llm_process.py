@@ -42,18 +42,18 @@ class LlmProcess:
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
         self.admin = httpx.Client(base_url=f"http://127.0.0.1:{self._admin_port}/admin", headers=headers, timeout=10, trust_env=False)
-        self.process = self._start()
+        self._start()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> None:
         with self._log.open("ab") as log:
-            process = subprocess.Popen([sys.executable, "-m", "mocks.llm"], cwd=REPOSITORY, env=self._environment, stdout=log, stderr=log)
-        self.process = process
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mocks.llm"], cwd=REPOSITORY, env=self._environment, stdout=log, stderr=log
+            )
         wait_until(self._ready, f"{self.name} ready; log: {self._log}")
-        return process
 
     def _ready(self) -> bool:
         assert self.process.poll() is None, self._log.read_text()
@@ -87,12 +87,16 @@ class LlmProcess:
         self.process.kill()
         self.process.wait(STOP_DEADLINE_S)
 
-    def restart(self) -> None:
-        """Start again on the same port."""
-        self.process = self._start()
-
     def pause(self) -> None:
+        """SIGSTOP."""
         self.process.send_signal(signal.SIGSTOP)
+
+    def repair(self) -> None:
+        """Undo `kill` and `pause`, and end all faults."""
+        if self.process.poll() is not None:
+            self._start()
+        self.process.send_signal(signal.SIGCONT)
+        assert self.admin.delete("/faults").status_code == 204
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""

@@ -230,7 +230,7 @@ def test_a_client_that_leaves_stops_the_work(llm: LlmProcess) -> None:
 
     def leave_before_the_first_token() -> None:
         with pytest.raises(httpx.ReadTimeout):
-            llm.http.post("/v1/chat/completions", json={**CHAT, "stream": True}, timeout=0.3)
+            llm.http.post("/v1/chat/completions", json={**CHAT, "stream": True}, timeout=1.5)
 
     thread = threading.Thread(target=leave_before_the_first_token)
     thread.start()

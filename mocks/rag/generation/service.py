@@ -18,6 +18,7 @@ from mocks.rag.common.app import create_app, json_object
 from mocks.rag.common.config import ServiceConfig
 from mocks.rag.common.metrics import DEGRADED
 from mocks.rag.common.registry import Registry
+from mocks.rag.generation.attention import while_connected
 from mocks.rag.generation.events import Answer
 from mocks.rag.generation.failover import Failover, Served
 from mocks.rag.generation.prompt import Asked, citations, messages
@@ -104,9 +105,9 @@ def build(config: ServiceConfig, env: Mapping[str, str] = os.environ) -> Starlet
     async def generate(request: Request) -> Response:
         asked = Asked.from_body(await json_object(request))
         if not asked.stream:
-            return JSONResponse(await generating.answer(asked))
+            return JSONResponse(await while_connected(request, generating.answer(asked)))
         frames = generating.stream(asked)
-        first = await anext(frames)  # what fails up to here has a status of its own
+        first = await while_connected(request, _first(frames))  # what fails up to here has a status of its own
         return StreamingResponse(_with_first(first, frames), media_type="text/event-stream", headers=_SSE_HEADERS)
 
     async def listed() -> str | None:
@@ -123,6 +124,10 @@ def build(config: ServiceConfig, env: Mapping[str, str] = os.environ) -> Starlet
             await registry.stop()
 
     return create_app(config, [Route("/generate", generate, methods=["POST"])], checks={"registry": listed}, lifespan=lifespan)
+
+
+async def _first(frames: AsyncGenerator[bytes, None]) -> bytes:
+    return await anext(frames)
 
 
 async def _with_first(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
