@@ -128,7 +128,7 @@ class _Run:
         stack = build_stack(
             self.scenario.stack,
             run_id=self.run_id,
-            work_dir=work_dir,
+            work_dir=work_dir / "stack",  # its own: it sweeps and removes all that is in there
             logs_dir=self.directory.logs,
             seed=self.scenario.seed,
             proxied=proxied_edges(self.scenario),

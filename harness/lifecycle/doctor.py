@@ -1,0 +1,101 @@
+"""What this machine can do: parts found, faults that will work, and what to do about the rest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.faults.clean import leftovers
+from harness.stack.base import StackError
+from harness.stack.binaries import find_postgres, find_valkey
+from harness.stack.unprivileged import choose_account
+
+MEMORY_WANTED = 3 << 30
+DISK_WANTED = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: `mark` is ok, none (absent, and that is fine) or MISS (a run will not work)."""
+
+    what: str
+    mark: Literal["ok", "none", "MISS"]
+    detail: str
+
+    @property
+    def blocking(self) -> bool:
+        return self.mark == "MISS"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine() -> list[Finding]:
+    """Look at everything; never raises, changes nothing."""
+    return [finding for look in _LOOKS for finding in look()]
+
+
+def _packages() -> Iterator[Finding]:
+    needed = {
+        "locust": "load",
+        "psycopg": "database probes",
+        "redis": "cache probes",
+        "starlette": "stack and inbox",
+        "psutil": "processes",
+    }
+    for package, purpose in needed.items():
+        if find_spec(package) is None:
+            yield Finding(package, "MISS", f"needed for {purpose}: pip install 'rag-gauntlet[all]'")
+        else:
+            yield Finding(package, "ok", purpose)
+
+
+def _engines() -> Iterator[Finding]:
+    yield _found("PostgreSQL + pgvector", lambda: str(find_postgres()))
+    yield _found("Valkey or Redis", lambda: str(find_valkey()))
+    yield _found("account for PostgreSQL", _account)
+
+
+def _account() -> str:
+    with tempfile.TemporaryDirectory(prefix="gauntlet-doctor-") as folder:
+        Path(folder).chmod(0o755)
+        return choose_account(find_postgres(), Path(folder)).rung
+
+
+def _found(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, "ok", look())
+    except StackError as error:
+        return Finding(what, "MISS", str(error))
+
+
+def _machine() -> Iterator[Finding]:
+    cpus = len(os.sched_getaffinity(0))
+    yield Finding("processors", "ok" if cpus >= 2 else "MISS", f"{cpus}; the reference stack under load wants 2")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    yield Finding("memory", "ok" if memory >= MEMORY_WANTED else "MISS", f"{memory / 2**30:.1f} GiB; 3 are wanted")
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    yield Finding(
+        "temporary folder", "ok" if free >= DISK_WANTED else "MISS", f"{tempfile.gettempdir()}, {free / 2**30:.1f} GiB free; 1 is wanted"
+    )
+
+
+def _options() -> Iterator[Finding]:
+    docker = Path("/var/run/docker.sock").exists()
+    yield Finding("Docker", "ok" if docker else "none", "engine socket found" if docker else "no engine; the embedded stack needs none")
+    gpu = Path("/dev/nvidiactl").exists()
+    yield Finding("GPU", "ok" if gpu else "none", "NVIDIA driver found" if gpu else "none; nothing here needs one")
+
+
+def _left() -> Iterator[Finding]:
+    left = leftovers()
+    yield Finding("left by dead runs", "none" if not left else "MISS", f"{len(left)} runs: gauntlet clean" if left else "nothing")
+
+
+_LOOKS = (_packages, _engines, _machine, _options, _left)
