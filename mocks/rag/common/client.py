@@ -108,7 +108,9 @@ class ServiceClient:
     - `timeout_s` bounds one attempt (of a stream: its first byte, then each silence between chunks).
     - Tried again, up to `attempts` times in all, on another replica where there is one: connect errors, 502/503/504, and 429 with a
       short Retry-After; for idempotent calls also broken connections, and timeouts if another replica is in rotation.
-      Answers marked `x-should-retry: false` are final, and no failure of the callee in the breaker's eyes: someone behind it failed.
+      Answers marked `x-should-retry: false` are final.
+    - The circuit breaker counts broken and silent connections and 5xx, but neither answers so marked (someone behind the callee failed) nor
+      those with a Retry-After (it knows itself when to be asked again).
     - A call without an answer raises UpstreamError; an answer with any status is returned.
     - Connections closed by a restarted server are noticed before they are used again (httpx looks at idle ones), so they cost nothing.
     """
@@ -246,13 +248,13 @@ class ServiceClient:
         status = response.status_code
         # So marked, a failure lies behind the callee, not in it.
         final = response.headers.get(NO_RETRY_HEADER) == "false"
+        retry_after_s = parse_retry_after(response.headers)
         if status >= 500 and status not in _INNOCENT_STATUS:
             self.balancer.failed(replica)
         else:
             self.balancer.succeeded(replica)
         if self._breaker is not None:
-            self._breaker.record(ok=status < 500 or final)
-        retry_after_s = parse_retry_after(response.headers)
+            self._breaker.record(ok=status < 500 or final or retry_after_s is not None)
         retry = status in _RETRYABLE_STATUS or (status == 429 and retry_after_s is not None)
         retry = retry and not final
         return _Attempt(status_outcome(status), f"status {status}", response, streamed, replica, retry, retry_after_s)

@@ -199,13 +199,13 @@ def test_circuit_opens_and_closes_when_a_replica_is_back(tmp_path: Path, callee:
     run(scenario)
 
 
-def test_failures_behind_the_callee_do_not_open_the_circuit(tmp_path: Path, callee: str) -> None:
+@pytest.mark.parametrize("headers", [{"x-should-retry": "false"}, {"retry-after": "30"}])
+def test_failures_behind_the_callee_do_not_open_the_circuit(tmp_path: Path, callee: str, headers: dict[str, str]) -> None:
     async def scenario() -> None:
         breaker = CircuitBreaker(callee)
-        handler = answering(502, {"x-should-retry": "false"})
-        async with StubServer(handler) as server, client_of(tmp_path, callee, server, breaker=breaker) as client:
+        async with StubServer(answering(503, headers)) as server, client_of(tmp_path, callee, server, breaker=breaker) as client:
             for _ in range(8):
-                assert (await client.request("GET", "/x")).status_code == 502
+                assert (await client.request("GET", "/x")).status_code == 503
             assert breaker.state.name == "CLOSED"
             assert value("rag_client_instance_healthy", callee=callee, instance=f"{callee}-1") == 1
 
