@@ -15,15 +15,17 @@ from harness.stack.base import AdminApi, Instance, StackError
 from harness.stack.catalog import reference_info
 from harness.stack.child import Command
 from harness.stack.credentials import Credentials
-from harness.stack.engines import Engine, Postgres, Valkey
+from harness.stack.engines import Engine
 from harness.stack.launch import Launcher, python_command, run_to_end
 from harness.stack.options import StackOptions
+from harness.stack.postgres import Postgres
 from harness.stack.proxies import EdgeProxies
 from harness.stack.registry import NOTICE_S, RegistryFile
 from harness.stack.rollout import Rollout, Roster, in_registry
 from harness.stack.start_order import Step, run_steps
 from harness.stack.supervise import Member
 from harness.stack.topology import EDGES, MIGRATION, SERVICES, instance_name
+from harness.stack.valkey import Valkey
 from harness.sweep import end_processes, processes_in
 
 STARTS_AT_ONCE = 4

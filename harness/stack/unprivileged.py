@@ -100,7 +100,9 @@ def _trial(account: Account, folder: Path) -> str | None:
     room.mkdir(mode=0o700)
     try:
         account.own(room)
-        result = account.run([account.install.postgres, "--version"], cwd=room, timeout_s=TRIAL_TIMEOUT_S)
+        # by its path: a working directory is entered while we are still root
+        script = 'touch "$1/file" && rm "$1/file" && exec "$2" --version'
+        result = account.run(["/bin/sh", "-c", script, "trial", room, account.install.postgres], cwd=room, timeout_s=TRIAL_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
     finally:
