@@ -1,0 +1,87 @@
+"""The inbox as a server in a thread of the harness."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from harness.inbox.actions import Actions
+from harness.inbox.routes import Routes
+from harness.inbox.verbs import Verbs
+from harness.record.clock import NS_PER_S, Clock
+from harness.record.events import Event
+from harness.stack.base import Stack
+
+_START_S = 5.0
+_STOP_S = 5.0
+_POLL_S = 0.005
+
+
+class InboxError(RuntimeError):
+    """The inbox did not start."""
+
+
+class Inbox:
+    """Receives claims and actions on a free loopback port. `start` after the stack is up, `stop` before it goes down.
+
+    `record` is called from several threads, and must have written the event when it returns. `token` is the operator's credential.
+    """
+
+    def __init__(self, stack: Stack, record: Callable[[Event], Event], clock: Clock, token: str) -> None:
+        self._clock = clock
+        self._verbs = Verbs(stack)
+        self._actions = Actions(self._verbs, record, clock)
+        self._routes = Routes(self._actions, record, clock, token)
+        self._socket: socket.socket | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Base URL, `http://127.0.0.1:<port>`. Raises InboxError before `start`."""
+        if self._socket is None:
+            raise InboxError("the inbox was not started")
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        """Requests that left no claim (bad body, bad token, busy service), by path."""
+        return dict(self._routes.rejected)
+
+    def start(self) -> None:
+        """Listen; returns when requests are served. Raises InboxError."""
+        self._verbs.remember_versions()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            self._routes.app(), log_config=None, access_log=False, lifespan="off", ws="none", loop="asyncio", timeout_graceful_shutdown=1
+        )
+        self._server = server = uvicorn.Server(config)
+        self._thread = thread = threading.Thread(target=server.run, args=([self._socket],), name="inbox", daemon=True)
+        thread.start()
+        deadline_ns = self._clock.now_ns() + int(_START_S * NS_PER_S)
+        while not server.started:
+            if not thread.is_alive() or self._clock.now_ns() > deadline_ns:
+                self.stop()
+                raise InboxError("the inbox does not listen")
+            self._clock.sleep(_POLL_S)
+
+    def stop(self) -> None:
+        """Stop listening, then wait for actions that are still running; idempotent."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(_STOP_S)
+        if self._socket is not None:
+            self._socket.close()
+        self._actions.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
