@@ -1,0 +1,89 @@
+"""Did the fault stay where it was put? Journeys that do not touch the target should not have noticed it.
+
+A breach is WARN: the scenario did not ask, but its reader should know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from harness.record.history import History
+from harness.record.views import FaultTruth
+from harness.scenario.model import Scenario
+from harness.scenario.slis import sli_name
+from harness.score import sli as slis
+from harness.score import stats
+from harness.score.check import Result, Status
+from harness.score.preconditions import Preconditions
+from harness.score.sli import Context
+from harness.score.spans import active
+from harness.score.validity import baseline_reason
+
+MIN_SAMPLES = 20
+
+# Which services a journey of the reference stack passes through (docs/reference-stack.md).
+_ASKING = frozenset({"gateway", "user", "query", "embedding", "retrieval", "generation", "llm", "llm_fallback", "postgres", "cache"})
+REFERENCE_PATHS: Mapping[str, frozenset[str]] = {
+    "ask": _ASKING,
+    "ask_stream": _ASKING,
+    "search": frozenset({"gateway", "user", "query", "embedding", "retrieval", "llm", "postgres", "cache"}),
+    "ingest": frozenset({"gateway", "user", "document", "postgres", "cache", "embedding", "llm"}),
+}
+
+
+def check(history: History, scenario: Scenario) -> Iterable[Result]:
+    """One result for each fault with a known onset and each journey that does not touch it."""
+    before = Preconditions(history, scenario)
+    for use in scenario.faults:
+        fault = history.fault(use.id)
+        if fault is None or fault.benign or fault.onset_ns is None:
+            continue
+        for number, journey in enumerate(history.journeys):
+            path = path_of(journey, scenario)
+            if path is not None and not touches(path, fault):
+                yield _contained(history, scenario, fault, number, before.phase(use.phase))
+
+
+def path_of(journey: str, scenario: Scenario) -> frozenset[str] | None:
+    """Services that a journey passes through; None when nobody knows."""
+    if journey in scenario.load.journeys:
+        found, frontier = set[str](), {scenario.load.journeys[journey].service}
+        while frontier:
+            found |= frontier
+            frontier = {callee for caller, callee in scenario.stack.edges if caller in frontier} - found
+        return frozenset(found)
+    return REFERENCE_PATHS.get(journey) if scenario.stack.use == "reference" else None
+
+
+def touches(path: frozenset[str], fault: FaultTruth) -> bool:
+    """A fault on an edge touches only journeys that pass through both of its ends."""
+    return set(fault.edge) <= path if fault.edge else fault.service in path
+
+
+def _contained(history: History, scenario: Scenario, fault: FaultTruth, number: int, blocked: str | None) -> Result:
+    journey = history.journeys[number]
+    blank = Result(f"containment.{fault.id}.{journey}", "containment", Status.INCONCLUSIVE, "", unit="ratio")
+    limit = scenario.objectives.get("steady_state", {}).get("availability")
+    reason = blocked or baseline_reason(history, scenario)
+    if reason is None and (limit is None or limit.of is not None):
+        reason = "steady_state has no absolute availability objective to compare with"
+    span = active(fault, history)
+    if reason is not None or limit is None or span is None:
+        return Result(blank.name, blank.group, blank.status, reason or f"fault {fault.id} has no onset")
+    rows = history.between(span.start_ns, span.end_ns)
+    name = sli_name("availability")
+    observations = slis.observe(rows[rows["journey"] == number], name, Context.of(history))
+    proportion, measured = slis.proportion(observations, name, limit.op, limit.value), slis.value(observations, name)
+    if measured is None or proportion is None or len(observations) < MIN_SAMPLES:
+        return Result(blank.name, blank.group, blank.status, f"only {len(observations)} requests of {journey} during the fault")
+    breached = stats.exceeds(*proportion.count(), proportion.allowed)
+    return Result(
+        name=blank.name,
+        group=blank.group,
+        status=Status.WARN if breached else Status.PASS,
+        reason=f"{journey} does not touch {fault.service}, {'but left' if breached else 'and stayed within'} its steady state",
+        value=stats.rounded(measured),
+        limit=limit.text,
+        unit="ratio",
+        samples=len(observations),
+    )

@@ -1,0 +1,221 @@
+"""What the scenario expects of the operator and of the outcome, entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from harness.record.history import History
+from harness.record.views import Action, FaultTruth
+from harness.scenario.model import Expect, RootCause, Scenario
+from harness.scenario.units import Limit
+from harness.score import diagnosis, recovery, stats
+from harness.score import sli as slis
+from harness.score.check import Result, Status
+from harness.score.detection import DetectionScore, Episode, detect
+from harness.score.outcome import FaultOutcome, outcome
+from harness.score.preconditions import Preconditions
+from harness.score.recovery import ActionScore, judge_actions
+from harness.score.spans import seconds
+
+_PER_FAULT = ("alert", "root_cause", "outcome", "within", "escalated", "action")
+_RUN_WIDE = ("false_alarms", "needless_actions", "wrong_actions", "harmful_actions")
+
+
+def check(history: History, scenario: Scenario) -> Iterable[Result]:
+    """Every expectation, in the order of the file."""
+    context = _Context(history, scenario)
+    for entry in scenario.expect:
+        given = {name for name, value in entry if value is not None}
+        if entry.fault is None:
+            yield from (_run_wide(context, entry, name) for name in _RUN_WIDE if name in given)
+        else:
+            yield from (_of_fault(context, entry, entry.fault, name) for name in _PER_FAULT if name in given)
+
+
+@dataclass(frozen=True)
+class _Context:
+    history: History
+    scenario: Scenario
+
+    @cached_property
+    def before(self) -> Preconditions:
+        return Preconditions(self.history, self.scenario)
+
+    @cached_property
+    def detection(self) -> DetectionScore:
+        return detect(self.history)
+
+    @cached_property
+    def actions(self) -> ActionScore:
+        return judge_actions(self.history)
+
+    @cached_property
+    def _outcomes(self) -> dict[str, FaultOutcome]:
+        return {}
+
+    def outcome(self, fault: FaultTruth) -> FaultOutcome:
+        return self._outcomes.setdefault(fault.id, outcome(self.history, self.scenario, fault))
+
+
+def _of_fault(context: _Context, entry: Expect, fault_id: str, field: str) -> Result:
+    blank = Result(f"expect.{fault_id}.{field}", "expect", Status.INCONCLUSIVE, "")
+    fault = context.history.fault(fault_id)
+    reason = context.before.fault(fault_id)
+    if reason is None and fault is not None and field not in ("outcome", "within"):
+        reason = context.before.operator_for(fault)
+    if reason is not None or fault is None:
+        return replace(blank, reason=reason or f"fault {fault_id} was never injected")
+    return _CHECKS[field](context, entry, fault, blank)
+
+
+def _alert(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) -> Result:
+    limit = _given(entry.alert)
+    blank = replace(blank, limit=limit.text, unit="s", samples=1)
+    found = context.detection.of(fault.id)
+    if found is None:
+        return replace(blank, reason=f"fault {fault.id} is a benign change: no alert can be right")
+    if found.delay_s is None or found.episode is None:
+        return replace(blank, status=Status.FAIL, reason=f"missed: no alert on a service of the blast radius within {found.window_s:g}s")
+    kept = slis.keeps(limit, found.delay_s)
+    what = f"{found.episode.name or 'alert'} on {found.episode.service} {found.delay_s:g}s after onset"
+    extra = f", {found.duplicates} duplicates" if found.duplicates else ""
+    return replace(blank, status=_status(kept), value=found.delay_s, reason=what + extra)
+
+
+def _root_cause(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) -> Result:
+    expected = entry.root_cause
+    if not isinstance(expected, RootCause):
+        return _no_root_cause(context, fault, blank)
+    name = expected.service or expected.edge or ""
+    # What the fault itself accepts counts as well, unless the scenario names something else than the truth.
+    names = diagnosis.right_names(fault) | {name} if name in diagnosis.right_names(fault) | {fault.service} else frozenset({name})
+    score = diagnosis.diagnose(context.history, fault, names, expected.kind)
+    if score is None:  # `_of_fault` admits only faults with an onset
+        raise ValueError(f"fault {fault.id} has no onset")
+    blank = replace(blank, limit=f"{name} / {expected.kind}", samples=1)
+    if score.abstained:
+        when = "no diagnosis was in force" if score.at_s is None else "the diagnosis named nothing"
+        return replace(blank, status=Status.FAIL, reason=f"{when} at the first action or {diagnosis.DUE_S:g}s after onset")
+    first = score.causes[0]
+    right = score.ac_1 >= 1.0 and score.kind_right
+    told = f"{first.service} / {first.kind}"
+    why = f"named first {score.at_s:g}s after onset"
+    if 0.0 < score.ac_1 < 1.0:
+        why += ", tied with another service at the same confidence"
+    elif score.victim_blamed:
+        why += ": a service that only suffers from the fault"
+    listed = tuple(f"{c.service} / {c.kind} ({c.confidence:g})" for c in score.causes)
+    return replace(blank, status=_status(right), value=told, reason=why, evidence=listed)
+
+
+def _no_root_cause(context: _Context, fault: FaultTruth, blank: Result) -> Result:
+    claimed = diagnosis.claimed_causes(context.history, fault)
+    blank = replace(blank, limit="none", samples=1)
+    if not claimed:
+        reason = context.before.operator_throughout()
+        return replace(blank, status=_status(reason is None, otherwise=Status.INCONCLUSIVE), reason=reason or "nothing was blamed")
+    first = claimed[0].causes[0]
+    return replace(blank, status=Status.FAIL, value=f"{first.service} / {first.kind}", reason="a cause was named where there is none")
+
+
+def _outcome(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) -> Result:
+    wanted = [entry.outcome] if isinstance(entry.outcome, str) else list(entry.outcome or [])
+    found = context.outcome(fault)
+    blank = replace(blank, limit=" or ".join(wanted), samples=1, value=found.word, reason=found.reason)
+    return blank if found.word is None else replace(blank, status=_status(found.word in wanted))
+
+
+def _within(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) -> Result:
+    limit = _given(entry.within)
+    found = context.outcome(fault)
+    blank = replace(blank, limit=limit.text, unit="s", samples=1, value=found.regained_s, reason=found.reason)
+    if found.word is None:
+        return blank
+    return replace(blank, status=_status(found.regained_s is not None and slis.keeps(limit, found.regained_s)))
+
+
+def _escalated(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) -> Result:
+    told = recovery.escalations_for(context.history, fault)
+    wanted = bool(entry.escalated)
+    blank = replace(blank, limit="yes" if wanted else "no", value="yes" if told else "no", samples=len(told))
+    if not told:
+        silent = None if wanted else context.before.operator_throughout()
+        return replace(blank, status=Status.INCONCLUSIVE if silent else _status(not wanted), reason=silent or "nobody was called")
+    after_s, why = seconds(fault.onset_ns or 0, told[0].t_ns), told[0].reason or "no reason given"
+    return replace(blank, status=_status(wanted), reason=f"a person was called {after_s:g}s after onset: {why}")
+
+
+def _action(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) -> Result:
+    wanted = [entry.action] if isinstance(entry.action, str) else list(entry.action or [])
+    taken = recovery.actions_for(context.history, fault)
+    used = list(dict.fromkeys(a.verb for a in taken))
+    blank = replace(blank, limit=" or ".join(wanted), value=", ".join(used) or "none", samples=len(taken), evidence=_told(taken))
+    if not taken:
+        silent = context.before.operator_throughout() if "none" in wanted else None
+        kept = "none" in wanted
+        return replace(blank, status=Status.INCONCLUSIVE if silent else _status(kept), reason=silent or "no action was taken")
+    return replace(blank, status=_status(any(v in wanted for v in used)), reason=f"{len(taken)} actions in the fault's window")
+
+
+_CHECKS: dict[str, Callable[[_Context, Expect, FaultTruth, Result], Result]] = {
+    "alert": _alert,
+    "root_cause": _root_cause,
+    "outcome": _outcome,
+    "within": _within,
+    "escalated": _escalated,
+    "action": _action,
+}
+
+
+def _run_wide(context: _Context, entry: Expect, field: str) -> Result:
+    limit = _given(getattr(entry, field))
+    evidence = _evidence_of(context, field)
+    count = len(evidence)
+    blank = Result(
+        f"expect.run.{field}", "expect", Status.INCONCLUSIVE, "", value=count, limit=limit.text, unit="number", evidence=evidence
+    )
+    if not slis.keeps(limit, count):  # more evidence could only add to it
+        return replace(blank, status=Status.FAIL, reason=f"{count} {field.replace('_', ' ')}")
+    reason = context.before.operator_throughout()
+    if reason is not None:
+        return replace(blank, reason=reason)
+    return replace(blank, status=Status.PASS, reason=_quiet(context, field, count))
+
+
+def _evidence_of(context: _Context, field: str) -> tuple[str, ...]:
+    """One line for each thing that the field counts."""
+    counted: dict[str, tuple[Action, ...]] = {
+        "needless_actions": context.actions.needless,
+        "wrong_actions": context.actions.wrong,
+        "harmful_actions": context.actions.harmful,
+    }
+    return _named(context.detection.false_alarms, context.history) if field == "false_alarms" else _told(counted[field])
+
+
+def _quiet(context: _Context, field: str, count: int) -> str:
+    what = f"{count} {field.replace('_', ' ')}"
+    bound = context.detection.false_alarms_per_hour_bound
+    if field != "false_alarms" or bound is None:
+        return what
+    watched_s = context.detection.fault_free_s
+    return f"{what} in {watched_s:.0f}s without a fault, which bounds the rate by {stats.rounded(bound):.3g} an hour at 95%"
+
+
+def _named(episodes: Iterable[Episode], history: History) -> tuple[str, ...]:
+    return tuple(f"{e.name or 'alert'} on {e.service or 'no service'} at {seconds(history.start_ns, e.start_ns):g}s" for e in episodes)
+
+
+def _told(actions: Iterable[Action]) -> tuple[str, ...]:
+    return tuple(f"{a.verb} {a.instance or a.service}: {a.status}" for a in actions)
+
+
+def _given(limit: Limit | None) -> Limit:
+    if limit is None:
+        raise ValueError("asked for an expectation that the scenario does not hold")
+    return limit
+
+
+def _status(kept: bool, otherwise: Status = Status.FAIL) -> Status:
+    return Status.PASS if kept else otherwise

@@ -1,0 +1,24 @@
+"""All checks of a run, in a fixed order."""
+
+from __future__ import annotations
+
+from harness.record.history import History
+from harness.scenario.model import Scenario
+from harness.score import containment, expect, slo, validity
+from harness.score.check import Check, Result, run_safely
+from harness.score.summary import Story, scores, stories
+
+__all__ = ["CHECKS", "Story", "judge", "scores", "stories"]
+
+CHECKS: tuple[tuple[str, Check], ...] = (
+    ("validity", validity.check),
+    ("objectives", slo.check),
+    ("expect", expect.check),
+    ("containment", containment.check),
+    ("safety", validity.safety),
+)
+
+
+def judge(history: History, scenario: Scenario) -> tuple[Result, ...]:
+    """Every result of one run. Pure: the same record and scenario give the same results, on any machine."""
+    return tuple(result for name, check in CHECKS for result in run_safely(name, check, history, scenario))

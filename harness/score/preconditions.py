@@ -1,0 +1,172 @@
+"""Why a check cannot be decided. Each answer is a reason, or None where nothing stands in the way.
+
+A check whose preconditions fail is INCONCLUSIVE with that reason: never PASS, and never FAIL.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from harness.record import events as ev
+from harness.record.history import History
+from harness.record.requests import Outcome
+from harness.record.views import FaultTruth
+from harness.scenario import arrivals
+from harness.scenario.model import FaultUse, Scenario
+from harness.scenario.slis import PHASES
+from harness.score import stats
+from harness.score.sli import DROPPED_BY_GENERATOR, Rows
+from harness.score.spans import NS_PER_S, seconds
+
+# Delivered load (docs/architecture.md, "SLIs"): a generator beyond these limits measured itself.
+LAG_S_P99 = 0.020  # start - intended start
+GENERATOR_CPU = 0.90  # of one core: the generator is one process; Locust's own warning level
+STEAL = 0.10  # of the machine's time, taken by its host
+GENERATOR_DROPS = 0.01  # share of arrivals that the generator never sent
+RECORDED = 0.95  # share of the offered arrivals that must be in the record, less three sigma of a Poisson count
+CUT_SHORT_S = 0.5  # a phase that ends earlier than planned by more was cut
+
+
+@dataclass(frozen=True)
+class Preconditions:
+    """`live` is for a run that still goes on: what only its end can show is not asked for."""
+
+    history: History
+    scenario: Scenario
+    live: bool = False
+
+    @cached_property
+    def requests(self) -> str | None:
+        """Is the record of the requests whole? A lost frame or a dead load process takes the slowest requests with it."""
+        if self.history.damage:
+            return f"the record is damaged: {'; '.join(self.history.damage)}"
+        load = {str(e.data.get("state")): e for e in self.history.of_kind(ev.LOAD)}
+        if "failed" in load:
+            data = load["failed"].data
+            return f"the load process failed: {data.get('detail') or data.get('error') or 'no detail recorded'}"
+        if not self.live and "finished" not in load:
+            return "the load process never finished, so requests that were in flight are missing from the record"
+        # A run that was stopped early cancels what is in flight; it cannot pass anyway, and what it broke before stays broken.
+        finished = load["finished"].data if "finished" in load else {}
+        missing = int(finished.get("arrivals", 0)) - len(self.history.requests)
+        if missing > 0 and not finished.get("early"):
+            return f"{missing} requests are missing from the record: they were under way when the load ended"
+        return None
+
+    def phase(self, name: str) -> str | None:
+        """Can an objective of this phase be decided?"""
+        return self.requests or self._reached(name) or self.generator(name) or self._faults_of(name)
+
+    def _reached(self, name: str) -> str | None:
+        span = self.history.phase(name)
+        if span is None:
+            return f"the run never reached {name}"
+        if span.end_ns is None and not self.live:
+            return f"the record ends inside {name}"
+        if span.end_ns is not None and span.end_ns < span.planned_end_ns - round(CUT_SHORT_S * NS_PER_S):
+            return f"{name} was cut short, {seconds(span.end_ns, span.planned_end_ns):g}s before its planned end"
+        if len(self.history.in_phase(name)) == 0:
+            return f"no requests in {name}"
+        return None
+
+    def generator(self, name: str) -> str | None:
+        """Did the load generator deliver what it offered in this phase?"""
+        return self._generators.get(name)
+
+    @cached_property
+    def _generators(self) -> dict[str, str | None]:
+        return {span.name: next(self._generator_faults(span.name), None) for span in self.history.phases}
+
+    def _generator_faults(self, name: str) -> Iterator[str]:
+        rows = self.history.in_phase(name)
+        if not len(rows):
+            return
+        yield from _undelivered(rows)
+        if name in self.scenario.phases:
+            offered = arrivals.expected(self.scenario, name)
+            if len(rows) < RECORDED * offered - 3.0 * math.sqrt(offered):
+                yield f"the generator sent {len(rows)} of {offered:.0f} offered arrivals in {name}"
+        for field, limit, what in (("cpu_ratio", GENERATOR_CPU, "generator CPU"), ("steal_ratio", STEAL, "machine steal")):
+            mean = self._probed(name, field)
+            if mean is not None and mean > limit:
+                yield f"{what} was {mean:.0%} on average in {name}, more than {limit:.0%}: the measurements are the generator's own"
+
+    def _probed(self, name: str, field: str) -> float | None:
+        span = self.history.phase(name)
+        if span is None:
+            return None
+        end_ns = span.end_ns if span.end_ns is not None else self.history.end_ns
+        probes = (e for e in self.history.of_kind(ev.LOAD) if e.data.get("state") == "health" and span.start_ns <= e.t_ns < end_ns)
+        values = [float(e.data[field]) for e in probes if e.data.get(field) is not None]
+        return math.fsum(values) / len(values) if values else None
+
+    def _faults_of(self, name: str) -> str | None:
+        """Faults of this phase must have bitten; faults of earlier phases must also be gone."""
+        for use in self.scenario.faults:
+            if PHASES.index(use.phase) > PHASES.index(name):
+                continue
+            reason = self.fault(use.id) or (self.gone(use) if use.phase != name else None)
+            if reason:
+                return reason
+        return None
+
+    def fault(self, fault_id: str) -> str | None:
+        """Is there evidence that the fault bit?"""
+        truth = self.history.fault(fault_id)
+        if truth is None:
+            return f"fault {fault_id} was never injected"
+        if truth.onset_ns is not None:
+            return None
+        return f"fault {fault_id} was not effective ({truth.failure or 'no evidence that it bit'})"
+
+    def gone(self, use: FaultUse) -> str | None:
+        """Is there evidence that nothing of the fault is left?"""
+        truth = self.history.fault(use.id)
+        if truth is None or truth.gone_ns is not None:
+            return None
+        return f"fault {use.id} is not proved gone ({truth.failure or 'no evidence recorded'})"
+
+    def operator_until(self, t_ns: int) -> str | None:
+        """Was an operator on call up to that time?"""
+        if not self.scenario.operator.enabled:
+            return "the scenario switches the operator off"
+        states = [(e.t_ns, str(e.data.get("state")), e.data.get("returncode")) for e in self.history.of_kind(ev.OPERATOR)]
+        if not any(state == "started" for _, state, _ in states):
+            return "no operator was started"
+        for at_ns, state, code in states:
+            if state == "exited" and at_ns < t_ns:
+                return f"the operator process died {seconds(self.history.start_ns, at_ns):g}s into the run (exit status {code})"
+        return None
+
+    def operator_throughout(self) -> str | None:
+        """Was an operator on call to the end of the record? Silence of a dead one is no evidence."""
+        return cut_off(self.history) or self.operator_until(self.history.end_ns + 1)
+
+    def operator_for(self, fault: FaultTruth) -> str | None:
+        """Was an operator on call at the onset? One that dies later has missed the fault, which is its own failure."""
+        return self.operator_until(fault.onset_ns) if fault.onset_ns is not None else None
+
+
+def cut_off(history: History) -> str | None:
+    """Did the record stop before the run did?"""
+    if history.complete:
+        return None
+    last = history.phases[-1].name if history.phases else "the first phase"
+    return f"the record stops {seconds(history.start_ns, history.end_ns):g}s into the run, in or after {last}: the harness was cut off"
+
+
+def _undelivered(rows: Rows) -> Iterator[str]:
+    dropped = (rows["outcome"] == Outcome.DROPPED) & (rows["drop_cause"] == DROPPED_BY_GENERATOR)
+    share = float(np.count_nonzero(dropped)) / len(rows)
+    if share > GENERATOR_DROPS:
+        yield f"the generator never sent {share:.1%} of the arrivals (limit {GENERATOR_DROPS:.0%})"
+    sent = rows[rows["start_ns"] > 0]
+    if len(sent):
+        lag_s = stats.nearest_rank(sent["start_ns"] - sent["intended_ns"], 99.0) / NS_PER_S
+        if lag_s > LAG_S_P99:
+            yield f"the generator sent late: p99 of the lag is {lag_s * 1000:.0f}ms (limit {LAG_S_P99 * 1000:.0f}ms)"

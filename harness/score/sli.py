@@ -1,0 +1,241 @@
+"""Service level indicators: request rows in, observations and values out.
+
+An SLI is either a *share* (a score in 0..1 per request: availability, recall) or a *percentile* (a duration per request: latency). Both can
+be read as a proportion of bad ones, which is what every significance test here works on: `latency_p95 <= 800ms` says that at most 5 % of
+the requests may take longer than 800 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.record.history import History, Question
+from harness.record.requests import Outcome
+from harness.scenario.slis import SliName
+from harness.scenario.units import Limit
+from harness.score import quality, stats
+from harness.score.quality import QuestionTable
+from harness.score.spans import NS_PER_S, Span
+
+STREAMING = frozenset({"ask_stream"})  # journeys that have a first token
+DROPPED_BY_GENERATOR = 1  # `drop_cause`
+_SLICE_S = 1.0
+
+Rows = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What rows need to be read: the names behind the journey numbers, and the truth about the questions."""
+
+    journeys: tuple[str, ...] = ()
+    questions: Mapping[int, Question] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, history: History) -> Context:
+        return cls(history.journeys, history.questions)
+
+    @cached_property
+    def table(self) -> QuestionTable:
+        return QuestionTable.build(self.questions)
+
+    def streaming(self, rows: Rows) -> NDArray[np.bool_]:
+        numbers = [n for n, name in enumerate(self.journeys) if name in STREAMING]
+        return np.isin(rows["journey"], numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """One SLI's readings, at the intended start of each request: scores in 0..1 (shares) or whole nanoseconds (percentiles)."""
+
+    t_ns: NDArray[np.int64]
+    values: NDArray[Any]
+
+    def within(self, span: Span) -> Observations:
+        mask = (self.t_ns >= span.start_ns) & (self.t_ns < span.end_ns)
+        return Observations(self.t_ns[mask], self.values[mask])
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """An SLI with an absolute limit, as bad ones (0..1 per request) of which at most the share `allowed` may be bad."""
+
+    t_ns: NDArray[np.int64]  # ascending
+    bad_before: NDArray[np.float64]  # bad ones among the first n requests, n from 0
+    allowed: float
+
+    @classmethod
+    def build(cls, t_ns: NDArray[np.int64], bad: NDArray[np.float64], allowed: float) -> Proportion:
+        order = np.argsort(t_ns, kind="stable")
+        return cls(t_ns[order], np.concatenate([[0.0], np.cumsum(bad[order])]), allowed)
+
+    def count(self, span: Span | None = None) -> stats.Block:
+        """(bad, samples) within a span, or of all."""
+        first, last = (0, len(self.t_ns)) if span is None else np.searchsorted(self.t_ns, (span.start_ns, span.end_ns))
+        # Nine digits: scores such as 1/3 must add up alike in whatever order they came.
+        return (round(float(self.bad_before[last] - self.bad_before[first]), 9), int(last - first))
+
+
+def arrivals(rows: Rows) -> Rows:
+    """Rows that say something about the target: all but those that the generator itself failed to send."""
+    kept: Rows = rows[(rows["outcome"] != Outcome.DROPPED) | (rows["drop_cause"] != DROPPED_BY_GENERATOR)]
+    return kept
+
+
+def observe(rows: Rows, sli: SliName, context: Context) -> Observations:
+    """The readings of a share or percentile SLI. Raises KeyError for one that is neither (goodput, counts)."""
+    rows = arrivals(rows)
+    if sli.percentile:
+        timed = rows[(rows["outcome"] == Outcome.OK) | (rows["outcome"] == Outcome.TIMEOUT)]
+        kept, values = _DURATIONS[sli.family](timed, context)
+        return Observations(kept["intended_ns"].astype(np.int64), values)
+    rows, scores = _scores(rows, sli, context)
+    applicable = ~np.isnan(scores)
+    return Observations(rows["intended_ns"][applicable].astype(np.int64), scores[applicable])
+
+
+def value(observations: Observations, sli: SliName) -> float | None:
+    """The SLI in base units (ratio, seconds); None without samples."""
+    if len(observations) == 0:
+        return None
+    if sli.percentile:
+        return stats.nearest_rank(observations.values, _percentile(sli)) / NS_PER_S
+    return stats.total(observations.values) / len(observations)
+
+
+def interval(observations: Observations, sli: SliName) -> tuple[float, float] | None:
+    """A 95 % interval of the value; None where the sample carries none."""
+    if len(observations) == 0:
+        return None
+    if sli.percentile:
+        ends = stats.percentile_interval(observations.values, _percentile(sli))
+        return (ends[0] / NS_PER_S, ends[1] / NS_PER_S) if ends else None
+    return stats.share_interval(stats.total(observations.values), len(observations))
+
+
+def proportion(observations: Observations, sli: SliName, op: str, bound: float) -> Proportion | None:
+    """The SLI and its limit as a share of bad requests; None for a limit in the SLI's bad direction (`availability <= 50%`) or `==`."""
+    if op not in ((">=", ">") if sli.good == "higher" else ("<=", "<")):
+        return None
+    if sli.percentile:
+        bound_ns = round(bound * NS_PER_S)
+        over = observations.values > bound_ns if op == "<=" else observations.values >= bound_ns
+        return Proportion.build(observations.t_ns, over.astype(np.float64), 1.0 - _percentile(sli) / 100.0)
+    if sli.good == "higher":
+        return Proportion.build(observations.t_ns, 1.0 - observations.values, max(0.0, 1.0 - bound))
+    return Proportion.build(observations.t_ns, observations.values, bound)
+
+
+def keeps(limit: Limit, measured: float, reference: float | None = None) -> bool:
+    """`Limit.allows`, with nine digits: 99.9 / 100 is not 0.999 in binary, and must not fail a run."""
+    allowed = Limit(limit.text, limit.op, round(limit.bound(reference), 9), limit.unit)
+    return allowed.allows(round(measured, 9))
+
+
+def held(rows: Rows, sli: SliName, limit: Limit, context: Context, span: Span) -> float | None:
+    """For abort rules, on a growing record: the SLI's value when the limit was met in every second of the span, else None.
+
+    `rows` are those known by now; a request belongs to the second in which it *ended* (what is still on its way says nothing yet). A second
+    without samples breaks the condition: silence proves nothing.
+    """
+    ended = rows.copy()
+    ended_ns = np.where(rows["end_ns"] > 0, rows["end_ns"], rows["intended_ns"])
+    count = max(1, int(span.length_s / _SLICE_S))
+    borders = [span.start_ns + (span.end_ns - span.start_ns) * i // count for i in range(count + 1)]
+    for start_ns, end_ns in pairwise(borders):
+        found = value(observe(ended[(ended_ns >= start_ns) & (ended_ns < end_ns)], sli, context), sli)
+        if found is None or not keeps(limit, found):
+            return None
+    return value(observe(ended[(ended_ns >= span.start_ns) & (ended_ns < span.end_ns)], sli, context), sli)
+
+
+def goodput(rows: Rows, limits: Iterable[tuple[SliName, Limit]], context: Context, span: Span) -> float:
+    """Requests a second that were served, and kept every absolute limit on a duration that applies to them."""
+    good = rows[rows["outcome"] == Outcome.OK]
+    for sli, limit in limits:
+        if not sli.percentile or limit.of is not None:
+            continue
+        kept, durations = _DURATIONS[sli.family](good, context)
+        slow = np.isin(good["seq"], kept["seq"][~(durations <= round(limit.value * NS_PER_S))])
+        good = good[~slow]
+    return len(good) / span.length_s
+
+
+def _percentile(sli: SliName) -> float:
+    if sli.argument is None:
+        raise ValueError(f"{sli.text} names no percentile")
+    return sli.argument
+
+
+def _scores(rows: Rows, sli: SliName, context: Context) -> tuple[Rows, NDArray[np.float64]]:
+    if sli.family == "availability":
+        return rows, (rows["outcome"] == Outcome.OK).astype(np.float64)
+    asked = rows[rows["question"] >= 0]
+    k = int(sli.argument or 0)
+    if sli.family in _AT_K:
+        return asked, _AT_K[sli.family](k)(asked, context.table)
+    return asked, _SHARES[sli.family](asked, context.table)
+
+
+_SHARES: dict[str, Callable[[Any, QuestionTable], NDArray[np.float64]]] = {
+    "answered": quality.answered,
+    "mrr": quality.reciprocal_rank,
+    "degraded": quality.degraded,
+    "degraded_honest": quality.degraded_honest,
+    "citations_valid": quality.citations_valid,
+    "wrong_answers": quality.wrong,
+}
+_AT_K = {"recall_at_k": quality.recall_at, "ndcg_at_k": quality.ndcg_at}
+
+
+def _latency(rows: Rows, _context: Context) -> tuple[Rows, NDArray[Any]]:
+    return rows, rows["end_ns"] - rows["intended_ns"]
+
+
+def _ttft(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
+    """To the first content; an answer that never had any counts with its full duration."""
+    rows = rows[context.streaming(rows)]
+    return rows, np.where(rows["first_ns"] > 0, rows["first_ns"], rows["end_ns"]) - rows["intended_ns"]
+
+
+def _tpot(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
+    """(last - first content) / (n - 1), n tokens by `usage` or else chunks; undefined for n <= 1, and then left out rather than 0.
+
+    A timeout counts with all the time until it was given up.
+    """
+    rows = rows[context.streaming(rows)]
+    late = rows["outcome"] == Outcome.TIMEOUT
+    n = np.where(rows["tokens"] > 0, rows["tokens"], rows["chunks"]).astype(np.int64)
+    defined = late | (n > 1)
+    rows, late, n = rows[defined], late[defined], n[defined]
+    began = np.where(rows["first_ns"] > 0, rows["first_ns"], rows["intended_ns"])
+    ended = np.where(late, rows["end_ns"], rows["last_ns"])
+    return rows, (ended - began) // np.maximum(n - 1, 1)
+
+
+def _max_gap(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
+    """The longest silence between two pieces of content; of a timeout, also the one that it ended in."""
+    rows = rows[context.streaming(rows)]
+    late = rows["outcome"] == Outcome.TIMEOUT
+    heard_ns = np.where(rows["last_ns"] > 0, rows["last_ns"], rows["intended_ns"])
+    silence_ns = np.where(late, np.maximum(rows["max_gap_ns"], rows["end_ns"] - heard_ns), rows["max_gap_ns"])
+    defined = late | (rows["chunks"] > 1)
+    return rows[defined], silence_ns[defined]
+
+
+_DURATIONS: dict[str, Callable[[Rows, Context], tuple[Rows, NDArray[Any]]]] = {
+    "latency": _latency,
+    "ttft": _ttft,
+    "tpot": _tpot,
+    "max_gap": _max_gap,
+}

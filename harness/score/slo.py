@@ -1,0 +1,169 @@
+"""Objectives of the phases.
+
+A limit on a share or a percentile is decided by the measured value, once the sample can carry it: as many samples as would prove the
+limit if none of them were bad (rule of three: 299 for 99 %, 59 for a p95). With fewer, a kept limit proves nothing and is INCONCLUSIVE,
+and a broken one is FAIL only where chance is excluded (exact binomial test at 95 %).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from harness.record import events as ev
+from harness.record.history import History
+from harness.scenario.model import Scenario
+from harness.scenario.slis import SliName, sli_name
+from harness.scenario.units import Limit
+from harness.score import sli as slis
+from harness.score import stats
+from harness.score.check import Result, Status
+from harness.score.preconditions import Preconditions
+from harness.score.relative import judge_relative
+from harness.score.sli import Context, Observations
+from harness.score.spans import of_phase
+
+MIN_SAMPLES = 30  # for what no sample size can prove (a limit of 100 %), and for means
+COUNTS = ("wrong_answers", "lost_ingest")
+
+
+def check(history: History, scenario: Scenario) -> Iterable[Result]:
+    """Every objective of every phase, in the order of the file."""
+    before = Preconditions(history, scenario)
+    context = Context.of(history)
+    for phase, objectives in scenario.objectives.items():
+        for text, limit in objectives.items():
+            yield objective(before, context, phase, sli_name(text), limit)
+
+
+def objective(before: Preconditions, context: Context, phase: str, sli: SliName, limit: Limit) -> Result:
+    """One objective of one phase."""
+    blank = Result(f"{phase}.{sli.text}", "objective", Status.INCONCLUSIVE, "", limit=limit.text, unit=sli.unit)
+    reason = before.phase(phase)
+    if reason is None and limit.of is not None:
+        reason = before.phase(limit.of) if limit.of == "steady_state" else "there is no baseline run to compare with"
+    if reason is not None:
+        return replace(blank, reason=reason)
+    if sli.family == "lost_ingest":
+        return _lost_ingest(blank, before.history, limit)
+    rows = before.history.in_phase(phase)
+    if sli.family == "goodput":
+        return _goodput(blank, before, context, phase, limit)
+    observations = slis.observe(rows, sli, context)
+    if sli.family == "wrong_answers":
+        return _wrong_answers(blank, observations, limit)
+    if limit.of is not None:
+        return judge_relative(blank, before.history, context, phase, sli, limit)
+    return judge_absolute(blank, observations, sli, limit)
+
+
+def judge_absolute(blank: Result, observations: Observations, sli: SliName, limit: Limit) -> Result:
+    """A share or a percentile against a fixed limit."""
+    measured = slis.value(observations, sli)
+    if measured is None:
+        return replace(blank, samples=0, reason=f"no request of this phase says anything about {sli.text}")
+    ends = slis.interval(observations, sli)
+    result = replace(
+        blank,
+        value=stats.rounded(measured),
+        samples=len(observations),
+        interval=(stats.rounded(ends[0]), stats.rounded(ends[1])) if ends else None,
+    )
+    kept = slis.keeps(limit, measured)
+    needed = _needed(sli, limit)
+    if len(observations) >= needed:
+        return replace(result, status=Status.PASS if kept else Status.FAIL, reason=_reason(result, kept))
+    proportion = slis.proportion(observations, sli, limit.op, limit.value)
+    if not kept and proportion is not None and stats.exceeds(*proportion.count(), proportion.allowed):
+        return replace(result, status=Status.FAIL, reason=f"{_reason(result, kept)}; few samples, yet more bad ones than chance allows")
+    return replace(result, reason=_too_few(sli, limit, len(observations), needed))
+
+
+def _needed(sli: SliName, limit: Limit) -> int:
+    if sli.percentile:
+        return max(MIN_SAMPLES, stats.samples_to_prove((sli.argument or 0.0) / 100.0))
+    good_share = limit.value if sli.good == "higher" else 1.0 - limit.value
+    return max(MIN_SAMPLES, stats.samples_to_prove(good_share))
+
+
+def _reason(result: Result, kept: bool) -> str:
+    return f"{show(result.value, result.unit)} {'keeps' if kept else 'breaks'} {result.limit}, {_extent(result)}"
+
+
+def _extent(result: Result) -> str:
+    if result.interval is None:
+        return f"n={result.samples}"
+    low, high = (show(end, result.unit) for end in result.interval)
+    return f"n={result.samples}, 95% interval {low} to {high}"
+
+
+def _too_few(sli: SliName, limit: Limit, n: int, needed: int) -> str:
+    if sli.percentile:
+        return f"{n} samples do not reach beyond {sli.text}; {needed} would"
+    best = stats.bound_of_none(n)
+    proved = f"at best {1.0 - best:.4g} above" if sli.good == "higher" else f"at best {best:.4g} below"
+    return f"{n} samples cannot prove {limit.text} (without a bad one: {proved}); {needed} could"
+
+
+def show(value: float | str | None, unit: str) -> str:
+    """A value as people write it: `99.36%`, `1.25s`, `12`."""
+    if not isinstance(value, int | float):
+        return str(value)
+    match unit:
+        case "ratio":
+            return f"{value * 100:.4g}%"
+        case "s":
+            return f"{value * 1000:.4g}ms" if abs(value) < 1.0 else f"{value:.4g}s"
+        case "per_s":
+            return f"{value:.4g}/s"
+        case _:
+            return f"{value:.6g}"
+
+
+def _wrong_answers(blank: Result, observations: Observations, limit: Limit) -> Result:
+    n, count = len(observations), stats.total(observations.values)
+    if n < MIN_SAMPLES and slis.keeps(limit, count):
+        return replace(blank, value=count, samples=n, reason=f"only {n} answers can be compared with the truth; {MIN_SAMPLES} are needed")
+    return _counted(replace(blank, samples=n), count, limit, f"wrong answers among {n}")
+
+
+def _lost_ingest(blank: Result, history: History, limit: Limit) -> Result:
+    finished = [e.data for e in history.of_kind(ev.LOAD) if e.data.get("state") == "finished"]
+    accepted = int(finished[-1].get("ingest_accepted", 0)) if finished else 0
+    if not accepted:
+        return replace(blank, samples=0, reason="no document was accepted, so none could be lost")
+    missing = accepted - int(finished[-1].get("ingest_indexed", 0))
+    unanswered = int(finished[-1].get("ingest_unanswered", 0))
+    names = tuple(str(name) for name in finished[-1].get("ingest_missing", ()))
+    lost = missing - unanswered
+    if unanswered and slis.keeps(limit, lost) and not slis.keeps(limit, missing):
+        reason = f"{unanswered} of {accepted} accepted documents could not be asked for, so {lost} to {missing} are lost"
+        return replace(blank, value=lost, samples=accepted, evidence=names, reason=reason)
+    return _counted(replace(blank, samples=accepted, evidence=names), lost, limit, f"of {accepted} accepted documents lost")
+
+
+def _counted(blank: Result, count: float, limit: Limit, what: str) -> Result:
+    kept = slis.keeps(limit, count)
+    bound = f"; 0 of {blank.samples} bounds the share by {stats.bound_of_none(blank.samples or 0):.2g} at 95%" if count == 0 else ""
+    return replace(blank, status=Status.PASS if kept else Status.FAIL, value=stats.rounded(count), reason=f"{count:g} {what}{bound}")
+
+
+def _goodput(blank: Result, before: Preconditions, context: Context, phase: str, limit: Limit) -> Result:
+    span = before.history.phase(phase)
+    if span is None:  # the preconditions admit only phases that were reached
+        raise ValueError(f"{phase} was not reached")
+    rows = before.history.in_phase(phase)
+    limits = [(sli_name(name), other) for name, other in before.scenario.objectives.get(phase, {}).items()]  # type: ignore[call-overload]  # `phase` is one of the keys
+    measured = slis.goodput(rows, limits, context, of_phase(before.history, span))
+    kept = slis.keeps(limit, measured)
+    result = replace(blank, value=stats.rounded(measured), samples=len(rows))
+    if len(rows) < MIN_SAMPLES:
+        return replace(result, reason=f"only {len(rows)} requests; {MIN_SAMPLES} are needed")
+    return replace(result, status=Status.PASS if kept else Status.FAIL, reason=_reason(result, kept))
+
+
+def of_phase_objectives(history: History, scenario: Scenario, phase: str, live: bool = False) -> Iterator[Result]:
+    """The objectives of one phase; with `live`, of a run that still goes on."""
+    before, context = Preconditions(history, scenario, live), Context.of(history)
+    for text, limit in scenario.objectives.get(phase, {}).items():  # type: ignore[call-overload]  # a phase without objectives gives {}
+        yield objective(before, context, phase, sli_name(text), limit)
