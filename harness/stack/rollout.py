@@ -36,7 +36,7 @@ class Roster:
         """Raises StackError that says which there are."""
         with self._lock:
             if name not in self._members:
-                raise StackError(f"no instance {name!r}; there are {', '.join(self._members)}")
+                raise StackError(f"no instance {name!r}; there are {', '.join(self._members) or 'none yet'}")
             return self._members[name]
 
     def of(self, service: str) -> Sequence[Member]:

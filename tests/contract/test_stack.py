@@ -1,0 +1,83 @@
+"""The embedded stack keeps the contract of docs/reference-stack.md and of the capability protocols."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.scenario.model import StackSpec
+from harness.stack.base import CAPABILITIES, Stack, StackError, capabilities_of
+from harness.stack.catalog import REFERENCE_CAPABILITIES, external_info, reference_info
+from harness.stack.external import ExternalStack
+from harness.stack.options import StackOptions
+from harness.stack.processes import ProcessStack
+from harness.stack.topology import EDGES, MIGRATION, SERVICES
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "reference-stack.md").read_text(encoding="utf-8")
+
+
+def process_stack(folder: Path) -> ProcessStack:
+    return ProcessStack(StackOptions("contract", folder / "work", folder))
+
+
+def test_the_reference_stack_has_every_capability_and_the_catalogue_says_so() -> None:
+    assert capabilities_of(ProcessStack) == REFERENCE_CAPABILITIES == frozenset(CAPABILITIES)
+
+
+def test_an_external_stack_has_none() -> None:
+    assert capabilities_of(ExternalStack) == frozenset()
+
+
+def test_both_are_stacks(tmp_path: Path) -> None:
+    spec = StackSpec.model_validate({"use": "external", "services": {"api": {"url": "http://127.0.0.1:9/"}}})
+    external: Stack = ExternalStack(spec)
+    embedded: Stack = process_stack(tmp_path)
+    assert (external.info, embedded.info) == (external_info(spec), reference_info({}))
+    assert external.entry_url == "http://127.0.0.1:9"
+
+
+def test_the_services_are_those_of_the_document() -> None:
+    names = re.search(r"Service names \(.*?\): (.*?)\. Instances", DOCUMENT, re.DOTALL)
+    assert names is not None
+    assert set(re.findall(r"`(\w+)`", names[1])) == set(SERVICES)
+
+
+def test_every_variable_of_a_service_is_in_the_document_for_that_service() -> None:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in DOCUMENT.splitlines() if line.startswith("| `")]
+    documented = {
+        name: {word.strip() for word in row[1].split(",")} for row in rows if len(row) == 3 for name in re.findall(r"`(\w+)`", row[0])
+    }
+    wanted = {(variable, service.name) for service in SERVICES.values() for variable in service.variables}
+    assert {(variable, service) for variable, service in wanted if service not in documented.get(variable, set())} == set()
+
+
+def test_every_service_has_a_module_and_waits_only_for_what_there_is() -> None:
+    for service in SERVICES.values():
+        assert (service.kind in ("postgres", "redis")) == (service.module == "")
+        assert service.module == "" or importlib.util.find_spec(service.module) is not None, service.module
+        assert set(service.after) <= {*SERVICES, MIGRATION}
+    assert {name for edge in EDGES for name in edge} == set(SERVICES)
+
+
+def test_before_the_start_nothing_exists_and_stop_is_harmless(tmp_path: Path) -> None:
+    stack = process_stack(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert stack.instances("query") == []
+    for use in (
+        lambda: stack.kill("query-1"),
+        lambda: stack.restart("query-1"),
+        lambda: stack.entry_url,
+        lambda: stack.instances("nobody"),
+    ):
+        with pytest.raises(StackError):
+            use()
+    stack.stop()
+    stack.stop()
+
+
+def test_an_edge_that_cannot_have_a_proxy_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no proxy can be put on query->retrieval"):
+        ProcessStack(StackOptions("contract", tmp_path / "work", tmp_path, proxied_edges=frozenset({("query", "retrieval")})))
