@@ -50,7 +50,8 @@ class Postgres:
     @classmethod
     def find(cls, folder: Path) -> Postgres:
         """Find binaries that can be run in `folder` (made here). Raises StackError."""
-        folder.mkdir(mode=0o755)
+        folder.mkdir()
+        folder.chmod(0o755)  # whatever the umask: its user must be able to enter
         account = choose_account(find_postgres(), folder)
         result = account.run([account.install.postgres, "--version"], folder, INITDB_TIMEOUT_S)
         return cls(folder, account, version=result.stdout.split()[2])

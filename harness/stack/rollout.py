@@ -64,12 +64,17 @@ class Rollout:
         self._one_at_a_time = threading.Lock()
 
     def restart(self, member: Member) -> None:
-        """Bring it back up, ready and in rotation; a working one with peers is drained first. Raises StackError."""
+        """Bring it back up, ready and in rotation; a working one with peers is drained first.
+
+        Raises StackError; one that runs without being ready is in rotation nevertheless: its callers probe it and decide.
+        """
         if self._has_peers(member) and member.running and member.probe() is None:
             self.drain(member)
-        member.restart()
-        if in_registry(member.service):
-            self._registry.put(member.service, member.name, member.url)
+        try:
+            member.restart()
+        finally:
+            if in_registry(member.service) and member.running:
+                self._registry.put(member.service, member.name, member.url)
 
     def scale(self, service: str, replicas: int) -> None:
         """Run that many instances: new ones join when ready, the last ones leave when drained. Raises StackError."""

@@ -11,6 +11,8 @@ from harness.stack.ports import free_ports
 from harness.stack.ready import Probe, wait_ready
 
 READY_DEADLINE_S = 30.0
+RESTART_DEADLINE_S = 10.0
+"""Shorter: whoever asked for it waits, the machine is not busy with a whole start, and a process that comes late is not lost."""
 STOP_GRACE_S = 6.0
 """A service may take 5 s to finish what it works on."""
 PORT_TRIES = 3
@@ -71,13 +73,9 @@ class Member:
     def start(self) -> None:
         """Start a process and wait until it is ready. Raises StackError; then no process is left."""
         with self._turn:
-            if self._retired:
-                raise StackError(f"{self.name} is being taken down")
-            child = self._child = Child(self._launch.command(self))
+            child = self._spawn()
             try:
-                wait_ready(
-                    self.name, self.probe, READY_DEADLINE_S, alive=lambda: self._given_up() or child.ended(), log_tail=child.log_tail
-                )
+                self._wait_ready(child, READY_DEADLINE_S)
             except BaseException:
                 child.kill()
                 raise
@@ -101,10 +99,14 @@ class Member:
                 self._child.stop(grace_s)
 
     def restart(self) -> None:
-        """Whatever state it is in, afterwards it runs afresh and is ready. Raises StackError."""
+        """Whatever state it is in, afterwards it runs afresh and is ready.
+
+        Raises StackError. A process that came up but is not ready is left running, as an orchestrator would: what it waits for may be
+        what is broken, and then it becomes ready when that is mended.
+        """
         with self._turn:
             self.stop()
-            self.start()
+            self._wait_ready(self._spawn(), RESTART_DEADLINE_S)
 
     def kill(self) -> None:
         """End the whole process tree at once. Raises StackError when there is none."""
@@ -125,6 +127,15 @@ class Member:
             self._retired = True
             if self._child is not None:
                 self._child.terminate()
+
+    def _spawn(self) -> Child:
+        if self._retired:
+            raise StackError(f"{self.name} is being taken down")
+        self._child = Child(self._launch.command(self))
+        return self._child
+
+    def _wait_ready(self, child: Child, deadline_s: float) -> None:
+        wait_ready(self.name, self.probe, deadline_s, alive=lambda: self._given_up() or child.ended(), log_tail=child.log_tail)
 
     def _present(self) -> Child:
         if self._child is None or not self._child.running:

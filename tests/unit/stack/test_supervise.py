@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.stack import http_probe
+from harness.stack import http_probe, supervise
 from harness.stack.base import StackError
 from harness.stack.ports import free_ports, is_free
 from harness.stack.registry import RegistryFile
@@ -137,6 +137,15 @@ def test_restart_through_the_rollout_puts_it_back_into_rotation(fleet: Fleet) ->
     pid = second.describe().pid
     fleet.rollout.restart(second)
     assert fleet.versions() == ["1.0.0", "1.0.0"] and second.describe().pid != pid
+
+
+def test_a_restart_that_does_not_get_ready_fails_but_leaves_the_process_to_recover(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "RESTART_DEADLINE_S", 0.5)
+    (member,) = fleet.start(1)
+    member.version = "never-ready"
+    with pytest.raises(StackError, match=r"query-1 not ready within 0\.5 s: HTTP 503: never-ready"):
+        fleet.rollout.restart(member)
+    assert member.running and fleet.versions() == ["never-ready"]
 
 
 def test_scale_up_and_down(fleet: Fleet) -> None:
