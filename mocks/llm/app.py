@@ -102,7 +102,8 @@ class Provider:
         plan = self._plan(exchange, body, request.model)
         answer = complete(request)
         exchange.prompt_tokens = answer.usage.prompt_tokens
-        sender = ChatSender(exchange, plan, answer, f"chatcmpl-{exchange.key}{next(self._numbers):08x}")
+        answer_id = f"chatcmpl-{exchange.key}{next(self._numbers):08x}"
+        sender = ChatSender(exchange, plan, answer, answer_id, self._profile.tokens_per_chunk)
         async with Pacer(receive) as pacer:
             await sender.send(request, pacer, send, {**self._headers(exchange), **plan.headers}, self._metrics)
 

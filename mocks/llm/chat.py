@@ -1,6 +1,7 @@
 """Chat completions: what is answered, and when each token leaves."""
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mocks.llm import asgi, extractive
@@ -36,13 +37,14 @@ def complete(request: ChatRequest) -> Completion:
 
 
 class ChatSender:
-    """Sends one answer by its plan: token i leaves `ttft_s + i * itl_s` after the request arrived."""
+    """Sends one answer by its plan: token i leaves `ttft_s + i * itl_s` after the request arrived, with its chunk's last one."""
 
-    def __init__(self, exchange: Exchange, plan: Plan, answer: Completion, answer_id: str) -> None:
+    def __init__(self, exchange: Exchange, plan: Plan, answer: Completion, answer_id: str, tokens_per_chunk: int) -> None:
         self._exchange = exchange
         self._plan = plan
         self._answer = answer
         self._answer_id = answer_id
+        self._tokens_per_chunk = tokens_per_chunk
         self._created = int(time.time())
         self._gaps_s: list[float] = []
         self._wrote_s: float | None = None
@@ -83,10 +85,11 @@ class ChatSender:
         position = 0
         pending = writer.role()
         while position < count:
-            if not await pacer.until(first_s + position * self._plan.itl_s):
+            chunk = 1 if position == 0 else self._tokens_per_chunk
+            if not await pacer.until(first_s + (min(count, position + chunk) - 1) * self._plan.itl_s):
                 return False
-            due = self._due(count, position, pacer.now() - first_s)
-            part = pending + b"".join(map(writer.token, self._answer.tokens[position:due]))
+            due = self._due(count, position + chunk, pacer.now() - first_s)
+            part = pending + b"".join(writer.token("".join(group)) for group in _groups(self._answer.tokens[position:due], chunk))
             pending, position = b"", due
             if position < count:
                 await asgi.write(send, part)
@@ -96,11 +99,11 @@ class ChatSender:
         await asgi.write(send, pending + writer.end(self._answer.finish_reason, self._answer.usage), last=True)
         return True
 
-    def _due(self, count: int, position: int, elapsed_s: float) -> int:
-        """How many tokens may have left `elapsed_s` after the first was due, at least one more than `position`."""
+    def _due(self, count: int, least: int, elapsed_s: float) -> int:
+        """How many tokens may have left `elapsed_s` after the first was due: `least`, and what a late wake-up has left behind."""
         if self._plan.itl_s <= 0:
             return count
-        return min(count, max(position, int(elapsed_s / self._plan.itl_s)) + 1)
+        return min(count, max(least, int(elapsed_s / self._plan.itl_s) + 1))
 
     def _note_write(self, position: int) -> None:
         now_s = time.monotonic()
@@ -110,3 +113,7 @@ class ChatSender:
             self._gaps_s.append(now_s - self._wrote_s)
         self._wrote_s = now_s
         self._exchange.completion_tokens = position
+
+
+def _groups(pieces: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (pieces[start : start + size] for start in range(0, len(pieces), size))

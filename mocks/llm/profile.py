@@ -16,13 +16,15 @@ class ProfileError(ValueError):
 class Profile:
     """`LLM_PROFILE`: a JSON object with any of these keys.
 
-    `ttft_ms` until the first token, `itl_ms` between two; `api_keys` empty means that none is asked for; `seed` decides, together with
-    the request, everything that is drawn.
+    `ttft_ms` until the first token, `itl_ms` between two; a stream's first event holds one token, each further one up to
+    `tokens_per_chunk`, sent when the last of them is due; `api_keys` empty means that none is asked for; `seed` decides, together
+    with the request, everything that is drawn.
     """
 
     models: tuple[str, ...] = ("rag-chat", "rag-embedding")
     ttft_ms: float = 120.0
     itl_ms: float = 8.0
+    tokens_per_chunk: int = 1
     api_keys: tuple[str, ...] = ()
     seed: int = 0
     embedding_dimensions: int = 384
@@ -53,9 +55,9 @@ class Profile:
                 raise ProfileError(f"{key} must be a number of milliseconds from 0 to 600000, not {values[key]!r}")
         if "seed" in values and not _is_whole(values["seed"]):
             raise ProfileError(f"seed must be a whole number, not {values['seed']!r}")
-        dimensions = values.get("embedding_dimensions", 1)
-        if not _is_whole(dimensions) or not 1 <= dimensions <= 16_384:
-            raise ProfileError(f"embedding_dimensions must be a whole number from 1 to 16384, not {dimensions!r}")
+        for key, most in (("embedding_dimensions", 16_384), ("tokens_per_chunk", 1_024)):
+            if key in values and not (_is_whole(values[key]) and 1 <= values[key] <= most):
+                raise ProfileError(f"{key} must be a whole number from 1 to {most}, not {values[key]!r}")
         profile = cls(**values)
         if not profile.models:
             raise ProfileError("models must name at least one model")

@@ -149,6 +149,7 @@ def test_profiles(tmp_path: Path) -> None:
         ({"itl_ms": "5"}, "itl_ms must be"),
         ({"seed": 1.5}, "seed must be a whole number"),
         ({"embedding_dimensions": 0}, "embedding_dimensions must be"),
+        ({"tokens_per_chunk": 0}, "tokens_per_chunk must be"),
         ({"api_keys": [""]}, "api_keys must be a list"),
     ],
 )
