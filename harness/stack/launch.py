@@ -149,8 +149,9 @@ def run_to_end(what: str, command: Command, deadline_s: float, given_up: Probe) 
 
 
 def _import_path(module: str) -> str:
-    """The folder that holds the module's top-level package: a child that works elsewhere must find it in a source tree, too."""
+    """The folder of the module's top-level package, which a child that works elsewhere must find in a source tree, too; then ours."""
     spec = importlib.util.find_spec(module.partition(".")[0])
     if spec is None or not spec.submodule_search_locations:
         raise StackError(f"the package of {module} is not installed")
-    return str(Path(next(iter(spec.submodule_search_locations))).parent)
+    folder = str(Path(next(iter(spec.submodule_search_locations))).parent)
+    return os.pathsep.join(part for part in (folder, os.environ.get("PYTHONPATH")) if part)
