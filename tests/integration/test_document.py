@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 from mocks.llm.hashing import embed
 from mocks.rag.common.db import Pool
 from mocks.rag.common.redis_client import redis_client
+from mocks.rag.common.tasks import cancel_all
 from mocks.rag.document.chunking import Chunk
 from mocks.rag.document.embedding import EmbeddingUnavailableError
 from mocks.rag.document.events import IngestEvent
@@ -214,13 +215,12 @@ async def entries(redis: Redis, stream: str) -> list[dict[bytes, bytes]]:
 
 
 @asynccontextmanager
-async def running(work: Awaitable[None]) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(work)
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await cancel_all([task])
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, deadline_s: float = 15.0) -> None:

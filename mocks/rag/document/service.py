@@ -22,6 +22,7 @@ from mocks.rag.common.db import Pool, PoolLimits
 from mocks.rag.common.errors import ApiError
 from mocks.rag.common.redis_client import redis_client
 from mocks.rag.common.registry import Registry
+from mocks.rag.common.tasks import cancel_all
 from mocks.rag.document.embedding import Embedder
 from mocks.rag.document.indexer import Indexer, IndexerLimits
 from mocks.rag.document.intake import Intake
@@ -82,9 +83,7 @@ def build(config: ServiceConfig, backends: Backends, limits: IndexerLimits | Non
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_all(tasks)
             await embedding.close()
             await commands.aclose()
             await reader.aclose()

@@ -1,4 +1,4 @@
-"""Readiness checks are performed at most once in a while, and the cache client does not dawdle."""
+"""Small common parts: cached readiness checks, the cache client, ending tasks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from mocks.rag.common.checks import at_most_every
 from mocks.rag.common.metrics import CLIENT_REQUESTS
 from mocks.rag.common.redis_client import cache_call, redis_client
+from mocks.rag.common.tasks import cancel_all
 
 
 def test_an_answer_is_repeated_until_it_is_old_and_an_exception_never() -> None:
@@ -64,3 +65,26 @@ def test_a_silent_cache_is_a_timeout_and_a_closed_port_a_connect_error() -> None
     assert took_s < 2.0
     assert refusal == "ConnectionError"
     assert (counted("timeout"), counted("connect_error")) == (before[0] + 1, before[1] + 1)
+
+
+def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
+    swallowed = 0
+
+    async def stubborn() -> None:
+        nonlocal swallowed
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed += 1
+                if swallowed == 2:
+                    raise
+
+    async def scenario() -> bool:
+        task = asyncio.create_task(stubborn())
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await cancel_all([task, asyncio.create_task(asyncio.sleep(0))])
+        return task.cancelled()
+
+    assert (asyncio.run(scenario()), swallowed) == (True, 2)
