@@ -1,0 +1,40 @@
+"""Figures about the generator itself."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.load.health import CpuMeter, LagHistogram, quantile_ms
+from harness.record.clock import SystemClock
+
+LAGS = st.lists(st.integers(10_000, 60_000_000_000), min_size=1, max_size=200)
+
+
+@given(LAGS, st.sampled_from([0.01, 0.5, 0.9, 0.99, 1.0]))
+def test_the_histogram_is_exact_to_two_percent(lags_ns: list[int], q: float) -> None:
+    histogram = LagHistogram()
+    for lag_ns in lags_ns:
+        histogram.add(lag_ns)
+    exact_ms = quantile_ms(lags_ns, q)
+    assert exact_ms * (1 - 1e-9) <= histogram.quantile_ms(q) <= exact_ms * 1.0201
+    assert histogram.max_ms == max(lags_ns) / 1e6
+
+
+def test_nothing_and_early_starts() -> None:
+    assert (LagHistogram().quantile_ms(0.99), quantile_ms([], 0.99)) == (0.0, 0.0)
+    histogram = LagHistogram()
+    histogram.add(-5)
+    assert histogram.quantile_ms(0.5) == 0.0
+
+
+def test_the_meter_sees_work_and_rest() -> None:
+    clock = SystemClock()
+    meter = CpuMeter(clock)
+    until_ns = clock.now_ns() + 200_000_000
+    while clock.now_ns() < until_ns:
+        pass
+    busy, steal = meter.read()
+    clock.sleep(0.2)
+    idle, _ = meter.read()
+    assert idle < 0.5 * busy
+    assert busy == pytest.approx(1.0, abs=0.9) and 0 <= steal <= 1
