@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 from harness.record.clock import Clock
 from harness.scenario.catalog import FaultParameters, FaultSpec
-from harness.stack.base import Stack
+from harness.stack.base import Instance, Stack, StackError
 
 Evidence = Mapping[str, Any]
+Parameters = TypeVar("Parameters", bound=FaultParameters)
+Capability = TypeVar("Capability")
 
 
 class FaultError(RuntimeError):
@@ -26,21 +28,32 @@ class Target:
     instance: str | None = None
     edge: tuple[str, str] | None = None
 
+    @property
+    def text(self) -> str:
+        """As a scenario writes it."""
+        return "->".join(self.edge) if self.edge else self.instance or self.service
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All that a fault may use."""
+    """All that a fault may use.
+
+    `fault_id` names it in the tables of proxies and mocks. `ttl_s` bounds what lives in such a table: it ends by itself after that,
+    should harness and watchdog both be gone.
+    """
 
     stack: Stack
     clock: Clock
     random: Random
+    fault_id: str = "fault"
+    ttl_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
     """How to take a fault back without the harness: written to the lease before the fault is injected.
 
-    `op` is one of `continue` (pid, create_time), `terminate` (pid, create_time), `http` (method, url, token), `rmtree` (path).
+    `op` is one of `continue` (pid, create_time_s), `terminate` (pid, create_time_s), `http` (method, url, token), `rmtree` (path).
     """
 
     op: str
@@ -48,14 +61,20 @@ class Undo:
 
 
 class Fault(Protocol):
-    """One injected fault. The schedule calls the verbs in this order; `heal` and `gone` also after a failed `inject`."""
+    """One injected fault. The schedule calls the verbs in this order; `heal` and `gone` also after a failed `inject`.
+
+    Every verb may take seconds: the schedule calls it in a thread, never two verbs of one fault at once.
+    """
 
     spec: ClassVar[FaultSpec]
 
-    def __init__(self, target: Target, parameters: FaultParameters, context: Context) -> None: ...
+    @property
+    def target(self) -> Target:
+        """Where it goes, resolved: a fault of one instance names that instance."""
+        ...
 
     def undo(self) -> Sequence[Undo]:
-        """What the watchdog must do if the harness dies; asked before `inject`."""
+        """What the watchdog must do if the harness dies; asked before `inject`. Empty where ending the stack undoes it."""
         ...
 
     def inject(self) -> None:
@@ -63,7 +82,7 @@ class Fault(Protocol):
         ...
 
     def verify(self) -> Evidence | None:
-        """One independent look: evidence that it bites, or None while there is none yet. Polled, so it must be quick."""
+        """One independent look: evidence that it bites, or None while there is none yet. Polled."""
         ...
 
     def heal(self) -> None:
@@ -71,5 +90,46 @@ class Fault(Protocol):
         ...
 
     def gone(self) -> Evidence | None:
-        """One independent look: evidence that nothing of it is left, or None while something is."""
+        """One independent look: evidence that nothing of it is left, or None while something is. Polled."""
         ...
+
+
+class TargetedFault(Generic[Parameters]):
+    """What the faults of the catalogue share: target, parameters, context, and nothing to undo."""
+
+    def __init__(self, target: Target, parameters: Parameters, context: Context) -> None:
+        self._target = target
+        self.parameters = parameters
+        self.context = context
+
+    @property
+    def target(self) -> Target:
+        return self._target
+
+    def undo(self) -> Sequence[Undo]:
+        return ()
+
+
+def capability(stack: object, protocol: Callable[..., Capability]) -> Capability:
+    """The stack as that capability. Raises FaultError for a stack without it."""
+    if not isinstance(stack, cast(type, protocol)):
+        raise FaultError(
+            f"{type(stack).__name__} is not {cast(type, protocol).__name__}; `gauntlet check` says which faults a stack can take"
+        )
+    return cast(Capability, stack)
+
+
+def instance_of(stack: Stack, name: str, service: str) -> Instance:
+    """The declared instance of that name. Raises FaultError when the stack has none (any more)."""
+    for instance in stack.instances(service):
+        if instance.name == name:
+            return instance
+    raise FaultError(f"{service} has no instance {name}; it has {', '.join(i.name for i in stack.instances(service)) or 'none'}")
+
+
+def act(description: str, action: Callable[[], object]) -> None:
+    """Perform an actuation of the stack; its StackError becomes a FaultError that says what was tried."""
+    try:
+        action()
+    except StackError as error:
+        raise FaultError(f"{description}: {error}") from error

@@ -1,0 +1,67 @@
+"""What is done for a run whose harness is gone, by the watchdog at once or by `gauntlet clean` later: take back, end, remove."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.faults.lease_files import Holder, outstanding
+from harness.faults.undo import Undone, execute
+from harness.record.clock import Clock
+from harness.sweep import Found, end_processes, processes_of
+
+SWEEPS_MAX = 3  # a process may start another while it is being ended
+REMOVALS_MAX = 20
+REMOVAL_WAIT_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class TornDown:
+    """What was ended, and what resisted."""
+
+    ended: tuple[str, ...]
+    left: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Nothing of the run is left."""
+        return not self.left
+
+
+def undo_outstanding(work_dir: Path, skip: Collection[str] = ()) -> dict[str, list[Undone]]:
+    """Take back every fault that is not proved gone, the latest first; what became of each entry, by fault."""
+    held = [(fault_id, undo) for fault_id, undo in outstanding(work_dir).items() if fault_id not in skip]
+    return {fault_id: [execute(entry, work_dir) for entry in reversed(undo)] for fault_id, undo in reversed(held)}
+
+
+def tear_down(holder: Holder, clock: Clock, spare: Collection[int] = ()) -> TornDown:
+    """End every process of the run but those in `spare`, and remove its work directory. Never raises for what is already gone."""
+    ended: dict[int, Found] = {}
+    for _ in range(SWEEPS_MAX):
+        found = [process for process in processes_of(holder.run_id, holder.work_dir) if process.pid not in spare]
+        if not found:
+            break
+        end_processes(found)
+        ended.update((process.pid, process) for process in found)
+    left = [process for process in processes_of(holder.run_id, holder.work_dir) if process.pid not in spare]
+    names = [_name(process) for process in left]
+    if not remove_directory(holder.work_dir, clock):
+        names.append(str(holder.work_dir))
+    return TornDown(tuple(_name(process) for process in ended.values()), tuple(names))
+
+
+def remove_directory(path: Path, clock: Clock) -> bool:
+    """Remove it with all it holds; a process that just died may still be closing files, so a few times. False when something stays."""
+    for _ in range(REMOVALS_MAX):
+        shutil.rmtree(path, ignore_errors=True)
+        if not os.path.lexists(path):
+            return True
+        clock.sleep(REMOVAL_WAIT_S)
+    return False
+
+
+def _name(process: Found) -> str:
+    return f"{process.name} (pid {process.pid})"

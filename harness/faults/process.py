@@ -1,0 +1,144 @@
+"""Faults of processes: an instance dies, or stops answering without dying."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psutil
+
+from harness.faults.base import Context, Evidence, FaultError, Target, TargetedFault, Undo, act, capability, instance_of
+from harness.faults.undo import process_tree
+from harness.scenario.catalog import FaultParameters, FaultSpec
+from harness.stack.base import Instance, Killable, Pausable, Restartable
+from harness.sweep import Found, identify, same_process
+
+
+class NoParameters(FaultParameters):
+    """Nothing to choose."""
+
+
+def pick_instance(target: Target, context: Context) -> Target:
+    """The target with an instance: the named one, else one drawn with the scenario's seed. Raises FaultError when there is none."""
+    if target.instance is not None:
+        return target
+    names = sorted(instance.name for instance in context.stack.instances(target.service))
+    if not names:
+        raise FaultError(f"{target.service} has no instance: a fault must never have zero targets")
+    return Target(target.service, instance=context.random.choice(names))
+
+
+class InstanceFault(TargetedFault[NoParameters]):
+    """A fault of one instance."""
+
+    def __init__(self, target: Target, parameters: NoParameters, context: Context) -> None:
+        super().__init__(pick_instance(target, context), parameters, context)
+        assert self.target.instance is not None, "just picked"
+        self.name: str = self.target.instance
+
+    def instance(self) -> Instance:
+        """As the stack describes it now. Raises FaultError."""
+        return instance_of(self.context.stack, self.name, self.target.service)
+
+    def ready(self) -> Evidence | None:
+        """Evidence that the instance serves."""
+        instance = self.instance()
+        return {"instance": self.name, "ready": True, "pid": instance.pid} if self.context.stack.probe(instance) is None else None
+
+    def restart_unless_ready(self) -> None:
+        """Bring it up, unless somebody (a recovery action) has done so. Raises FaultError."""
+        if self.context.stack.probe(self.instance()) is not None:
+            act(f"restarting {self.name}", lambda: capability(self.context.stack, Restartable).restart(self.name))
+
+
+class ProcessKill(InstanceFault):
+    """SIGKILL for the whole process tree of one instance. It stays down until somebody restarts it."""
+
+    spec = FaultSpec(
+        name="process.kill",
+        summary="Kills one instance (SIGKILL, the whole tree); it stays down until somebody restarts it.",
+        kind="crash",
+        parameters=NoParameters,
+        targets=("service", "instance"),
+        needs=("Killable", "Restartable"),
+        evidence="its pid is gone and the readiness probe fails; gone: the probe succeeds",
+        example="{id: dead-replica, type: process.kill, target: retrieval, at: fault, for: 30s}",
+        # Restart brings it back; scale and failover give its users another instance. All three end their trouble.
+        recoverable_by=("restart", "scale", "failover"),
+    )
+    _victim: Found | None = None
+
+    def inject(self) -> None:
+        pid = self.instance().pid
+        self._victim = identify(pid) if pid is not None else None
+        act(f"killing {self.name}", lambda: capability(self.context.stack, Killable).kill(self.name))
+
+    def verify(self) -> Evidence | None:
+        reason = self.context.stack.probe(self.instance())
+        if reason is None or (self._victim is not None and same_process(self._victim) is not None):
+            return None
+        return {
+            "instance": self.name,
+            "pid": self._victim.pid if self._victim else None,
+            "pid_gone": self._victim is not None,
+            "probe": reason,
+        }
+
+    def heal(self) -> None:
+        self.restart_unless_ready()
+
+    def gone(self) -> Evidence | None:
+        return self.ready()
+
+
+class ProcessPause(InstanceFault):
+    """SIGSTOP for the whole process tree of one instance: connections are accepted by the kernel, and nothing answers."""
+
+    spec = FaultSpec(
+        name="process.pause",
+        summary="Freezes one instance (SIGSTOP, the whole tree): it holds its connections and answers nothing.",
+        kind="hang",
+        parameters=NoParameters,
+        targets=("service", "instance"),
+        needs=("Pausable",),
+        evidence="every process of the tree is stopped (state T) and the readiness probe fails; gone: none is stopped, the probe succeeds",
+        example="{id: frozen, type: process.pause, target: retrieval-1, at: fault, for: 20s}",
+        recoverable_by=("restart", "failover"),
+    )
+
+    def undo(self) -> Sequence[Undo]:
+        pid = self.instance().pid
+        found = identify(pid) if pid is not None else None
+        return () if found is None else (Undo("continue", {"pid": found.pid, "create_time_s": found.create_time_s}),)
+
+    def inject(self) -> None:
+        act(f"pausing {self.name}", lambda: self._set_paused(True))
+
+    def verify(self) -> Evidence | None:
+        instance = self.instance()
+        states = tree_states(instance.pid)
+        if any(state != psutil.STATUS_STOPPED for state in states.values()):
+            return None
+        reason = self.context.stack.probe(instance)
+        return None if reason is None else {"instance": self.name, "states": states, "probe": reason}
+
+    def heal(self) -> None:
+        act(f"continuing {self.name}", lambda: self._set_paused(False))
+
+    def gone(self) -> Evidence | None:
+        states = tree_states(self.instance().pid)
+        ready = self.ready()
+        return None if ready is None or psutil.STATUS_STOPPED in states.values() else {**ready, "states": states}
+
+    def _set_paused(self, paused: bool) -> None:
+        capability(self.context.stack, Pausable).set_paused(self.name, paused)
+
+
+def tree_states(pid: int | None) -> dict[int, str]:
+    """The scheduler's state of each process of a tree; empty where the instance is no local process."""
+    states: dict[int, str] = {}
+    for process in process_tree(pid) if pid is not None else ():
+        try:
+            states[process.pid] = str(process.status())
+        except psutil.NoSuchProcess:
+            continue
+    return states

@@ -1,0 +1,121 @@
+"""The catalogue: which faults there are, how one is made from a scenario's entry, and what is true of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from harness.faults import cache, deploy, llm, network, process
+from harness.faults.base import Context, Fault, FaultError, Target
+from harness.scenario.catalog import FaultParameters, FaultSpec, StackInfo
+from harness.scenario.model import FaultUse
+from harness.scenario.targets import parse_target
+
+TTL_MARGIN_S = 60.0
+"""How much longer than declared a fault may live in a proxy or a mock before it ends by itself."""
+UNBOUNDED_TTL_S = 3600.0
+
+
+class FaultClass(Protocol):
+    """What makes faults of one type."""
+
+    spec: FaultSpec
+
+    def __call__(self, target: Target, parameters: Any, context: Context) -> Fault: ...
+
+
+CLASSES: tuple[Any, ...] = (
+    process.ProcessKill,
+    process.ProcessPause,
+    cache.CacheDown,
+    network.NetworkLatency,
+    llm.SlowFirstToken,
+    llm.RateLimited,
+    deploy.RollingDeploy,
+)
+BY_NAME: Mapping[str, FaultClass] = {kind.spec.name: kind for kind in CLASSES}
+CATALOG: Mapping[str, FaultSpec] = {name: kind.spec for name, kind in BY_NAME.items()}
+
+
+def build(use: FaultUse, context: Context) -> Fault:
+    """The fault of a scenario's entry, its target resolved. `context` is the run's; the fault's id and time to live are taken from `use`.
+
+    Raises FaultError for what the running stack cannot take; `gauntlet check` has refused the rest before.
+    """
+    kind = BY_NAME.get(use.type)
+    if kind is None:
+        raise FaultError(f"no such fault: {use.type!r}; known: {', '.join(sorted(BY_NAME))}")
+    ttl_s = UNBOUNDED_TTL_S if use.for_s is None else use.for_s + TTL_MARGIN_S
+    target = _target(use.target, kind.spec, context.stack.info)
+    try:
+        parameters: FaultParameters = kind.spec.parameters.model_validate(use.with_)
+    except ValidationError as error:
+        raise FaultError(f"{use.id}: {error}") from error
+    return kind(target, parameters, replace(context, fault_id=use.id, ttl_s=ttl_s))
+
+
+def truth(fault_id: str, fault: Fault, info: StackInfo) -> dict[str, Any]:
+    """What the `intended` event says: everything that scorers may know of a fault (read by `record.views`)."""
+    spec, target = fault.spec, fault.target
+    named = "->".join(target.edge) if target.edge else target.service
+    origin = target.edge[0] if target.edge else target.service  # of a slow edge, only those before it feel anything
+    radius = {target.service, origin, named, *info.dependants(origin)}
+    return {
+        "id": fault_id,
+        "type": spec.name,
+        "kind": spec.kind,
+        "service": target.service,
+        "edge": list(target.edge) if target.edge else None,
+        "instance": target.instance,
+        "accepted": [named],
+        "blast_radius": sorted(radius),
+        "recoverable_by": list(spec.recoverable_by),
+        "benign": spec.benign,
+    }
+
+
+def describe(spec: FaultSpec) -> dict[str, Any]:
+    """One fault for people and programs: `gauntlet faults list|show`."""
+    schema = spec.parameters.model_json_schema()
+    required = set(schema.get("required", ()))
+    return {
+        "name": spec.name,
+        "family": spec.family,
+        "summary": spec.summary,
+        "kind": spec.kind,
+        "benign": spec.benign,
+        "targets": list(spec.targets),
+        "services": list(spec.only_services) or "any",
+        "needs": list(spec.needs),
+        "parameters": [_parameter(name, field, name in required) for name, field in schema.get("properties", {}).items()],
+        "recoverable_by": list(spec.recoverable_by),
+        "evidence": spec.evidence,
+        "example": spec.example,
+    }
+
+
+def _parameter(name: str, field: Mapping[str, Any], required: bool) -> dict[str, Any]:
+    return {
+        "name": name,
+        "unit": field.get("unit") or " | ".join(field.get("enum", ())) or field.get("type"),
+        "required": required,
+        "default": field.get("default"),
+        "description": field.get("description", ""),
+    }
+
+
+def _target(text: str, spec: FaultSpec, info: StackInfo) -> Target:
+    try:
+        found = parse_target(text, info)
+    except ValueError as error:
+        raise FaultError(str(error)) from error
+    if found.shape not in spec.targets:
+        raise FaultError(
+            f"{spec.name} goes to {' or '.join(spec.targets)}; {text!r} is {'an' if found.shape[0] in 'ei' else 'a'} {found.shape}"
+        )
+    if spec.only_services and found.service not in spec.only_services:
+        raise FaultError(f"{spec.name} goes to {' or '.join(spec.only_services)}, not to {found.service}")
+    return Target(found.service, found.instance, found.edge)

@@ -1,0 +1,96 @@
+"""Takes faults back from what the lease says alone: no stack, no scenario, no harness."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.faults.admin_client import call
+from harness.faults.base import FaultError, Undo
+from harness.stack.base import AdminApi
+from harness.sweep import Found, same_process
+
+HTTP_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What became of one undo entry. `ok` also when there was nothing left to undo."""
+
+    op: str
+    ok: bool
+    detail: str
+
+
+def execute(undo: Undo, work_dir: Path) -> Undone:
+    """Carry out one entry; never raises. Paths outside `work_dir` are refused."""
+    action = _OPERATIONS.get(undo.op)
+    if action is None:
+        return Undone(undo.op, False, f"unknown operation; known: {', '.join(sorted(_OPERATIONS))}")
+    try:
+        return Undone(undo.op, True, action(undo.args, work_dir))
+    except (FaultError, OSError, psutil.Error, KeyError, TypeError, ValueError) as error:
+        return Undone(undo.op, False, f"{type(error).__name__}: {error}")
+
+
+def process_tree(pid: int) -> list[psutil.Process]:
+    """A process and all its descendants, parents first; empty when it is gone."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _continue(args: Mapping[str, Any], _work_dir: Path) -> str:
+    return _to_tree(args, psutil.Process.resume, "continued")
+
+
+def _terminate(args: Mapping[str, Any], _work_dir: Path) -> str:
+    return _to_tree(args, psutil.Process.kill, "killed")
+
+
+def _to_tree(args: Mapping[str, Any], action: Callable[[psutil.Process], None], done: str) -> str:
+    """Act on the process and its descendants, if the pid is still that very process."""
+    root = same_process(Found(int(args["pid"]), float(args["create_time_s"]), ""))
+    if root is None:
+        return f"pid {args['pid']} is gone"
+    count = 0
+    for process in process_tree(root.pid):
+        try:
+            action(process)
+            count += 1
+        except psutil.NoSuchProcess:
+            continue
+    return f"{done} {count} process(es) from pid {root.pid}"
+
+
+def _http(args: Mapping[str, Any], _work_dir: Path) -> str:
+    try:
+        call(AdminApi(str(args["url"]), str(args["token"])), str(args["method"]), "", timeout_s=HTTP_TIMEOUT_S)
+    except ConnectionRefusedError:
+        return f"nobody listens at {args['url']}: it went with its process"
+    return f"{args['method']} {args['url']}"
+
+
+def _rmtree(args: Mapping[str, Any], work_dir: Path) -> str:
+    path = Path(str(args["path"]))
+    if work_dir.resolve() not in path.resolve().parents:
+        raise FaultError(f"{path} is not inside {work_dir}")
+    if not path.exists():
+        return f"{path} is gone"
+    shutil.rmtree(path)
+    return f"removed {path}"
+
+
+_OPERATIONS: Mapping[str, Callable[[Mapping[str, Any], Path], str]] = {
+    "continue": _continue,
+    "terminate": _terminate,
+    "http": _http,
+    "rmtree": _rmtree,
+}
