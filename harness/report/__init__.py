@@ -1,0 +1,1 @@
+"""Renderers of a verdict: terminal, live view, HTML, JUnit, JSON. They lay out; what is true was decided before."""

@@ -1,0 +1,112 @@
+"""The report as one self-contained HTML page: no script, no external resource, readable offline and in print."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from harness.gate import Verdict
+from harness.record.history import History
+from harness.report.material import Material, clean, counts, dig, groups, shown_value
+from harness.report.series import length_s
+from harness.report.stories import stories
+from harness.report.timeline import timeline
+from harness.scenario.model import Scenario
+from harness.scenario.schema import resolved
+from harness.score.check import Result, Status
+from harness.score.slo import show
+
+SIGNS = {Status.PASS: "✓", Status.WARN: "!", Status.INCONCLUSIVE: "?", Status.FAIL: "✗"}
+MEANING = {
+    Status.PASS: "Everything that was asked was shown to hold.",
+    Status.WARN: "It holds, but not comfortably.",
+    Status.INCONCLUSIVE: "The run does not tell. This is not a pass.",
+    Status.FAIL: "At least one thing that was asked does not hold.",
+}
+
+
+def render(verdict: Verdict, history: History, scenario: Scenario) -> str:
+    """The page. Everything that comes from outside is escaped."""
+    material = Material(verdict, history, scenario)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    folder = files("harness.report").joinpath("templates")
+    template = environment.from_string(folder.joinpath("report.html.j2").read_text(encoding="utf-8"))
+    page: str = template.render(
+        css=folder.joinpath("report.css").read_text(encoding="utf-8"),
+        name=scenario.name,
+        hypothesis=clean(scenario.hypothesis),
+        status=verdict.status.value,
+        sign=SIGNS[verdict.status],
+        meaning=MEANING[verdict.status],
+        reason=clean(verdict.reason),
+        seed=material.seed,
+        counts=counts(verdict.results),
+        length=f"{length_s(history):.0f} s",
+        stories=[_story(s) for s in stories(material)],
+        timeline=timeline(material) if history.phases else None,
+        groups=[(title, [_check(r) for r in results]) for title, results in groups(verdict.results)],
+        facts=_facts(material),
+        damage=[clean(d) for d in history.damage],
+        complete=history.complete,
+        resolved=json.dumps(resolved(scenario), indent=2, ensure_ascii=False),
+    )
+    return page.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _check(result: Result) -> dict[str, Any]:
+    interval = result.interval
+    return {
+        "name": clean(result.name),
+        "status": result.status.value,
+        "sign": SIGNS[result.status],
+        "value": clean(shown_value(result)),
+        "limit": clean(result.limit or ""),
+        "samples": "" if result.samples is None else f"{result.samples:,}",
+        "interval": f"{show(interval[0], result.unit)} to {show(interval[1], result.unit)}" if interval else "",
+        "reason": clean(result.reason),
+        "evidence": [clean(e) for e in result.evidence],
+    }
+
+
+def _story(story: Any) -> dict[str, Any]:
+    """Rows of one fault's card."""
+    names = ("onset", "alert", "diagnosis", "action", "regained", "outcome")
+    return {
+        "id": clean(story.fault_id),
+        "what": clean(f"{story.type} on {story.target}"),
+        "status": story.status.value if story.status else "none",
+        "sign": SIGNS[story.status] if story.status else "·",
+        "steps": [(name, clean(getattr(story, name))) for name in names],
+    }
+
+
+def _facts(material: Material) -> list[tuple[str, str]]:
+    run = material.history.run
+    git = dig(run, "git", "sha")
+    dirty = " (with uncommitted changes)" if dig(run, "git", "dirty") else ""
+    memory = dig(run, "host", "memory_bytes")
+    host = [f"{dig(run, 'host', 'cpus')} CPUs"] if dig(run, "host", "cpus") else []
+    host += [f"{memory / 2**30:.1f} GiB memory"] if isinstance(memory, int | float) else []
+    host += [f"Linux {dig(run, 'host', 'kernel')}"] if dig(run, "host", "kernel") else []
+    versions = dig(run, "host", "versions") or {}
+    rows = [
+        ("Repeat it with", material.command),
+        ("Command", " ".join(str(a) for a in run.get("argv", ()))),
+        ("Started", dig(run, "clock", "utc")),
+        ("Seed", str(material.seed)),
+        ("Git", f"{git}{dirty}" if git else None),
+        ("Scenario file", run.get("scenario_file")),
+        ("Scenario SHA-256", run.get("scenario_sha256")),
+        ("Requests recorded", f"{len(material.history.requests):,}"),
+        ("Machine", ", ".join(host)),
+        ("Python", dig(run, "host", "python")),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+        (
+            "Time scale",
+            f"alerting windows compressed {material.scenario.time_scale:g} times" if material.scenario.time_scale != 1 else None,
+        ),
+    ]
+    return [(name, clean(value)) for name, value in rows if value]

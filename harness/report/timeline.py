@@ -1,0 +1,135 @@
+"""The run on one time axis: phases, faults and claims as lanes; load, latency and failures as panels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from markupsafe import Markup
+
+from harness.record.requests import Outcome
+from harness.record.views import Action, Diagnosis, Escalation, FaultTruth
+from harness.report import svg
+from harness.report.material import Material, clean
+from harness.report.series import PERCENTILES, Series, length_s, series
+from harness.report.stories import target
+from harness.score.detection import Episode, episodes
+from harness.score.slo import show
+
+
+def timeline(material: Material) -> Markup:
+    """The figure as inline SVG."""
+    data = series(material.history)
+    axis = svg.Axis(0.0, length_s(material.history))
+    return svg.chart(
+        axis, _lanes(material, axis), _panels(data, tuple(_limits(material))), data.times_s(), _readouts(data), "Timeline of the run"
+    )
+
+
+def _lanes(material: Material, axis: svg.Axis) -> list[svg.Lane]:
+    history = material.history
+    lanes = [svg.Lane("phases", tuple(_phases(material, axis)), height=24)]
+    lanes += [svg.Lane(clean(f.id)[:18], tuple(_fault(material, axis, f))) for f in history.faults]
+    lanes.append(svg.Lane("alerts", tuple(_episode(material, axis, e) for e in episodes(history.alerts))))
+    lanes.append(svg.Lane("diagnoses", tuple(_diagnosis(material, d) for d in history.diagnoses)))
+    lanes.append(svg.Lane("actions", tuple(_action(material, axis, a) for a in history.actions)))
+    lanes.append(svg.Lane("escalations", tuple(_escalation(material, e) for e in history.escalations)))
+    return [lane for lane in lanes if lane.items or lane.name in ("alerts", "actions")]
+
+
+def _phases(material: Material, axis: svg.Axis) -> Iterator[svg.Block]:
+    for n, phase in enumerate(material.history.phases):
+        end_s = axis.end_s if phase.end_ns is None else _s(material, phase.end_ns)
+        start_s = _s(material, phase.start_ns)
+        title = f"phase {phase.name}: {start_s:.1f}s to {end_s:.1f}s" + ("" if phase.complete else ", the record ends inside it")
+        yield svg.Block(start_s, end_s, f"phase phase-{n % 2}", phase.name, title, through=True)
+
+
+def _fault(material: Material, axis: svg.Axis, fault: FaultTruth) -> Iterator[svg.Block | svg.Mark]:
+    """From intended to healed; the onset is where evidence says that it bit."""
+    if fault.intended_ns is None:
+        return
+    end_ns = fault.gone_ns or fault.healed_ns
+    end_s = axis.end_s if end_ns is None else _s(material, end_ns)
+    steps = (
+        ("intended", fault.intended_ns), ("onset", fault.onset_ns), ("heal intended", fault.heal_intended_ns), ("healed", fault.healed_ns),
+        ("gone", fault.gone_ns),
+    )  # fmt: skip
+    told = ", ".join(f"{name} {_at(material, t_ns)}" for name, t_ns in steps if t_ns is not None)
+    label = f"{fault.type} on {target(fault)}"
+    failure = f"; {clean(fault.failure)}" if fault.failure else ""
+    yield svg.Block(
+        _s(material, fault.intended_ns), end_s, "benign" if fault.benign else "fault", label, f"{fault.id}: {label}: {told}{failure}"
+    )
+    if fault.onset_ns is not None:
+        healed_s = end_s if fault.heal_intended_ns is None else _s(material, fault.heal_intended_ns)
+        yield svg.Block(_s(material, fault.onset_ns), healed_s, "fault-window", "", "", through=True)
+
+
+def _episode(material: Material, axis: svg.Axis, episode: Episode) -> svg.Block:
+    start_s = _s(material, episode.start_ns)
+    end_s = axis.end_s if episode.resolved_ns is None else _s(material, episode.resolved_ns)
+    name = clean(f"{episode.name} {episode.service or ''}")
+    until = "never resolved" if episode.resolved_ns is None else f"resolved {end_s:.1f}s"
+    return svg.Block(start_s, end_s, "alert", name, f"alert {name}: received {start_s:.1f}s, {until}")
+
+
+def _diagnosis(material: Material, diagnosis: Diagnosis) -> svg.Mark:
+    causes = "; ".join(f"{clean(c.service)}/{clean(c.kind)} {c.confidence:.0%} {clean(c.evidence)}".strip() for c in diagnosis.causes)
+    label = f"{clean(diagnosis.causes[0].service)}/{clean(diagnosis.causes[0].kind)}" if diagnosis.causes else "abstained"
+    return svg.Mark(
+        _s(material, diagnosis.t_ns), "diagnosis", label, f"diagnosis at {_at(material, diagnosis.t_ns)}: {causes or 'abstained'}"
+    )
+
+
+def _escalation(material: Material, escalation: Escalation) -> svg.Mark:
+    at = _at(material, escalation.t_ns)
+    return svg.Mark(
+        _s(material, escalation.t_ns), "escalation", clean(escalation.service or ""), f"escalated at {at}: {clean(escalation.reason)}"
+    )
+
+
+def _action(material: Material, axis: svg.Axis, action: Action) -> svg.Block:
+    name = clean(f"{action.verb} {action.instance or action.service}")
+    end_s = axis.end_s if action.done_ns is None else _s(material, action.done_ns)
+    title = f"{name}: requested {_at(material, action.t_ns)}, {clean(action.status)} {end_s:.1f}s {clean(action.detail)}".strip()
+    return svg.Block(_s(material, action.t_ns), end_s, f"action action-{'ok' if action.status == 'performed' else 'bad'}", name, title)
+
+
+def _panels(data: Series, limits: tuple[svg.Limit, ...]) -> tuple[svg.Panel, ...]:
+    load = (svg.Line("offered", "offered", data.offered_per_s), svg.Line("served", "served", data.served_per_s))
+    latency = tuple(svg.Line(f"p{p}", f"p{p}", data.latency_s[p]) for p in PERCENTILES)
+    failures = tuple(svg.Line(o.name.lower(), f"outcome-{o.name.lower()}", values) for o, values in data.failures_per_s.items())
+    return (
+        svg.Panel("Load: requests per second", "/s", load),
+        svg.Panel("Latency from intended start, of answered and timed-out requests", "s", latency, height=150, limits=limits),
+        svg.Panel("Requests that failed, per second of their intended start", "/s", failures, height=90, stacked=True),
+    )
+
+
+def _limits(material: Material) -> Iterator[svg.Limit]:
+    """Absolute limits on the latency, in the phases they are asked of."""
+    for phase in material.history.phases:
+        for name, limit in material.scenario.objectives.get(phase.name, {}).items():  # type: ignore[call-overload]  # other names give {}
+            if name.startswith("latency_") and limit.of is None:
+                end_ns = phase.end_ns if phase.end_ns is not None else material.history.end_ns
+                yield svg.Limit(_s(material, phase.start_ns), _s(material, end_ns), limit.value, f"{phase.name}: {name} {limit.text}")
+
+
+def _readouts(data: Series) -> list[str]:
+    return [_readout(data, n, t_s) for n, t_s in enumerate(data.times_s())]
+
+
+def _readout(data: Series, n: int, t_s: float) -> str:
+    parts = [f"{t_s - data.bin_s / 2:g} to {t_s + data.bin_s / 2:g}s"]
+    parts += [f"{name} {show(values[n], 'per_s')}" for name, values in (("offered", data.offered_per_s), ("served", data.served_per_s))]
+    parts += [f"p{p} {show(values[n], 's')}" for p, values in data.latency_s.items() if values[n] is not None]
+    parts += [f"{Outcome(o).name.lower()} {show(values[n], 'per_s')}" for o, values in data.failures_per_s.items() if values[n]]
+    return "\n".join(parts)
+
+
+def _s(material: Material, t_ns: int) -> float:
+    return material.seconds(t_ns) or 0.0
+
+
+def _at(material: Material, t_ns: int) -> str:
+    return f"{_s(material, t_ns):.1f}s"
