@@ -124,7 +124,7 @@ def _outcome(context: _Context, entry: Expect, fault: FaultTruth, blank: Result)
     wanted = [entry.outcome] if isinstance(entry.outcome, str) else list(entry.outcome or [])
     found = context.outcome(fault)
     blank = replace(blank, limit=" or ".join(wanted), samples=1, value=found.word, reason=found.reason)
-    return blank if found.word is None else replace(blank, status=_status(found.word in wanted))
+    return blank if found.word is None else _unless_unattended(context, entry, fault, replace(blank, status=_status(found.word in wanted)))
 
 
 def _within(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) -> Result:
@@ -133,7 +133,18 @@ def _within(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) 
     blank = replace(blank, limit=limit.text, unit="s", samples=1, value=found.regained_s, reason=found.reason)
     if found.word is None:
         return blank
-    return replace(blank, status=_status(found.regained_s is not None and slis.keeps(limit, found.regained_s)))
+    kept = found.regained_s is not None and slis.keeps(limit, found.regained_s)
+    return _unless_unattended(context, entry, fault, replace(blank, status=_status(kept)))
+
+
+def _unless_unattended(context: _Context, entry: Expect, fault: FaultTruth, result: Result) -> Result:
+    """A failure to recover says nothing where nobody was on call to begin with; unless the scenario meant it so (the no-recovery arm)."""
+    wanted = [entry.outcome] if isinstance(entry.outcome, str) else list(entry.outcome or ["recovered"])
+    meant = not context.scenario.operator.enabled and "recovered" not in wanted
+    reason = context.before.operator_for(fault)
+    if result.status is Status.PASS or reason is None or meant:
+        return result
+    return replace(result, status=Status.INCONCLUSIVE, reason=f"{result.reason}, but {reason}")
 
 
 def _escalated(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) -> Result:
