@@ -64,15 +64,16 @@ class IngestChecker:
         self._clock = clock
         self._sleep = sleep
 
-    def check(self, ids: list[str], patience_s: float) -> IngestCheck:
-        """No round begins after `patience_s`; one that has begun is finished, so that every id is asked for at least once.
+    def check(self, ids: list[str], patience_s: Callable[[], float]) -> IngestCheck:
+        """No round begins after `patience_s()`; one that has begun is finished, so that every id is asked for at least once.
 
+        The patience is asked for again after each round: a stop shortens it.
         A RequestTimeoutError raised into it from outside ends it with what is known.
         """
         states: dict[str, str | None] = dict.fromkeys(ids)
-        deadline_ns = self._clock.now_ns() + int(patience_s * NS_PER_S)
+        begun_ns = self._clock.now_ns()
         try:
-            while self._round(states) and self._clock.now_ns() < deadline_ns:
+            while self._round(states) and self._clock.now_ns() < begun_ns + int(patience_s() * NS_PER_S):
                 self._sleep(_PAUSE_S)
         except RequestTimeoutError:
             pass  # those without an answer are counted as such

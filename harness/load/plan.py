@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 API_KEY_VARIABLE = "GAUNTLET_API_KEY"
 BUILT_IN = ("ask", "ask_stream", "search", "ingest")
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.1 and 5.5
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 ASKING = ("ask", "ask_stream", "search")
 
 
@@ -143,6 +146,10 @@ def _check(plan: LoadPlan, allowed_hosts: frozenset[str]) -> None:
         raise PlanError(f"the mix names unknown journeys: {', '.join(sorted(unknown))}; there are: {', '.join(BUILT_IN)} and `journeys`")
     if (asked := used & plan.asking) and plan.questions_file is None:
         raise PlanError(f"{', '.join(sorted(asked))} need questions, and this stack has none; write `journeys` of your own")
+    for journey in plan.journeys:
+        for name, value in journey.headers.items():
+            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+                raise PlanError(f"journey {journey.name!r}: {name!r}: {value!r} is no HTTP header")
     for url in (plan.base_url, *(j.url for j in plan.journeys)):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:

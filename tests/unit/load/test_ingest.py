@@ -35,7 +35,7 @@ class Service:
 
     def check(self, *ids: str, patience_s: float = 15.0) -> IngestCheck:
         checker = IngestChecker(self.transport, "http://127.0.0.1:9", "key", self.clock, self.clock.sleep)
-        return checker.check(list(ids), patience_s)
+        return checker.check(list(ids), lambda: patience_s)
 
 
 def test_documents_are_asked_for_until_they_are_indexed() -> None:
@@ -68,6 +68,14 @@ def test_what_is_not_indexed_in_time_is_missing(answer: FakeReply | Exception, u
 
 def test_every_document_is_asked_for_once_even_without_patience_left() -> None:
     assert Service().check("a", "b", patience_s=0.0) == IngestCheck(2, 2, 0, ())
+
+
+def test_a_stop_cuts_the_patience_short() -> None:
+    service = Service(b=FakeReply(200, {"status": "queued"}))
+    patience_s = iter([15.0, 15.0, 0.0])
+    checker = IngestChecker(service.transport, "http://127.0.0.1:9", None, service.clock, service.clock.sleep)
+    assert checker.check(["a", "b"], lambda: next(patience_s)) == IngestCheck(2, 1, 0, ("b",))
+    assert next(patience_s, None) is None
 
 
 def test_a_service_that_hangs_ends_the_check_with_what_is_known() -> None:

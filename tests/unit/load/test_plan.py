@@ -36,6 +36,8 @@ def test_a_journey_of_the_scenario_may_take_the_name_of_a_built_in_one_and_asks_
         ({"mix": {"asking": 1}}, "unknown journeys: asking; there are: ask, ask_stream, search, ingest"),
         ({"files": False}, "ask, ask_stream, search need questions, and this stack has none"),
         ({"journeys": {"home": {"get": "/", "service": "shop"}}}, "service 'shop', which has no URL; there are: gateway, other"),
+        ({"journeys": {"home": {"get": "/", "headers": {"X-A": "b\r\nX-C: d"}}}}, "is no HTTP header"),
+        ({"journeys": {"home": {"get": "/", "headers": {"X A": "b"}}}}, "is no HTTP header"),
         ({"base_url": "http://example.org"}, "loopback addresses only"),
         ({"base_url": "http://10.0.0.7:80"}, "loopback addresses only"),
         ({"base_url": "ftp://127.0.0.1"}, "no http"),
