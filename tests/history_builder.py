@@ -175,7 +175,7 @@ class _Builder:
             id=self._fault,
             step="intended",
             type=options.get("type", f"test.{kind}"),
-            kind=kind,
+            fault_kind=kind,
             service=service,
             edge=edge,
             instance=instance,

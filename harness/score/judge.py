@@ -6,9 +6,6 @@ from harness.record.history import History
 from harness.scenario.model import Scenario
 from harness.score import containment, expect, slo, validity
 from harness.score.check import Check, Result, run_safely
-from harness.score.summary import Story, scores, stories
-
-__all__ = ["CHECKS", "Story", "judge", "scores", "stories"]
 
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("validity", validity.check),

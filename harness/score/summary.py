@@ -1,10 +1,9 @@
-"""The headline scores of a run, and each fault's story, for reports. The scorers decide what they say; nothing here asserts anything."""
+"""The headline scores of a run, for reports and JSON. Nothing here asserts anything."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -16,37 +15,8 @@ from harness.score import stats
 from harness.score.detection import DetectionScore, detect
 from harness.score.diagnosis import DiagnosisScore, chance, diagnose
 from harness.score.outcome import FaultOutcome, outcome
-from harness.score.recovery import actions_for, escalations_for, judge_actions
-from harness.score.spans import active, seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """One fault from onset to its end. Times in seconds since the start of the run; None for what never happened."""
-
-    fault_id: str
-    type: str
-    target: str
-    benign: bool
-    onset_s: float | None
-    alert_s: float | None
-    diagnosis_s: float | None
-    diagnosis: str | None  # `llm / latency`
-    action_s: float | None
-    action: str | None  # `switch_provider generation`
-    escalated_s: float | None
-    left_s: float | None  # users were outside of the limits from here
-    regained_s: float | None
-    heal_s: float | None  # the harness's own
-    gone_s: float | None
-    outcome: str | None
-    reason: str
-
-
-def stories(history: History, scenario: Scenario) -> tuple[Story, ...]:
-    """One for each fault that was intended, in that order."""
-    detection = detect(history)
-    return tuple(_story(history, scenario, fault, detection) for fault in history.faults)
+from harness.score.recovery import judge_actions
+from harness.score.spans import active
 
 
 def scores(history: History, scenario: Scenario) -> dict[str, Any]:
@@ -58,43 +28,6 @@ def scores(history: History, scenario: Scenario) -> dict[str, Any]:
         "diagnosis": _diagnosis([d for f in faults if (d := diagnose(history, f)) is not None], _services(history)),
         "recovery": _recovery(history, scenario, faults),
     }
-
-
-def as_documents(told: Sequence[Story]) -> list[dict[str, Any]]:
-    """Stories as JSON-ready documents."""
-    return [asdict(story) for story in told]
-
-
-def _story(history: History, scenario: Scenario, fault: FaultTruth, detection: DetectionScore) -> Story:
-    def at(t_ns: int | None) -> float | None:
-        return None if t_ns is None else seconds(history.start_ns, t_ns)
-
-    found = detection.of(fault.id)
-    diagnosed = diagnose(history, fault)
-    acted = actions_for(history, fault)
-    called = escalations_for(history, fault)
-    ended = outcome(history, scenario, fault)
-    onset_s = at(fault.onset_ns)
-    first = diagnosed.causes[0] if diagnosed and diagnosed.causes else None
-    return Story(
-        fault_id=fault.id,
-        type=fault.type,
-        target="->".join(fault.edge) if fault.edge else fault.instance or fault.service,
-        benign=fault.benign,
-        onset_s=onset_s,
-        alert_s=at(found.episode.start_ns) if found and found.episode else None,
-        diagnosis_s=round(onset_s + diagnosed.at_s, 3) if diagnosed and diagnosed.at_s is not None and onset_s is not None else None,
-        diagnosis=f"{first.service} / {first.kind}" if first else None,
-        action_s=at(acted[0].t_ns) if acted else None,
-        action=f"{acted[0].verb} {acted[0].instance or acted[0].service}" if acted else None,
-        escalated_s=at(called[0].t_ns) if called else None,
-        left_s=at(ended.left_ns),
-        regained_s=at(ended.regained_ns),
-        heal_s=at(fault.heal_intended_ns),
-        gone_s=at(fault.gone_ns),
-        outcome=ended.word,
-        reason=ended.reason,
-    )
 
 
 def _detection(score: DetectionScore) -> dict[str, Any]:

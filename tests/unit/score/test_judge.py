@@ -14,8 +14,8 @@ from harness.record import events as ev
 from harness.record.events import Event
 from harness.record.history import History
 from harness.score.check import Status
-from harness.score.judge import judge, scores, stories
-from harness.score.summary import as_documents
+from harness.score.judge import judge
+from harness.score.summary import scores
 from tests.history_builder import history, questions, scenario, together, traffic
 
 ASKED = scenario(
@@ -41,7 +41,7 @@ TOLD = history(
 
 def document(told: History) -> str:
     results = judge(told, ASKED)
-    return json.dumps([decide(results, ASKED).to_json(), scores(told, ASKED), as_documents(stories(told, ASKED))])
+    return json.dumps([decide(results, ASKED).to_json(), scores(told, ASKED)])
 
 
 def test_order_is_that_of_the_scenario() -> None:
@@ -67,30 +67,6 @@ def test_order_is_that_of_the_scenario() -> None:
         "safety.f.gone",
     ]
     assert decide(judge(TOLD, ASKED), ASKED).status is Status.PASS
-
-
-def test_story() -> None:
-    assert as_documents(stories(TOLD, ASKED)) == [
-        {
-            "fault_id": "f",
-            "type": "test.latency",
-            "target": "llm",
-            "benign": False,
-            "onset_s": 30.0,
-            "alert_s": 33.0,
-            "diagnosis_s": 33.0,
-            "diagnosis": "llm / latency",
-            "action_s": 33.0,
-            "action": "switch_provider generation",
-            "escalated_s": None,
-            "left_s": 30.0,
-            "regained_s": 38.0,
-            "heal_s": 70.0,
-            "gone_s": 70.0,
-            "outcome": "recovered",
-            "reason": "within limits again 8s after onset after switch_provider of generation",
-        }
-    ]
 
 
 def test_scores() -> None:
