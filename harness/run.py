@@ -115,12 +115,16 @@ class _Run:
         work_dir = Path(tempfile.gettempdir()) / f"gauntlet-{self.run_id}"
         with ExitStack() as cleanup:
             lease = Lease.take(self.run_id, work_dir, self.directory.path, self.clock)
-            cleanup.callback(lease.release)
-            self.append(ev.WATCHDOG, state="started")
+            cleanup.callback(self.release, lease)
             stack = self.start_stack(work_dir, cleanup)
             load = self.start_load(stack, work_dir, cleanup)
             on_call = self.start_observers(stack, load, work_dir, cleanup)
             return self.play(stack, load, on_call, lease, cleanup)
+
+    def release(self, lease: Lease) -> None:
+        """Let the watchdog make its last sweep: what it finds then was left behind by us, and fails the run."""
+        if not lease.release():
+            self.append(ev.WATCHDOG, state="failed", detail="the last sweep did not come to its end; see: gauntlet clean")
 
     def start_stack(self, work_dir: Path, cleanup: ExitStack) -> Stack:
         self._show("starting", "the stack starts")
@@ -180,11 +184,11 @@ class _Run:
         token = token_hex(16)
         inbox = Inbox(stack, self.journal.append, self.clock, token)
         cleanup.callback(inbox.stop)
-        base = inbox.start()
+        inbox.start()
         on_call = OnCall(work_dir / "oncall", self.directory.logs / "operator.log", self.run_id, self.clock)
         cleanup.callback(self.stop_operator, on_call)
         if self.scenario.operator.enabled:
-            targets = targets_document(stack, self.scenario, client_metrics=load.metrics_url, inbox=inbox_document(base, token))
+            targets = targets_document(stack, self.scenario, client_metrics=load.metrics_url, inbox=inbox_document(inbox.url, token))
             on_call.start(self.scenario.operator.command, targets)
             self.append(ev.OPERATOR, state="started", own=self.scenario.operator.command is None)
         return on_call

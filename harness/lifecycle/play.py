@@ -23,9 +23,9 @@ from harness.record.journal import Journal, read_journal
 from harness.record.tail import RequestTail
 from harness.report.state import LiveState
 from harness.scenario.model import Scenario
-from harness.score.check import Status, merge
+from harness.score.check import Status
 from harness.score.sli import Context
-from harness.score.slo import of_phase_objectives
+from harness.score.validity import steady_state
 
 TICK_S = 0.05
 LOOK_EVERY_S = 0.5
@@ -68,9 +68,9 @@ class Player:
             self._wait_until(phase.start_ns)
             self._append(ev.PHASE, name=phase.name, state="start", planned_end_ns=phase.end_ns)
             ending = self._phase(phase, schedule, load, on_call, lease, interruption)
-            if ending is None and phase.name == "steady_state" and self.scenario.faults:
-                ending = self._steady()
             self._append(ev.PHASE, name=phase.name, state="end")
+            if ending is None and phase.name == "steady_state":
+                ending = self._steady()
             if ending is not None:
                 return ending
         return _IN_FULL
@@ -83,6 +83,7 @@ class Player:
             if interruption.signal is not None:
                 self._append(ev.INTERRUPTED, signal=interruption.signal)
                 return Ending("interrupted", early=True)
+            lease.beat()
             schedule.run_due(now_ns)
             if now_ns >= look_ns:
                 look_ns = now_ns + round(LOOK_EVERY_S * NS_PER_S)
@@ -120,10 +121,9 @@ class Player:
     def _steady(self) -> Ending | None:
         """Whether it is worth breaking anything: a fault injected into a system that is not in steady state proves nothing."""
         history = store.read(self.directory.path)
-        results = list(of_phase_objectives(history, self.scenario, "steady_state", live=True))
-        if not results or merge(r.status for r in results) in (Status.PASS, Status.WARN):
+        bad = [r.reason for r in steady_state(history, self.scenario, live=True) if r.status is not Status.PASS]
+        if not bad:
             return None
-        bad = [f"{r.name}: {r.reason}" for r in results if r.status in (Status.FAIL, Status.INCONCLUSIVE)]
         self._append(ev.ABORT, rule="steady_state", reason="; ".join(bad))
         return Ending("not_steady", early=True)
 

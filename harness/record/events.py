@@ -30,6 +30,9 @@ ENDED = "ended"  # the last event of a whole record: complete: true
 FAULT_STEPS = ("intended", "injected", "effective", "not_effective", "heal_intended", "healed", "gone", "not_gone", "failed")
 
 
+_RESERVED = frozenset({"t_ns", "kind", "source"})
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened at `t_ns` (monotonic nanoseconds of the host)."""
@@ -38,6 +41,10 @@ class Event:
     kind: str
     source: Source
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if taken := _RESERVED & self.data.keys():
+            raise ValueError(f"event data may not be called {', '.join(sorted(taken))}: it would overwrite the event's own")
 
     def to_json(self) -> dict[str, Any]:
         """A flat document; `t_ns`, `kind` and `source` are reserved names."""

@@ -146,7 +146,7 @@ def _intended(event: Event) -> FaultTruth:
     return FaultTruth(
         id=str(data["id"]),
         type=str(data["type"]),
-        kind=str(data["kind"]),
+        kind=str(data["fault_kind"]),  # `kind` is the event's own
         service=str(data["service"]),
         edge=(str(edge[0]), str(edge[1])) if edge else None,
         instance=data.get("instance"),

@@ -19,7 +19,7 @@ from harness.stack.proxies import EdgeProxies
 from harness.stack.ready import Probe, wait_ready
 from harness.stack.registry import RegistryFile
 from harness.stack.supervise import Member
-from harness.stack.topology import PROVIDERS, SERVICES, Variable
+from harness.stack.topology import CHAT_MODEL, PROVIDERS, SERVICES, SNAPSHOTS, Variable
 from harness.sweep import LABEL
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH")
@@ -50,8 +50,14 @@ class Launcher:
         self._credentials.write_keys_file(self._keys_file)
         for provider in PROVIDERS:
             timing = self._options.timing[provider]
-            profile = {"ttft_ms": timing.ttft_ms, "itl_ms": timing.itl_ms, "seed": self._options.seed}
-            write_private(self._profile_file(provider), {**profile, "api_keys": [self._credentials.provider_key]})
+            profile = {
+                "ttft_ms": timing.ttft_ms,
+                "itl_ms": timing.itl_ms,
+                "seed": self._options.seed,
+                "snapshots": {CHAT_MODEL: SNAPSHOTS[provider]},
+                "api_keys": [self._credentials.provider_key],
+            }
+            write_private(self._profile_file(provider), profile)
 
     def command(self, member: Member) -> Command:
         log = self._options.logs_dir / f"{member.name}.log"

@@ -24,7 +24,7 @@ from harness.stack.registry import NOTICE_S, RegistryFile
 from harness.stack.rollout import Rollout, Roster, in_registry
 from harness.stack.start_order import Step, run_steps
 from harness.stack.supervise import Member
-from harness.stack.topology import EDGES, MIGRATION, SERVICES, instance_name
+from harness.stack.topology import EDGES, MIGRATION, PROVIDERS, SERVICES, SNAPSHOTS, instance_name
 from harness.stack.valkey import Valkey
 from harness.sweep import end_processes, processes_in
 
@@ -69,6 +69,16 @@ class ProcessStack:
     @property
     def api_key(self) -> str | None:
         return self._credentials.api_key
+
+    @property
+    def preferred_model(self) -> str:
+        """The name in answers of the provider that the deployment prefers: by it, others tell which path served an answer."""
+        return SNAPSHOTS[PROVIDERS[0]]
+
+    @property
+    def provider_key(self) -> str:
+        """Credential of the mock providers' public interface."""
+        return self._credentials.provider_key
 
     @property
     def corpus_path(self) -> Path:

@@ -75,7 +75,9 @@ EDGES: tuple[tuple[str, str], ...] = (
 PROXYABLE_CALLEES = frozenset({"postgres", "cache", "llm", "llm_fallback"})
 """One address each, handed to the caller when it starts. The others are found and balanced through service discovery."""
 
-PROVIDERS = ("llm", "llm_fallback")
+PROVIDERS = ("llm", "llm_fallback")  # the preferred one first
+CHAT_MODEL = "rag-chat"  # what the stack asks either provider for
+SNAPSHOTS = {"llm": "rag-chat-large-2026-05-01", "llm_fallback": "rag-chat-small-2026-05-01"}  # what each answers as
 MOST_REPLICAS = 8
 
 

@@ -103,7 +103,7 @@ class Provider:
         answer = complete(request)
         exchange.prompt_tokens = answer.usage.prompt_tokens
         answer_id = f"chatcmpl-{exchange.key}{next(self._numbers):08x}"
-        sender = ChatSender(exchange, plan, answer, answer_id, self._profile.tokens_per_chunk)
+        sender = ChatSender(exchange, plan, answer, answer_id, self._profile)
         async with Pacer(receive) as pacer:
             await sender.send(request, pacer, send, {**self._headers(exchange), **plan.headers}, self._metrics)
 

@@ -9,6 +9,7 @@ from mocks.llm.exchange import Exchange
 from mocks.llm.fault_types import Plan
 from mocks.llm.metrics import Metrics
 from mocks.llm.pacing import Pacer
+from mocks.llm.profile import Profile
 from mocks.llm.requests import ChatRequest
 from mocks.llm.wire import ChunkWriter, Usage, completion
 from mocks.llm.words import tokens
@@ -39,12 +40,12 @@ def complete(request: ChatRequest) -> Completion:
 class ChatSender:
     """Sends one answer by its plan: token i leaves `ttft_s + i * itl_s` after the request arrived, with its chunk's last one."""
 
-    def __init__(self, exchange: Exchange, plan: Plan, answer: Completion, answer_id: str, tokens_per_chunk: int) -> None:
+    def __init__(self, exchange: Exchange, plan: Plan, answer: Completion, answer_id: str, profile: Profile) -> None:
         self._exchange = exchange
         self._plan = plan
         self._answer = answer
         self._answer_id = answer_id
-        self._tokens_per_chunk = tokens_per_chunk
+        self._profile = profile
         self._created = int(time.time())
         self._gaps_s: list[float] = []
         self._wrote_s: float | None = None
@@ -66,7 +67,9 @@ class ChatSender:
         if not await pacer.until(started_s + self._plan.ttft_s + max(0, count - 1) * self._plan.itl_s):
             return False
         text = "".join(self._answer.tokens)
-        body = completion(self._answer_id, self._created, request.model, text, self._answer.finish_reason, self._answer.usage)
+        body = completion(
+            self._answer_id, self._created, self._profile.named(request.model), text, self._answer.finish_reason, self._answer.usage
+        )
         self._exchange.status = 200
         self._exchange.completion_tokens = count
         self._exchange.first_token_s = self._exchange.started_s + self._plan.ttft_s
@@ -75,7 +78,7 @@ class ChatSender:
 
     async def _stream(self, request: ChatRequest, pacer: Pacer, send: asgi.Send, headers: dict[str, str], started_s: float) -> bool:
         """Headers and the role leave with the first content, so that a client's first byte is its first token."""
-        writer = ChunkWriter(self._answer_id, self._created, request.model, include_usage=request.include_usage)
+        writer = ChunkWriter(self._answer_id, self._created, self._profile.named(request.model), include_usage=request.include_usage)
         count = len(self._answer.tokens)
         first_s = started_s + self._plan.ttft_s
         if not await pacer.until(first_s):
@@ -85,7 +88,7 @@ class ChatSender:
         position = 0
         pending = writer.role()
         while position < count:
-            chunk = 1 if position == 0 else self._tokens_per_chunk
+            chunk = 1 if position == 0 else self._profile.tokens_per_chunk
             if not await pacer.until(first_s + (min(count, position + chunk) - 1) * self._plan.itl_s):
                 return False
             due = self._due(count, position + chunk, pacer.now() - first_s)

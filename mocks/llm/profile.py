@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,17 +17,23 @@ class Profile:
     """`LLM_PROFILE`: a JSON object with any of these keys.
 
     `ttft_ms` until the first token, `itl_ms` between two; a stream's first event holds one token, each further one up to
-    `tokens_per_chunk`, sent when the last of them is due; `api_keys` empty means that none is asked for; `seed` decides, together
-    with the request, everything that is drawn.
+    `tokens_per_chunk`, sent when the last of them is due; `snapshots` maps a model to the dated name that answers
+    carry, as providers do (`gpt-4o` answers as `gpt-4o-2024-08-06`); `api_keys` empty means that none is asked for; `seed` decides,
+    together with the request, everything that is drawn.
     """
 
     models: tuple[str, ...] = ("rag-chat", "rag-embedding")
+    snapshots: Mapping[str, str] = field(default_factory=dict)
     ttft_ms: float = 120.0
     itl_ms: float = 8.0
     tokens_per_chunk: int = 1
     api_keys: tuple[str, ...] = ()
     seed: int = 0
     embedding_dimensions: int = 384
+
+    def named(self, model: str) -> str:
+        """The name under which answers of a model go out."""
+        return self.snapshots.get(model, model)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -50,6 +56,8 @@ class Profile:
         for key in ("models", "api_keys"):
             if key in values:
                 values[key] = _texts(key, values[key])
+        if not _is_text_map(values.get("snapshots", {})):
+            raise ProfileError(f"snapshots must map model names to the names that answers carry, not {values['snapshots']!r}")
         for key in ("ttft_ms", "itl_ms"):
             if key in values and not _is_number(values[key], 0.0, 600_000.0):
                 raise ProfileError(f"{key} must be a number of milliseconds from 0 to 600000, not {values[key]!r}")
@@ -120,6 +128,10 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_text_map(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(part, str) for pair in value.items() for part in pair)
 
 
 def _is_number(value: object, low: float, high: float) -> bool:

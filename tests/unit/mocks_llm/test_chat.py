@@ -13,6 +13,7 @@ from mocks.llm.exchange import Exchange, Ledger
 from mocks.llm.fault_types import CHAT, Plan
 from mocks.llm.metrics import Metrics
 from mocks.llm.pacing import Pacer
+from mocks.llm.profile import Profile
 from mocks.llm.requests import parse_chat
 
 PROMPT = "[a.b] The colour of a.b is red.\n\nQuestion: What is the colour of a.b?"
@@ -46,7 +47,9 @@ def stream(tokens_per_chunk: int, late_s: float = 0.0, gone_s: float = float("in
     request = parse_chat({"model": "m", "messages": [{"role": "user", "content": PROMPT}], "stream": True})
     answer = complete(request)
     exchange = Exchange("POST", CHAT, time.monotonic(), "r")
-    sender = ChatSender(exchange, Plan("m", 0.1, 0.01), answer, "chatcmpl-1", tokens_per_chunk)
+    sender = ChatSender(
+        exchange, Plan("m", 0.1, 0.01), answer, "chatcmpl-1", Profile(tokens_per_chunk=tokens_per_chunk, snapshots={"m": "m-2026-01-01"})
+    )
     writes: list[tuple[int, list[str]]] = []
     due_s: list[float] = []
 

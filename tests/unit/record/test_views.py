@@ -22,7 +22,7 @@ def fault(t: int, step: str, **data: object) -> Event:
 
 
 INTENDED = fault(
-    1, "intended", type="process.kill", kind="crash", service="retrieval", instance="retrieval-2",
+    1, "intended", type="process.kill", fault_kind="crash", service="retrieval", instance="retrieval-2",
     accepted=["retrieval"], blast_radius=["retrieval", "query"], recoverable_by=["restart"],
 )  # fmt: skip
 

@@ -42,7 +42,7 @@ def events() -> list[Event]:
     fault = {"id": "slow-llm"}
     found += [
         event(
-            35.1, ev.FAULT, **fault, step="intended", type="llm.slow_first_token", kind="latency", service="llm", accepted=["llm"],
+            35.1, ev.FAULT, **fault, step="intended", type="llm.slow_first_token", fault_kind="latency", service="llm", accepted=["llm"],
             blast_radius=["generation", "query", "gateway"], recoverable_by=["switch_provider"],
         ),
         event(35.2, ev.FAULT, **fault, step="injected"),
