@@ -94,6 +94,14 @@ class Fault(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class KnownFault:
+    """A fault with what is true of it: the fields of its `intended` event, read by `record.views`."""
+
+    fault: Fault
+    truth: Mapping[str, Any]
+
+
 class TargetedFault(Generic[Parameters]):
     """What the faults of the catalogue share: target, parameters, context, and nothing to undo."""
 

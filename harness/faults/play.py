@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
-from harness.faults.base import Evidence, Fault, Undo
+from harness.faults.base import Evidence, KnownFault, Undo
 from harness.record.clock import NS_PER_S, Clock
 
 LOOK_EVERY_S = 0.25
@@ -78,8 +78,7 @@ class FaultPlay:
     def __init__(
         self,
         fault_id: str,
-        fault: Fault,
-        truth: Mapping[str, Any],
+        known: KnownFault,
         times: Times,
         clock: Clock,
         note: Callable[[Mapping[str, Any]], object],
@@ -88,22 +87,30 @@ class FaultPlay:
     ) -> None:
         self.fault_id = fault_id
         self.state = State.WAITING
-        self._fault = fault
-        self._truth = truth
+        self._fault = known.fault
+        self._truth = known.truth
         self._times = times
         self._clock = clock
         self._write = note
+        self.proved_gone = False
         self._lease = lease
         self._spawn = spawn
         self._work: Future[Any] | None = None
         self._deadline_ns = 0
         self._next_ns = 0
         self._last_error = ""
+        self._looks = 0
+        self._hurry = False
 
     @property
     def done(self) -> bool:
         """Gone, given up, or never begun and never to begin."""
         return self.state is State.DONE
+
+    @property
+    def inject_ns(self) -> int:
+        """When it is injected, by plan."""
+        return self._times.inject_ns
 
     @property
     def bites(self) -> bool:
@@ -120,8 +127,15 @@ class FaultPlay:
     def end_now(self, now_ns: int) -> None:
         """Heal as soon as possible: the run ends. A fault that has not begun never will."""
         if self.state is State.WAITING:
+            self.proved_gone = True
             self.state = State.DONE
+        self._hurry = True
         self._times = Times(self._times.inject_ns, min(self._times.heal_ns, now_ns), self._times.verify_within_s)
+
+    def give_up(self) -> None:
+        """A verb hangs: the record says so, and the watchdog takes the fault back at the end."""
+        self._note("not_gone", reason=f"gave up while {self.state.value}")
+        self.state = State.DONE
 
     # --- one method a state
 
@@ -151,13 +165,15 @@ class FaultPlay:
         self._await_evidence(State.PROVING, now_ns, self._times.verify_within_s)
 
     def _proving(self, now_ns: int) -> None:
-        ended = now_ns >= self._times.heal_ns
         found = self._look(self._fault.verify, now_ns)
+        # An injection that took until the fault's end (a deploy) is still looked at once, unless the run is being ended.
+        ended = now_ns >= self._times.heal_ns and (self._hurry or self._looks > 0)
         if found is not None:
             self._note("effective", **found)
             self.state = State.ACTIVE
         elif ended or self._out_of_time(now_ns):
-            self._note("not_effective", reason=self._reason("no evidence that it bites", "the fault ended first" if ended else "in time"))
+            within = f"within {self._times.verify_within_s:g} s"
+            self._note("not_effective", reason=self._reason(f"no evidence {'before its end' if ended else within} that it bites"))
             self._work = None  # a look still under way sees what is no longer asked
             self.state = State.ACTIVE
 
@@ -187,9 +203,10 @@ class FaultPlay:
         if found is not None:
             self._note("gone", **found)
             self._lease.let_go(self.fault_id)
+            self.proved_gone = True
             self.state = State.DONE
         elif self._out_of_time(now_ns):
-            self._note("not_gone", reason=self._reason("no evidence that it is gone", f"within {GONE_WITHIN_S:g} s"))
+            self._note("not_gone", reason=self._reason(f"no evidence within {GONE_WITHIN_S:g} s that it is gone"))
             self.state = State.DONE
 
     def _done(self, now_ns: int) -> None:
@@ -218,6 +235,7 @@ class FaultPlay:
             self._work = self._spawn(lambda: (verb(), self._clock.now_ns()))
         if self._work is None or not self._work.done():
             return None
+        self._looks += 1
         error = self._work.exception()
         found, at_ns = (None, 0) if error is not None else self._work.result()
         self._work = None
@@ -229,8 +247,8 @@ class FaultPlay:
         """Past the deadline, and no look that began before it is still under way."""
         return now_ns > self._deadline_ns and self._work is None
 
-    def _reason(self, what: str, when: str) -> str:
-        return f"{what} {when}" + (f"; last look: {self._last_error}" if self._last_error else "")
+    def _reason(self, what: str) -> str:
+        return what + (f"; last look: {self._last_error}" if self._last_error else "")
 
     def _note(self, step: str, **data: Any) -> None:
         self._write({"id": self.fault_id, **data, "step": step})

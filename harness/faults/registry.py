@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from harness.faults import cache, deploy, llm, network, process
-from harness.faults.base import Context, Fault, FaultError, Target
+from harness.faults.base import Context, Fault, FaultError, KnownFault, Target
 from harness.scenario.catalog import FaultParameters, FaultSpec, StackInfo
 from harness.scenario.model import FaultUse
 from harness.scenario.targets import parse_target
@@ -40,8 +40,8 @@ BY_NAME: Mapping[str, FaultClass] = {kind.spec.name: kind for kind in CLASSES}
 CATALOG: Mapping[str, FaultSpec] = {name: kind.spec for name, kind in BY_NAME.items()}
 
 
-def build(use: FaultUse, context: Context) -> Fault:
-    """The fault of a scenario's entry, its target resolved. `context` is the run's; the fault's id and time to live are taken from `use`.
+def build(use: FaultUse, context: Context) -> KnownFault:
+    """The fault of a scenario's entry, its target resolved, with its truth. `context` is the run's; id and time to live come from `use`.
 
     Raises FaultError for what the running stack cannot take; `gauntlet check` has refused the rest before.
     """
@@ -54,11 +54,15 @@ def build(use: FaultUse, context: Context) -> Fault:
         parameters: FaultParameters = kind.spec.parameters.model_validate(use.with_)
     except ValidationError as error:
         raise FaultError(f"{use.id}: {error}") from error
-    return kind(target, parameters, replace(context, fault_id=use.id, ttl_s=ttl_s))
+    fault = kind(target, parameters, replace(context, fault_id=use.id, ttl_s=ttl_s))
+    return KnownFault(fault, truth(use.id, fault, context.stack.info))
 
 
 def truth(fault_id: str, fault: Fault, info: StackInfo) -> dict[str, Any]:
-    """What the `intended` event says: everything that scorers may know of a fault (read by `record.views`)."""
+    """What the `intended` event says: everything that scorers may know of a fault (read by `record.views`).
+
+    `fault_kind`, because `kind` is the event's own.
+    """
     spec, target = fault.spec, fault.target
     named = "->".join(target.edge) if target.edge else target.service
     origin = target.edge[0] if target.edge else target.service  # of a slow edge, only those before it feel anything
@@ -66,7 +70,7 @@ def truth(fault_id: str, fault: Fault, info: StackInfo) -> dict[str, Any]:
     return {
         "id": fault_id,
         "type": spec.name,
-        "kind": spec.kind,
+        "fault_kind": spec.kind,
         "service": target.service,
         "edge": list(target.edge) if target.edge else None,
         "instance": target.instance,
