@@ -116,20 +116,24 @@ class Preconditions:
         return None
 
     def fault(self, fault_id: str) -> str | None:
-        """Is there evidence that the fault bit?"""
+        """Is there evidence that the fault bit? `first_failure` says why not, once, in validity.fault.<id>."""
         truth = self.history.fault(fault_id)
         if truth is None:
             return f"fault {fault_id} was never injected"
-        if truth.onset_ns is not None:
-            return None
-        return f"fault {fault_id} was not effective ({truth.failure or 'no evidence that it bit'})"
+        return None if truth.onset_ns is not None else f"fault {fault_id} was not effective"
 
     def gone(self, use: FaultUse) -> str | None:
         """Is there evidence that nothing of the fault is left?"""
         truth = self.history.fault(use.id)
-        if truth is None or truth.gone_ns is not None:
-            return None
-        return f"fault {use.id} is not proved gone ({truth.failure or 'no evidence recorded'})"
+        return None if truth is None or truth.gone_ns is not None else f"fault {use.id} is not proved gone"
+
+    def first_failure(self, fault_id: str, *steps: str) -> str:
+        """What the record says of the first failure of these steps, the most telling one given first; later ones mostly follow from it."""
+        for step in steps:
+            for event in self.history.fault_steps(fault_id):
+                if event.data.get("step") == step:
+                    return f"{step}: {event.data.get('reason', 'no reason recorded')}"
+        return "no evidence recorded"
 
     def operator_until(self, t_ns: int) -> str | None:
         """Was an operator on call up to that time?"""

@@ -36,6 +36,8 @@ def check(history: History, scenario: Scenario) -> Iterable[Result]:
     yield from _operator(scenario, before)
     for use in scenario.faults:
         reason = before.fault(use.id)
+        if reason is not None and history.fault(use.id) is not None:
+            reason = f"{reason} ({before.first_failure(use.id, 'failed', 'not_effective')})"
         yield _validity(f"fault.{use.id}", reason, f"fault {use.id} bit: {_evidence(history, use.id)}")
 
 
@@ -46,7 +48,16 @@ def safety(history: History, scenario: Scenario) -> Iterable[Result]:
         truth = history.fault(use.id)
         if truth is not None and truth.intended_ns is not None:
             reason = before.gone(use)
+            if reason is not None:
+                reason = f"{reason} ({before.first_failure(use.id, 'not_gone', 'failed')})"
             yield _of_group("safety", f"safety.{use.id}.gone", reason, f"nothing of fault {use.id} is left")
+    for event in history.of_kind(ev.WATCHDOG):
+        if event.data.get("state") == "finished":
+            left = tuple(str(item) for item in event.data.get("left", ()))
+            status, reason = (
+                (Status.FAIL, f"{len(left)} things of this run are left") if left else (Status.PASS, "nothing of this run is left")
+            )
+            yield Result("safety.nothing_left", "safety", status, reason, evidence=left)
     states = {str(e.data.get("state")) for e in history.of_kind(ev.STACK)}
     if "ready" in states:
         reason = None if "stopped" in states else "the record does not say that the stack was stopped: run `gauntlet clean`"

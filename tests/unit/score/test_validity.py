@@ -1,0 +1,61 @@
+"""Reasons that a reader can act on, and what must not be left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.record import events as ev
+from harness.record.events import Event
+from harness.record.history import History
+from harness.score import validity
+from harness.score.check import Result, Status
+from tests.history_builder import at_ns, history, scenario, traffic
+
+ASKED = scenario(
+    faults=[{"id": "f", "type": "t", "target": "llm", "for": "40s"}],
+    objectives={"steady_state": {"availability": ">= 99%"}},
+)
+RUN = ("0s steady_state", "30s fault", "70s recovery", "100s end")
+
+
+def told(*lines: str, more: tuple[Event, ...] = (), **fields: Any) -> History:
+    found = history(*RUN, *lines, requests=traffic(0, 100), **fields)
+    return History(events=(*found.events, *more), requests=found.requests, journeys=found.journeys)
+
+
+def by_name(results: Any) -> dict[str, Result]:
+    return {r.name: r for r in results}
+
+
+def test_the_first_thing_that_went_wrong_is_told() -> None:
+    lines = ("30s intended latency@llm", "31s failed reason=refused", "32s heal-only", "50s not_gone reason=unreachable")
+    assert by_name(validity.check(told(*lines), ASKED))["validity.fault.f"].reason == "fault f was not effective (failed: refused)"
+    assert by_name(validity.safety(told(*lines), ASKED))["safety.f.gone"].reason == "fault f is not proved gone (not_gone: unreachable)"
+
+
+@pytest.mark.parametrize(("left", "status"), [([], Status.PASS), (["pid 42"], Status.FAIL)])
+def test_nothing_may_be_left(left: list[str], status: Status) -> None:
+    finished = Event(at_ns(101), ev.WATCHDOG, "truth", {"state": "finished", "left": left})
+    result = by_name(validity.safety(told(more=(finished,)), ASKED))["safety.nothing_left"]
+    assert (result.status, result.evidence) == (status, tuple(left))
+
+
+@pytest.mark.parametrize(("states", "status"), [(["ready", "stopped"], Status.PASS), (["ready"], Status.INCONCLUSIVE)])
+def test_the_stack_must_be_stopped(states: list[str], status: Status) -> None:
+    events = tuple(Event(at_ns(101 + i), ev.STACK, "truth", {"state": state}) for i, state in enumerate(states))
+    assert by_name(validity.safety(told(more=events), ASKED))["safety.stack_stopped"].status is status
+
+
+def test_steady_state_is_asked_of_a_run_that_still_goes_on() -> None:
+    growing = history("0s steady_state", "30s fault", requests=traffic(0, 30))
+    before_end = History(
+        events=tuple(e for e in growing.events if e.data.get("state") != "end"), requests=growing.requests, journeys=growing.journeys
+    )
+    assert [r.status for r in validity.steady_state(before_end, ASKED, live=True)] == [Status.PASS]
+    assert [r.status for r in validity.steady_state(before_end, ASKED)] == [Status.INCONCLUSIVE]
+
+
+def test_steady_state_is_not_asked_where_no_fault_follows() -> None:
+    assert list(validity.steady_state(told(), scenario(objectives={"steady_state": {"availability": ">= 99%"}}))) == []
