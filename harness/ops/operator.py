@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from harness.ops.diagnosis.graph import Graph
 from harness.ops.diagnosis.ranking import Cause, rank
 from harness.ops.monitoring.alerts import Alert, AlertBook
+from harness.ops.monitoring.inhibition import inhibit
 from harness.ops.monitoring.rounds import CLIENT, Round
 from harness.ops.monitoring.signals import WATCHED, derive
 from harness.ops.monitoring.symptoms import Symptom, SymptomRules
@@ -60,7 +61,7 @@ class Operator:
             self.windows.add(round_.t_s, look.endpoint.service, look.endpoint.instance, _watched(look.samples))
         self.windows.add(round_.t_s, CLIENT, CLIENT, _watched(round_.client))
         symptoms = self.rules.look(round_, derive(self.windows, round_.t_s, WINDOW_S / self.targets.time_scale))
-        changed = self._book.update(round_.t_s, symptoms)
+        changed = self._book.update(round_.t_s, inhibit(symptoms, self._graph))
         if changed:
             self.voice.alerts(changed)
         causes = self._diagnose(symptoms)

@@ -27,6 +27,17 @@ FOR_S: Mapping[str, float] = {
     "UserLatencyHigh": 2.9,
 }
 
+# Symptoms of one kind are one alert: a person wants to know that it is slow, not by how many ways that can be measured.
+ALERT_OF: Mapping[str, str] = {
+    "CallsQueueing": "LatencyHigh",
+    "CallLatencyHigh": "LatencyHigh",
+    "ServiceLatencyHigh": "LatencyHigh",
+    "ServiceQueueing": "LatencyHigh",
+    "ProbeSlow": "LatencyHigh",
+    "CallErrors": "ErrorsHigh",
+    "ServiceErrors": "ErrorsHigh",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -73,8 +84,9 @@ class AlertBook:
     def update(self, t_s: float, symptoms: Iterable[Symptom]) -> list[Alert]:
         """The alerts that changed at `t_s`."""
         seen: dict[tuple[str, str, str], Symptom] = {}
-        for symptom in symptoms:
-            seen.setdefault((symptom.name, symptom.service, symptom.instance), symptom)
+        for symptom in sorted(symptoms, key=lambda s: FOR_S[s.name]):
+            name = ALERT_OF.get(symptom.name, symptom.name)
+            seen.setdefault((name, symptom.service, symptom.instance if name == "InstanceDown" else ""), symptom)
         changed = [a for key, s in seen.items() if (a := self._confirm(key, s, t_s)) is not None]
         return changed + [a for key in list(self._pending) if key not in seen and (a := self._release(key, t_s)) is not None]
 
@@ -87,7 +99,7 @@ class AlertBook:
         pending.symptom, pending.last_s = symptom, t_s
         if pending.alert is not None or t_s - pending.since_s < FOR_S[symptom.name] / self.time_scale:
             return None
-        pending.alert = Alert(_labels(symptom), {"summary": symptom.evidence}, t_s)
+        pending.alert = Alert(_labels(key, symptom.severity), {"summary": symptom.evidence}, t_s)
         return pending.alert
 
     def _release(self, key: tuple[str, str, str], t_s: float) -> Alert | None:
@@ -101,11 +113,10 @@ class AlertBook:
         return Alert(pending.alert.labels, pending.alert.annotations, pending.alert.starts_at_s, t_s)
 
 
-def _labels(symptom: Symptom) -> dict[str, str]:
-    labels = {"alertname": symptom.name, "service": symptom.service, "severity": symptom.severity}
-    if symptom.instance:
-        labels["instance"] = symptom.instance
-    return labels
+def _labels(key: tuple[str, str, str], severity: str) -> dict[str, str]:
+    name, service, instance = key
+    labels = {"alertname": name, "service": service, "severity": severity}
+    return labels | {"instance": instance} if instance else labels
 
 
 def _rfc3339(wall_s: float) -> str:
