@@ -14,12 +14,13 @@ from harness.score.check import Result, Status
 from harness.score.slo import show
 
 _WORST_FIRST = {Status.FAIL: 0, Status.INCONCLUSIVE: 1, Status.WARN: 2, Status.PASS: 3}
-_GROUP_ORDER = ("validity", "safety", "expect", "objective")
+_GROUP_ORDER = ("validity", "safety", "expect", "objective", "containment")
 GROUP_TITLES: Mapping[str, str] = {
     "validity": "Can the run be judged?",
     "safety": "Was everything put back?",
     "expect": "Operator and outcome",
     "objective": "Service level objectives",
+    "containment": "Did anything outside the blast radius suffer?",
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 

@@ -13,6 +13,7 @@ from harness.report.material import Material, dig
 from harness.report.stories import stories
 from harness.scenario.model import Scenario
 from harness.score.check import Status
+from harness.score.summary import scores
 
 SCHEMA = 1
 
@@ -35,6 +36,7 @@ def document(verdict: Verdict, history: History, scenario: Scenario) -> dict[str
         "complete": history.complete,
         "damage": list(history.damage),
         "checks": [r.to_json() for r in verdict.results],
+        "scores": _scores(history, scenario),
         "faults": [{**asdict(s), "status": s.status.value if s.status else None} for s in stories(material)],
         "run": {
             "seed": material.seed,
@@ -46,6 +48,13 @@ def document(verdict: Verdict, history: History, scenario: Scenario) -> dict[str
         },
     }
     return {name: _finite(value) for name, value in found.items()}
+
+
+def _scores(history: History, scenario: Scenario) -> dict[str, Any]:
+    try:
+        return scores(history, scenario)
+    except Exception as error:  # noqa: BLE001  # the checks have told already (INCONCLUSIVE); the verdict must still be written
+        return {"crashed": f"{type(error).__name__}: {error}"}
 
 
 def render(verdict: Verdict, history: History, scenario: Scenario) -> bytes:
@@ -61,7 +70,9 @@ def json_schema() -> dict[str, Any]:
         "title": "gauntlet verdict",
         "description": "The verdict on one run: what was checked, what came out, and how to repeat it.",
         "type": "object",
-        "required": ["schema", "scenario", "verdict", "exit_code", "reason", "score", "complete", "damage", "checks", "faults", "run"],
+        "required": [
+            "schema", "scenario", "verdict", "exit_code", "reason", "score", "complete", "damage", "checks", "scores", "faults", "run",
+        ],
         "properties": {
             "schema": {"const": SCHEMA, "description": "raised when a field changes its meaning; new fields do not raise it"},
             "scenario": {**_TEXT, "description": "name of the scenario"},
@@ -73,6 +84,7 @@ def json_schema() -> dict[str, Any]:
             "complete": {"type": "boolean", "description": "the run reached its own end"},
             "damage": {"type": "array", "items": _TEXT, "description": "parts of the record that could not be read"},
             "checks": {"type": "array", "items": _check_schema()},
+            "scores": {"type": "object", "description": "MTTD, recall, precision, AC@k, MTTR, outcomes: see docs/verdict.md"},
             "faults": {"type": "array", "items": _story_schema()},
             "run": _run_schema(),
             "run_dir": {**_TEXT, "description": "on standard output only: the file does not depend on where it lies"},
