@@ -57,5 +57,12 @@ def test_steady_state_is_asked_of_a_run_that_still_goes_on() -> None:
     assert [r.status for r in validity.steady_state(before_end, ASKED)] == [Status.INCONCLUSIVE]
 
 
+def test_requests_that_are_still_on_their_way_do_not_stop_a_run() -> None:
+    growing = history("0s steady_state", "30s fault", requests=traffic(0, 30))
+    few = scenario(objectives={"steady_state": {"availability": ">= 99.9%"}}, faults=ASKED.model_dump(by_alias=True)["faults"])
+    assert [r.status for r in validity.steady_state(growing, few, live=True)] == [Status.PASS]
+    assert [r.status for r in validity.steady_state(growing, few)] == [Status.INCONCLUSIVE]
+
+
 def test_steady_state_is_not_asked_where_no_fault_follows() -> None:
     assert list(validity.steady_state(told(), scenario(objectives={"steady_state": {"availability": ">= 99%"}}))) == []
