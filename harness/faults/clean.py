@@ -60,7 +60,7 @@ def clean_up(tmp: Path | None = None, clock: Clock | None = None) -> CleanReport
     tmp = tmp or Path(tempfile.gettempdir())
     clock = clock or SystemClock()
     dead = leftovers(tmp)
-    live = tuple(holder.run_id for holder in _holders(tmp) if holder not in dead)
+    live = tuple(holder.run_id for holder in holders(tmp) if holder not in dead)
     cleaned = tuple(_clean_run(holder, clock) for holder in dead)
     for directory in _unfinished(tmp):
         remove_directory(directory, clock)
@@ -69,8 +69,7 @@ def clean_up(tmp: Path | None = None, clock: Clock | None = None) -> CleanReport
 
 def leftovers(tmp: Path | None = None) -> list[Holder]:
     """Dead runs of this user that still have a work directory, and no watchdog at work on it. Changes nothing."""
-    holders = _holders(tmp or Path(tempfile.gettempdir()))
-    return [holder for holder in holders if not holder.alive and watchdog_of(holder.work_dir) is None]
+    return [holder for holder in holders(tmp) if not holder.alive and watchdog_of(holder.work_dir) is None]
 
 
 def _clean_run(holder: Holder, clock: Clock) -> CleanedRun:
@@ -80,9 +79,9 @@ def _clean_run(holder: Holder, clock: Clock) -> CleanedRun:
     return CleanedRun(holder.run_id, str(holder.work_dir), told, torn_down.ended, torn_down.left)
 
 
-def _holders(tmp: Path) -> Iterator[Holder]:
-    """Leases of this user. One that names another directory than its own was moved or forged, and is left alone."""
-    for directory in sorted(tmp.glob(f"{PREFIX}*")):
+def holders(tmp: Path | None = None) -> Iterator[Holder]:
+    """Leases of this user, of live and of dead runs. One that names another directory than its own was moved or forged, and is left alone."""
+    for directory in sorted((tmp or Path(tempfile.gettempdir())).glob(f"{PREFIX}*")):
         if not (_ours(directory) and _ours(directory / "lease")):
             continue
         holder = read_holder(directory)

@@ -133,12 +133,12 @@ class ProcessPause(InstanceFault):
         capability(self.context.stack, Pausable).set_paused(self.name, paused)
 
 
-def tree_states(pid: int | None) -> dict[int, str]:
-    """The scheduler's state of each process of a tree; empty where the instance is no local process."""
-    states: dict[int, str] = {}
+def tree_states(pid: int | None) -> dict[str, str]:
+    """The scheduler's state of each process of a tree, by pid; empty where the instance is no local process."""
+    states: dict[str, str] = {}
     for process in process_tree(pid) if pid is not None else ():
         try:
-            states[process.pid] = str(process.status())
+            states[str(process.pid)] = str(process.status())
         except psutil.NoSuchProcess:
             continue
     return states
