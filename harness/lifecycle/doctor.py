@@ -57,9 +57,14 @@ def _packages() -> Iterator[Finding]:
 
 
 def _engines() -> Iterator[Finding]:
-    yield _found("PostgreSQL + pgvector", lambda: str(find_postgres()))
+    yield _found("PostgreSQL + pgvector", _postgres)
     yield _found("Valkey or Redis", lambda: str(find_valkey()))
     yield _found("account for PostgreSQL", _account)
+
+
+def _postgres() -> str:
+    install = find_postgres()
+    return f"{install.origin}: {install.postgres}"
 
 
 def _account() -> str:
