@@ -24,7 +24,8 @@ def pick_instance(target: Target, context: Context) -> Target:
     names = sorted(instance.name for instance in context.stack.instances(target.service))
     if not names:
         raise FaultError(f"{target.service} has no instance: a fault must never have zero targets")
-    return Target(target.service, instance=context.random.choice(names))
+    rng = context.random
+    return Target(target.service, instance=rng.choice(names))
 
 
 class InstanceFault(TargetedFault[NoParameters]):

@@ -45,8 +45,8 @@ class Toxic(Protocol):
 
     name: ClassVar[str]
 
-    def shaper(self, random: Random) -> Shaper:
-        """A fresh shaper for one direction of one connection. `random` is seeded and its own."""
+    def shaper(self, rng: Random) -> Shaper:
+        """A fresh shaper for one direction of one connection. `rng` is seeded and its own."""
         ...
 
 
@@ -63,11 +63,11 @@ class Latency:
         if self.delay_s < 0 or self.jitter_s < 0:
             raise ToxicError("delay_s and jitter_s cannot be negative")
 
-    def shaper(self, random: Random) -> Shaper:
+    def shaper(self, rng: Random) -> Shaper:
         """Later by the delay and a uniform draw of the jitter, never earlier than now."""
 
         def later(piece: Piece) -> Iterable[Piece]:
-            added_s = self.delay_s + (random.uniform(-self.jitter_s, self.jitter_s) if self.jitter_s else 0.0)
+            added_s = self.delay_s + (rng.uniform(-self.jitter_s, self.jitter_s) if self.jitter_s else 0.0)
             return (piece._replace(due_s=piece.due_s + max(0.0, added_s)),)
 
         return later

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
 from harness.faults.base import FaultError
-from harness.faults.play import Spawn, Times
+from harness.faults.play import Spawn, Times, in_thread
 from harness.faults.schedule import FaultSchedule, times
 from harness.record.clock import NS_PER_S
 from harness.scenario.model import FaultUse
@@ -212,6 +213,15 @@ def test_an_interrupted_run_does_not_wait_for_a_first_look() -> None:
     assert not stage.schedule.heal_all()  # the heal is held, too
     assert stage.record.steps() == ["intended", "injected", "not_effective", "heal_intended", "not_gone"]
     assert stage.record.of("not_effective").data["reason"] == "no evidence before its end that it bites"
+
+
+def test_verbs_run_in_threads_beside_the_loop() -> None:
+    let_go = threading.Event()
+    waiting, failing = in_thread(let_go.wait), in_thread(lambda: int("x"))
+    assert isinstance(failing.exception(10), ValueError)
+    assert not waiting.done()
+    let_go.set()
+    assert waiting.result(10) is True
 
 
 def test_the_watchdog_hears_from_the_loop() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.faults.proxy import toxics
 from harness.faults.proxy.table import FaultTable
 from harness.faults.proxy.toxics import TOXICS, Ending, Latency, Piece, ToxicError, make_toxic
 
@@ -92,3 +95,13 @@ def test_the_table_knows_what_is_in_force_where() -> None:
     table.put("again", {"type": "latency", "delay_s": 1})
     table.clear()
     assert told == ["removed", "removed"]
+
+
+def test_the_toxic_of_the_documentation_works() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "write-your-own-fault.md").read_text(encoding="utf-8")
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "shaper" in block]
+    names = dict(vars(toxics))
+    exec(code, names)
+    cut = names["Cut"](after_bytes=5).shaper(Random(1))
+    assert list(cut(Piece(0.0, 0.0, b"abc"))) == [Piece(0.0, 0.0, b"abc")]
+    assert list(cut(Piece(0.0, 0.0, b"defg"))) == [Piece(0.0, 0.0, b"de", Ending.RST)]
