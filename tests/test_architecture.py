@@ -17,7 +17,7 @@ SOURCES = sorted(p for top in ("harness", "mocks") for p in (ROOT / top).rglob("
 ALLOWED: dict[str, set[str]] = {
     "record": set(),
     "scenario": {"record"},
-    "sweep": set(),
+    "sweep": {"record.clock"},
     "telemetry": {"record"},
     "stack": {"record", "scenario", "sweep"},
     "load": {"record", "scenario"},
@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "score": {"record", "scenario"},
     "gate": {"score", "record", "scenario"},
     "report": {"gate", "score", "record", "scenario"},
+    "judging": {"gate", "score", "report", "record", "scenario"},
     "testing": {"record"},
 }
 ANYTHING = {"run", "cli", "commands", "lifecycle"}  # the top: composes everything

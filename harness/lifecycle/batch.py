@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from harness import run
+from harness.faults.lease_files import LeaseError
 from harness.judging import judge_run, write_reports
-from harness.lifecycle.checking import load_checked
+from harness.lifecycle.checking import load_all
+from harness.lifecycle.exit_codes import INTERRUPTED, NOT_STARTED
 from harness.load.driver import LoadError
 from harness.report import terminal, verdict_json
 from harness.report.live import LiveView
 from harness.scenario.loader import Loaded
 from harness.stack.base import StackError
-
-NOT_STARTED = 4
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,10 @@ class Batch:
     argv: tuple[str, ...]
 
     def carry_out(self, files: Sequence[Path], say: Callable[[str], None]) -> list[RunOutcome]:
-        """Run every file; an invalid one raises ScenarioError before any has started. Ends after an interrupted run."""
-        loaded = []
-        for path in files:
-            scenario, warnings = load_checked(path)
-            for warning in warnings:
-                say(str(warning))
-            loaded.append(scenario)
+        """Run every file; invalid ones raise one ScenarioError before any has started. Ends after an interrupted run."""
+        loaded, warnings = load_all(files)
+        for warning in warnings:
+            say(str(warning))
         outcomes: list[RunOutcome] = []
         for scenario in loaded:
             for n in range(self.repeat):
@@ -62,7 +58,7 @@ class Batch:
             options = run.Options(out=self.out, seed=seed, argv=self.argv, observe=view.update)
             try:
                 finished = run.execute(loaded, options)
-            except (StackError, LoadError) as error:
+            except (StackError, LoadError, LeaseError) as error:
                 view.stop()
                 say(f"{loaded.path}: did not start: {error}")
                 return RunOutcome(NOT_STARTED, {"exit_code": NOT_STARTED, "verdict": None, "reason": str(error), "scenario": loaded.path})

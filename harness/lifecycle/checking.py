@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.faults.registry import CATALOG
@@ -36,3 +37,21 @@ def load_checked(path: Path) -> tuple[Loaded, list[Problem]]:
     if errors:
         raise ScenarioError(errors)
     return loaded, problems
+
+
+def load_all(paths: Sequence[Path]) -> tuple[list[Loaded], list[Problem]]:
+    """Scenarios that may all be run, and their warnings. Raises one ScenarioError with what is wrong with any of them."""
+    loaded: list[Loaded] = []
+    errors: list[Problem] = []
+    warnings: list[Problem] = []
+    for path in paths:
+        try:
+            scenario, found = load_checked(path)
+        except ScenarioError as error:
+            errors.extend(error.problems)
+        else:
+            loaded.append(scenario)
+            warnings.extend(found)
+    if errors:
+        raise ScenarioError(errors)
+    return loaded, warnings

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM set a flag; the run ends in order, healing first."""
+"""SIGINT, SIGTERM and SIGHUP set a flag; the run ends in order, healing first."""
 
 from __future__ import annotations
 
@@ -18,14 +18,20 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Within the block, the first SIGINT or SIGTERM is noted rather than raised; handlers are put back afterwards."""
+    """Within the block the first signal is noted rather than raised, and further ones change nothing; handlers are put back afterwards.
+
+    SIGHUP (the terminal is closed) stays ignored where the caller ignores it, as under nohup.
+    """
     seen = Interruption()
 
     def note(number: int, _frame: FrameType | None) -> None:
         if seen.signal is None:
             seen.signal = signal.Signals(number).name
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
         yield seen
     finally:

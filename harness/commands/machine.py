@@ -1,4 +1,4 @@
-"""Commands about the machine rather than about a run: doctor, clean, up, down, stop, completion."""
+"""Commands about the machine rather than about a run."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from harness.cli import FAILED, JSON, NOT_STARTED, OK, USAGE, emit, exits, say
+from harness.commands.console import JSON, command, emit, say
+from harness.lifecycle.exit_codes import FAILED, NOT_STARTED, OK, USAGE
 
 
-@click.command()
+@command()
 @JSON
-@exits
 def doctor(as_json: bool) -> int:
-    """Say what this machine can do: which parts were found, which faults will work, and what to do about the rest."""
+    """Say what this machine can do, and what it lacks.
+
+    Names each part that a run needs, where it was found, and what to do about one that was not.
+    """
     from harness.lifecycle.doctor import examine
 
     findings = examine()
@@ -25,11 +28,10 @@ def doctor(as_json: bool) -> int:
     return FAILED if any(f.blocking for f in findings) else OK
 
 
-@click.command()
+@command()
 @JSON
-@exits
 def clean(as_json: bool) -> int:
-    """Heal and remove whatever dead runs left behind. Runs that are alive are not touched."""
+    """Heal and remove what dead runs left; live ones are spared."""
     from harness.faults.clean import clean_up
 
     done = clean_up()
@@ -40,12 +42,14 @@ def clean(as_json: bool) -> int:
     return OK if done.complete else FAILED
 
 
-@click.command()
+@command()
 @click.option("--scenario", type=click.Path(path_type=Path), help="Take the stack of this scenario; default: the reference stack.")
 @JSON
-@exits
 def up(scenario: Path | None, as_json: bool) -> int:
-    """Start the stack alone and leave it running; prints its URLs. `gauntlet down` ends it."""
+    """Start the stack alone, and leave it running.
+
+    Prints its URLs and the API key of its gateway. `gauntlet down` ends it.
+    """
     from harness.lifecycle import standing
     from harness.stack.base import StackError
 
@@ -66,8 +70,7 @@ def up(scenario: Path | None, as_json: bool) -> int:
     return OK
 
 
-@click.command()
-@exits
+@command()
 def down() -> int:
     """End the stack that `gauntlet up` started."""
     from harness.lifecycle import standing
@@ -76,19 +79,15 @@ def down() -> int:
     return OK
 
 
-@click.command()
+@command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@exits
 def completion(shell: str) -> int:
-    """Print the completion script of a shell: eval "$(gauntlet completion bash)"."""
+    """Print the completion script of a shell.
+
+    For this session: eval "$(gauntlet completion bash)"; for all, write that line into the start file of your shell.
+    """
     kind = get_completion_class(shell)
     if kind is None:
         raise AssertionError(f"click has no completion for {shell}")
     click.echo(kind(cli=click.Group(), ctx_args={}, prog_name="gauntlet", complete_var="_GAUNTLET_COMPLETE").source())
     return OK
-
-
-def register(group: click.Group) -> None:
-    """Add the commands of this module."""
-    for command in (doctor, clean, up, down, completion):
-        group.add_command(command)

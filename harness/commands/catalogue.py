@@ -1,0 +1,43 @@
+"""Commands about the faults that can be injected."""
+
+from __future__ import annotations
+
+import click
+
+from harness.commands.console import JSON, command, emit, say
+from harness.lifecycle.exit_codes import OK, USAGE
+
+
+@command("list")
+@JSON
+def list_faults(as_json: bool) -> int:
+    """List what can be injected."""
+    from harness.faults.registry import CATALOG, describe
+
+    if as_json:
+        emit({"faults": [describe(spec) for spec in CATALOG.values()]})
+    for spec in CATALOG.values() if not as_json else ():
+        click.echo(f"{spec.name:<26} {spec.summary}")
+    return OK
+
+
+@command("show")
+@click.argument("name")
+@JSON
+def show_fault(name: str, as_json: bool) -> int:
+    """Show one fault: parameters, targets, evidence, an example."""
+    from harness.faults.registry import CATALOG, describe
+    from harness.report.faults import page
+    from harness.scenario.problem import did_you_mean
+
+    if name not in CATALOG:
+        say(f"no such fault: {name!r}; {did_you_mean(name, CATALOG)}")
+        return USAGE
+    if as_json:
+        emit(describe(CATALOG[name]))
+    else:
+        click.echo(page(describe(CATALOG[name])))
+    return OK
+
+
+faults = click.Group("faults", commands=[list_faults, show_fault], help="The catalogue of faults.")

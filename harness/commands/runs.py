@@ -1,0 +1,123 @@
+"""Commands about runs: carry out, stop, judge, show."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands.console import EPILOG, FILES, JSON, OUT, RUN, STRICT, command, emit, say
+from harness.lifecycle.exit_codes import FAILED, OK, worst
+
+if TYPE_CHECKING:
+    from harness.judging import Judged
+
+
+@command(epilog=EPILOG)
+@FILES
+@OUT
+@click.option("--stack", type=click.Choice(["processes"]), help="Driver of the reference stack.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Instead of the scenario's own.")
+@click.option("--repeat", type=click.IntRange(1, 100), default=1, metavar="N", help="Run each file N times, with seeds counting up.")
+@STRICT
+@JSON
+def run(files: tuple[Path, ...], out: Path, stack: str | None, seed: int | None, repeat: int, strict: bool, as_json: bool) -> int:
+    """Run scenarios, and judge them."""
+    from harness.lifecycle.batch import Batch
+
+    batch = Batch(out=out, stack=stack, seed=seed, repeat=repeat, strict=strict, quiet=as_json, argv=tuple(sys.argv))
+    outcomes = batch.carry_out(files, say)
+    code = worst(o.exit_code for o in outcomes)
+    if as_json:
+        documents = [o.document for o in outcomes]
+        emit(documents[0] if len(documents) == 1 else {"runs": documents, "exit_code": code})
+    return code
+
+
+@command()
+@RUN
+def stop(run: Path) -> int:
+    """End a live run, and wait until it has healed.
+
+    What it broke is put back, what it started is ended. Its record stays, and can be judged.
+    """
+    from harness.lifecycle.stopping import StopError, stop_run
+
+    try:
+        say(stop_run(run))
+    except StopError as error:
+        say(str(error))
+        return FAILED
+    return OK
+
+
+@command(epilog=EPILOG)
+@RUN
+@STRICT
+@JSON
+def judge(run: Path, strict: bool, as_json: bool) -> int:
+    """Judge a recorded run again, and write its reports.
+
+    Works from the record alone, on any machine: same record, same verdict, byte for byte.
+    """
+    from harness.judging import judge_run, write_reports
+
+    judged = judge_run(run, strict=strict)
+    write_reports(judged)
+    _tell(judged, as_json)
+    return judged.verdict.exit_code
+
+
+@command()
+@RUN
+@JSON
+def show(run: Path, as_json: bool) -> int:
+    """Show the verdict of a recorded run.
+
+    Judges without writing anything, and exits with 0 whatever the verdict.
+    """
+    from harness.judging import judge_run
+
+    _tell(judge_run(run), as_json)
+    return OK
+
+
+def _tell(judged: Judged, as_json: bool) -> None:
+    from harness.report import terminal, verdict_json
+
+    if as_json:
+        emit(verdict_json.document(judged.verdict, judged.history, judged.scenario) | {"run_dir": str(judged.directory.path)})
+    else:
+        terminal.show(judged.verdict, judged.history, judged.scenario, judged.directory.path)
+
+
+@command()
+@RUN
+def report(run: Path) -> int:
+    """Write the reports of a recorded run again.
+
+    Prints the path of the HTML page; exits with 0 whatever the verdict.
+    """
+    from harness.judging import judge_run, write_reports
+
+    judged = judge_run(run)
+    write_reports(judged)
+    click.echo(judged.directory.path / "report.html")
+    return OK
+
+
+@command("list")
+@OUT
+@JSON
+def list_runs(out: Path, as_json: bool) -> int:
+    """List recorded runs and their verdicts, newest last."""
+    from harness.lifecycle.listing import recorded_runs
+
+    rows = recorded_runs(out)
+    if as_json:
+        emit({"runs": [row.to_json() for row in rows]})
+    for row in rows if not as_json else ():
+        click.echo(f"{row.verdict:<13} {row.scenario:<28} {row.path}")
+    return OK
