@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.integration.backends import Valkey, wait_until
@@ -60,6 +61,26 @@ def test_stream_arrives_while_it_is_made(gateway: ServiceProcess, query: StandIn
             first_seen.set()
     assert received == b"".join(STREAM)
     assert gateway.metric("rag_client_requests_total", callee="query", outcome="ok") == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_before_the_answer_ends_the_work(gateway: ServiceProcess, query: StandIn, stream: bool) -> None:
+    asked, released = threading.Event(), threading.Event()
+
+    def held(_body: object) -> Reply:
+        asked.set()
+        assert released.wait(10)
+        return Reply({"answer": "42"})
+
+    query.answers["/ask"] = held
+    try:
+        with pytest.raises(httpx.ReadTimeout):
+            gateway.http.post("/api/ask", json={"question": "?", "stream": stream}, headers=bearer("secret-alice"), timeout=0.5)
+        assert asked.is_set()
+        wait_until(lambda: gateway.metric("rag_client_requests_in_progress", callee="query") == 0, "query is let go")
+        wait_until(lambda: gateway.metric("rag_requests_total", route="/api/ask", status="499") == 1, "the request has ended")
+    finally:
+        released.set()
 
 
 def test_finishes_what_is_in_flight_and_exits_cleanly(gateway: ServiceProcess, query: StandIn) -> None:

@@ -223,6 +223,27 @@ def test_a_client_that_hangs_up_ends_the_generation(stack: Stack) -> None:
     wait_until(lambda: stack.query.metric("rag_client_requests_in_progress", callee="generation") == 0, "no attempt in flight")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_before_the_answer_ends_the_work(stack: Stack, stream: bool) -> None:
+    asked, released = threading.Event(), threading.Event()
+
+    def held(body: dict[str, Any]) -> Reply:
+        asked.set()
+        assert released.wait(10)
+        return generated(body)
+
+    stack.generation.answers["/generate"] = held
+    gone = stack.query.metric("rag_requests_total", route="/ask", status="499")
+    try:
+        with pytest.raises(httpx.ReadTimeout):
+            stack.query.http.post("/ask", json={"question": "q", "stream": stream}, timeout=0.5)
+        assert asked.is_set()
+        wait_until(lambda: stack.query.metric("rag_client_requests_in_progress", callee="generation") == 0, "generation is let go")
+        wait_until(lambda: stack.query.metric("rag_requests_total", route="/ask", status="499") == gone + 1, "the request has ended")
+    finally:
+        released.set()
+
+
 def test_follow_ups_are_searched_and_answered_with_the_question_before(stack: Stack) -> None:
     stack.ask(session_id="s", question="What is a?")
     stack.ask(session_id="s", question="And what does it do?")

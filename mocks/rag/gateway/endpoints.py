@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mocks.rag.common.app import ApiError, json_object
+from mocks.rag.common.attention import while_connected
 from mocks.rag.common.client import ServiceClient
 from mocks.rag.common.keys import ApiKey
 from mocks.rag.common.metrics import RATE_LIMITED
@@ -52,7 +53,7 @@ class Endpoints:
                 ended.later = True
                 return StreamRelay(self.query, "/ask", body, lambda status: self.usage.count(key, status=status))
             # Answering changes nothing, so a question may be asked again.
-            return ended.by(await relay(self.query, "POST", "/ask", body=body, idempotent=True))
+            return ended.by(await while_connected(request.receive, relay(self.query, "POST", "/ask", body=body, idempotent=True)))
 
     async def search(self, request: Request) -> Response:
         """POST /api/search."""
@@ -60,10 +61,13 @@ class Endpoints:
         async with self._counted(key) as ended:
             await self._limit(key, "search")
             body = await json_object(request, max_bytes=QUESTION_BYTES_MAX)
-            return ended.by(await relay(self.query, "POST", "/search", body=body, idempotent=True))
+            return ended.by(await while_connected(request.receive, relay(self.query, "POST", "/search", body=body, idempotent=True)))
 
     async def ingest(self, request: Request) -> Response:
-        """POST /api/documents. Repeated only where the body names the document: without a `doc_id` each try would make another one."""
+        """POST /api/documents; goes on for a client that left: what arrived is taken in.
+
+        Repeated only where the body names the document: without a `doc_id` each try would make another one.
+        """
         key = self.authenticator.authenticate(request).key
         async with self._counted(key) as ended:
             await self._limit(key, "documents")

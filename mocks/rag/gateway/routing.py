@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from mocks.rag.common.attention import while_connected
 from mocks.rag.common.client import ServiceClient, StreamedResponse
-from mocks.rag.common.errors import UpstreamError, error_body
+from mocks.rag.common.errors import ApiError, UpstreamError, error_body
 
 STREAM_TYPE = "text/event-stream"
 _PASSED_HEADERS = ("content-type", "retry-after")
@@ -44,7 +46,9 @@ class StreamRelay(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         status = 502
         try:
-            async with self._client.stream("POST", self._path, json=self._body, idempotent=True) as answer:
+            async with AsyncExitStack() as stack:
+                opening = stack.enter_async_context(self._client.stream("POST", self._path, json=self._body, idempotent=True))
+                answer = await while_connected(receive, opening)
                 if answer.headers.get("content-type", "").startswith(STREAM_TYPE):
                     progress = _Progress(answer)
                     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -53,7 +57,7 @@ class StreamRelay(Response):
                 else:
                     status = answer.status_code
                     await Response(await answer.read(), status, _passed(answer.headers))(scope, receive, send)
-        except UpstreamError as error:
+        except ApiError as error:
             status = error.status
             raise
         finally:

@@ -11,14 +11,14 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mocks.rag.common.app import create_app, json_object
+from mocks.rag.common.attention import event_stream, while_connected
 from mocks.rag.common.config import ServiceConfig
 from mocks.rag.common.metrics import DEGRADED
 from mocks.rag.common.registry import Registry
-from mocks.rag.generation.attention import while_connected
 from mocks.rag.generation.events import Answer
 from mocks.rag.generation.failover import Failover, Served
 from mocks.rag.generation.prompt import Asked, citations, messages
@@ -26,7 +26,6 @@ from mocks.rag.generation.provider import Provider, ProviderFailureError
 
 PROVIDERS = ("llm", "llm_fallback")
 DEFAULT_MODEL = "rag-chat"
-_SSE_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 Pieces = AsyncGenerator[str | Answer, None]
 
@@ -105,10 +104,8 @@ def build(config: ServiceConfig, env: Mapping[str, str] = os.environ) -> Starlet
     async def generate(request: Request) -> Response:
         asked = Asked.from_body(await json_object(request))
         if not asked.stream:
-            return JSONResponse(await while_connected(request, generating.answer(asked)))
-        frames = generating.stream(asked)
-        first = await while_connected(request, _first(frames))  # what fails up to here has a status of its own
-        return StreamingResponse(_with_first(first, frames), media_type="text/event-stream", headers=_SSE_HEADERS)
+            return JSONResponse(await while_connected(request.receive, generating.answer(asked)))
+        return await event_stream(request, generating.stream(asked))
 
     async def listed() -> str | None:
         return None if any(map(registry.instances, PROVIDERS)) else f"not in the registry: {' or '.join(PROVIDERS)}"
@@ -124,16 +121,3 @@ def build(config: ServiceConfig, env: Mapping[str, str] = os.environ) -> Starlet
             await registry.stop()
 
     return create_app(config, [Route("/generate", generate, methods=["POST"])], checks={"registry": listed}, lifespan=lifespan)
-
-
-async def _first(frames: AsyncGenerator[bytes, None]) -> bytes:
-    return await anext(frames)
-
-
-async def _with_first(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    try:
-        yield first
-        async for frame in rest:
-            yield frame
-    finally:
-        await rest.aclose()

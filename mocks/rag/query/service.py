@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mocks.rag.common.app import create_app, json_object
+from mocks.rag.common.attention import event_stream, while_connected
 from mocks.rag.common.config import ServiceConfig
 from mocks.rag.common.registry import Registry
 from mocks.rag.query.answering import Answering
@@ -20,7 +21,6 @@ from mocks.rag.query.upstream import Upstream
 
 BODY_BYTES_MAX = 64 * 1024
 _CALLEES = ("embedding", "retrieval", "generation")
-_SSE_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 def build(config: ServiceConfig) -> Starlette:
@@ -32,14 +32,12 @@ def build(config: ServiceConfig) -> Starlette:
     async def ask(request: Request) -> Response:
         asked = Ask.from_body(await json_object(request, max_bytes=BODY_BYTES_MAX))
         if not asked.stream:
-            return JSONResponse(await answering.answer(asked))
-        frames = answering.stream(asked)
-        first = await anext(frames)  # what fails up to here has a status of its own
-        return StreamingResponse(_with_first(first, frames), media_type="text/event-stream", headers=_SSE_HEADERS)
+            return JSONResponse(await while_connected(request.receive, answering.answer(asked)))
+        return await event_stream(request, answering.stream(asked))
 
     async def search(request: Request) -> Response:
         asked = SearchFor.from_body(await json_object(request, max_bytes=BODY_BYTES_MAX))
-        return JSONResponse(await answering.search(asked))
+        return JSONResponse(await while_connected(request.receive, answering.search(asked)))
 
     async def listed() -> str | None:
         missing = [callee for callee in _CALLEES if not registry.instances(callee)]
@@ -56,12 +54,3 @@ def build(config: ServiceConfig) -> Starlette:
 
     routes = [Route("/ask", ask, methods=["POST"]), Route("/search", search, methods=["POST"])]
     return create_app(config, routes, checks={"registry": listed}, lifespan=lifespan)
-
-
-async def _with_first(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    try:
-        yield first
-        async for frame in rest:
-            yield frame
-    finally:
-        await rest.aclose()
