@@ -80,7 +80,7 @@ def _clean_run(holder: Holder, clock: Clock) -> CleanedRun:
 
 
 def holders(tmp: Path | None = None) -> Iterator[Holder]:
-    """Leases of this user. One that names another directory than its own was moved or forged, and left alone."""
+    """Leases of this user, of live and dead runs. One that names another directory than its own was moved or forged: left alone."""
     for directory in sorted((tmp or Path(tempfile.gettempdir())).glob(f"{PREFIX}*")):
         if not (_ours(directory) and _ours(directory / "lease")):
             continue
