@@ -61,7 +61,8 @@ class LeaseFiles:
         assert me is not None, "this process is alive"
         holder = Holder(run_id, me.pid, me.create_time_s, work_dir.resolve(), run_dir.resolve() if run_dir else None)
         unfinished = work_dir.with_name(f"{UNFINISHED_PREFIX}{run_id}.{me.pid}")
-        unfinished.mkdir(mode=0o711)
+        unfinished.mkdir(mode=0o700)
+        unfinished.chmod(0o711)  # whatever the umask
         (unfinished / "lease").mkdir(mode=0o700)
         document = {**asdict(holder), "work_dir": str(holder.work_dir), "run_dir": str(holder.run_dir) if holder.run_dir else None}
         (unfinished / "lease" / "lease.json").write_text(json.dumps(document), encoding="utf-8")

@@ -32,6 +32,15 @@ def test_a_lease_names_its_owner(tmp_path: Path) -> None:
     assert (tmp_path / "gauntlet-r1" / "lease").stat().st_mode & 0o777 == 0o700
 
 
+def test_others_may_pass_through_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        take(tmp_path)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "gauntlet-r1").stat().st_mode & 0o777 == 0o711
+
+
 def test_without_a_record_there_is_none(tmp_path: Path) -> None:
     LeaseFiles.create("r1", tmp_path / "gauntlet-r1", None)
     holder = read_holder(tmp_path / "gauntlet-r1")
