@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mocks.rag.common.app import create_app, json_object, serve
+from mocks.rag.common.app import create_app, json_object, run_service
 from mocks.rag.common.breaker import CircuitBreaker
 from mocks.rag.common.client import ServiceClient
 from mocks.rag.common.config import ServiceConfig
@@ -121,7 +122,7 @@ def build(config: ServiceConfig, env: Mapping[str, str] = os.environ) -> Starlet
     clients = [_client(provider, registry) for provider in PROVIDERS]
     cache: LruCache[str, EncodedVector] = LruCache("embedding", max_entries=CACHE_ENTRIES, ttl_s=CACHE_TTL_S, registry=registry)
     embedder = Embedder(clients, cache, env.get("EMBEDDING_MODEL") or DEFAULT_MODEL, env.get("LLM_API_KEY"))
-    tail = f'],"model":"{embedder.model}"}}'.encode()
+    tail = f'],"model":{json.dumps(embedder.model)}}}'.encode()
 
     async def embed(request: Request) -> Response:
         vectors = await embedder.embed(parse_texts(await json_object(request)))
@@ -149,5 +150,4 @@ def _client(provider: str, registry: Registry) -> ServiceClient:
 
 
 if __name__ == "__main__":
-    service = ServiceConfig.from_env("embedding")
-    serve(build(service), service)
+    run_service("embedding", build)

@@ -24,10 +24,12 @@ from mocks.rag.common.errors import ApiError, UpstreamError, render_api_error, r
 from mocks.rag.common.metrics import BUILD_INFO
 from mocks.rag.common.telemetry import Telemetry
 
-__all__ = ["ApiError", "Check", "ConfigError", "ServiceConfig", "UpstreamError", "create_app", "json_object", "serve"]
+__all__ = ["ApiError", "Check", "ConfigError", "ServiceConfig", "UpstreamError", "create_app", "json_object", "run_service", "serve"]
 
 CHECK_TIMEOUT_S = 1.0
 GRACEFUL_SHUTDOWN_S = 5
+USAGE = 2
+"""Exit status of a service whose settings cannot be used."""
 KEEP_ALIVE_S = 30
 """Longer than the clients' `KEEPALIVE_EXPIRY_S`: the client closes idle connections, so no request meets a closing one."""
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -56,6 +58,17 @@ def create_app(
         exception_handlers={ApiError: render_api_error, HTTPException: render_http_error},
         lifespan=lifespan,
     )
+
+
+def run_service(name: str, build: Callable[[ServiceConfig], Starlette]) -> None:
+    """A service's whole program: settings from the environment, then `serve`. Exit 2 with one line for settings it cannot use."""
+    try:
+        config = ServiceConfig.from_env(name)
+        app = build(config)
+    except ConfigError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        sys.exit(USAGE)
+    serve(app, config)
 
 
 def serve(app: Starlette, config: ServiceConfig) -> None:

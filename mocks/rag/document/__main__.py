@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
-from mocks.rag.common.app import serve
-from mocks.rag.common.config import ServiceConfig, required
+from starlette.applications import Starlette
+
+from mocks.rag.common.app import ServiceConfig, run_service
+from mocks.rag.common.config import required
 from mocks.rag.document.service import Backends, build
 
+
+def from_env(config: ServiceConfig) -> Starlette:
+    """The application with the environment's settings. Raises ConfigError."""
+    return build(config, Backends(required("DATABASE_URL"), required("REDIS_URL"), Path(required("SPOOL_DIR"))))
+
+
 if __name__ == "__main__":
-    config = ServiceConfig.from_env("document")
-    backends = Backends(required("DATABASE_URL"), required("REDIS_URL"), Path(required("SPOOL_DIR")))
-    serve(build(config, backends), config)
+    run_service("document", from_env)

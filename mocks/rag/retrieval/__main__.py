@@ -1,9 +1,16 @@
 """`python -m mocks.rag.retrieval`."""
 
-from mocks.rag.common.app import serve
-from mocks.rag.common.config import ServiceConfig, required
+from starlette.applications import Starlette
+
+from mocks.rag.common.app import ServiceConfig, run_service
+from mocks.rag.common.config import required
 from mocks.rag.retrieval.service import build
 
+
+def from_env(config: ServiceConfig) -> Starlette:
+    """The application with the environment's settings. Raises ConfigError."""
+    return build(config, required("DATABASE_URL"), required("REDIS_URL"))
+
+
 if __name__ == "__main__":
-    config = ServiceConfig.from_env("retrieval")
-    serve(build(config, required("DATABASE_URL"), required("REDIS_URL")), config)
+    run_service("retrieval", from_env)

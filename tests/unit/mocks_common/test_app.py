@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import runpy
+import sys
 from collections.abc import Coroutine
 from typing import Any
 
@@ -175,3 +177,37 @@ def test_requests_are_measured_by_route_and_probes_are_not() -> None:
     assert waited_s >= 0.045
     assert sample("rag_requests_in_progress") == 0
     assert sample("rag_requests_total", route="/ready", method="GET", status="200") == 0
+
+
+SERVICES = ("gateway", "query", "document", "retrieval", "embedding", "generation", "user")
+
+
+def exit_of_start(service: str, monkeypatch: pytest.MonkeyPatch, **environment: str) -> Any:
+    """The exit code of `python -m mocks.rag.<service>`, in this process."""
+    for name in ("PORT", "JWT_SECRET", "DATABASE_URL", "REDIS_URL", "KEYS_FILE", "SPOOL_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delitem(sys.modules, f"mocks.rag.{service}", raising=False)  # runpy warns of what was imported before
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"mocks.rag.{service}", run_name="__main__", alter_sys=True)
+    return ended.value.code
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(("port", "reason"), [("", "PORT is not set"), ("http", "PORT must be a number from 1 to 65535, not 'http'")])
+def test_settings_that_cannot_be_used_are_one_line_and_exit_2(
+    service: str, port: str, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_of_start(service, monkeypatch, PORT=port) == 2
+    assert capsys.readouterr().err == f"{service}: {reason}\n"
+
+
+@pytest.mark.parametrize(
+    ("service", "missing"), [("gateway", "JWT_SECRET"), ("document", "DATABASE_URL"), ("retrieval", "DATABASE_URL"), ("user", "KEYS_FILE")]
+)
+def test_a_setting_of_one_service_that_is_missing_is_named(
+    service: str, missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_of_start(service, monkeypatch, PORT="4000") == 2
+    assert capsys.readouterr().err == f"{service}: {missing} is not set\n"
