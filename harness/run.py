@@ -19,7 +19,8 @@ from harness.faults.schedule import FaultSchedule
 from harness.inbox.server import Inbox
 from harness.lifecycle import host
 from harness.lifecycle.oncall import OnCall, targets_document
-from harness.lifecycle.play import Ending, Player
+from harness.lifecycle.play import Parts, Player
+from harness.lifecycle.reset import Resetter
 from harness.lifecycle.sampler import Sampler
 from harness.lifecycle.signals import Interruption, interruptible
 from harness.lifecycle.systems import build_stack, proxied_edges
@@ -38,6 +39,7 @@ from harness.scenario.schema import digest, resolved
 from harness.stack.base import Stack, StackError
 
 LOAD_READY_S = 30.0
+RESET_WITHIN_S = 30.0
 LEAD_S = 0.3  # from "everything is ready" to the first arrival
 
 
@@ -217,9 +219,11 @@ class _Run:
         load.begin(t0_ns)
         self.append(ev.LOAD, state="begun", t0_ns=t0_ns)
         player = Player(self.scenario, self.directory, phases, self.journal, self.clock, self.options.observe)
-        ending: Ending = player.play(schedule, load, on_call, lease, self.interruption)
+        resetter = Resetter(stack, lambda data: self.append(ev.RESET, **data))
+        ending = player.play(Parts(schedule, load, on_call, lease, resetter, self.interruption))
         self._show("healing", "faults are healed")
         schedule.heal_all()
+        resetter.join(RESET_WITHIN_S)
         self._show("collecting", "the load generator finishes")
         if ending.early:
             load.stop()

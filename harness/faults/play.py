@@ -108,6 +108,11 @@ class FaultPlay:
         return self.state is State.DONE
 
     @property
+    def waiting(self) -> bool:
+        """Its time has not come yet."""
+        return self.state is State.WAITING
+
+    @property
     def inject_ns(self) -> int:
         """When it is injected, by plan."""
         return self._times.inject_ns

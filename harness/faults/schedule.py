@@ -45,6 +45,11 @@ class FaultSchedule:
         return tuple(play.fault_id for play in self._plays if play.bites)
 
     @property
+    def more_to_come(self) -> bool:
+        """A fault is still waiting for its time."""
+        return any(play.waiting for play in self._plays)
+
+    @property
     def done(self) -> bool:
         """Nothing is left to be injected, healed or proved."""
         return all(play.done for play in self._plays)

@@ -11,6 +11,7 @@ from harness.faults.schedule import FaultSchedule
 from harness.lifecycle import live
 from harness.lifecycle.abort import AbortWatch
 from harness.lifecycle.oncall import OnCall
+from harness.lifecycle.reset import Resetter
 from harness.lifecycle.signals import Interruption
 from harness.lifecycle.timeline import Planned
 from harness.load.driver import LoadProcess
@@ -42,6 +43,18 @@ class Ending:
 _IN_FULL = Ending("completed", early=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is played with, and watched meanwhile."""
+
+    schedule: FaultSchedule
+    load: LoadProcess
+    on_call: OnCall
+    lease: Lease
+    resetter: Resetter
+    interruption: Interruption
+
+
 @dataclass(slots=True)
 class Player:
     """Plays one run's phases."""
@@ -62,12 +75,12 @@ class Player:
         self._abort = AbortWatch(self.scenario.abort, Context.of(store.read(self.directory.path)))
         self._tail = RequestTail(self.directory.requests, keep_s=self._abort.keep_s + self.scenario.load.timeout + live.WINDOW_S)
 
-    def play(self, schedule: FaultSchedule, load: LoadProcess, on_call: OnCall, lease: Lease, interruption: Interruption) -> Ending:
+    def play(self, parts: Parts) -> Ending:
         """Until the last phase has ended, or something ends it early."""
         for phase in self.phases:
             self._wait_until(phase.start_ns)
             self._append(ev.PHASE, name=phase.name, state="start", planned_end_ns=phase.end_ns)
-            ending = self._phase(phase, schedule, load, on_call, lease, interruption)
+            ending = self._phase(phase, parts)
             self._append(ev.PHASE, name=phase.name, state="end")
             if ending is None and phase.name == "steady_state":
                 ending = self._steady()
@@ -75,32 +88,30 @@ class Player:
                 return ending
         return _IN_FULL
 
-    def _phase(
-        self, phase: Planned, schedule: FaultSchedule, load: LoadProcess, on_call: OnCall, lease: Lease, interruption: Interruption
-    ) -> Ending | None:
+    def _phase(self, phase: Planned, parts: Parts) -> Ending | None:
         look_ns = self.clock.now_ns()
         while (now_ns := self.clock.now_ns()) < phase.end_ns:
-            if interruption.signal is not None:
-                self._append(ev.INTERRUPTED, signal=interruption.signal)
+            if parts.interruption.signal is not None:
+                self._append(ev.INTERRUPTED, signal=parts.interruption.signal)
                 return Ending("interrupted", early=True)
-            lease.beat()
-            schedule.run_due(now_ns)
+            parts.schedule.run_due(now_ns)
+            parts.resetter.look(active=bool(parts.schedule.active), more_to_come=parts.schedule.more_to_come)
             if now_ns >= look_ns:
                 look_ns = now_ns + round(LOOK_EVERY_S * NS_PER_S)
-                ending = self._look(now_ns, load, on_call, lease)
+                ending = self._look(now_ns, parts)
                 if ending is not None:
                     return ending
             self.clock.sleep(min(TICK_S, (phase.end_ns - now_ns) / NS_PER_S))
         return None
 
-    def _look(self, now_ns: int, load: LoadProcess, on_call: OnCall, lease: Lease) -> Ending | None:
+    def _look(self, now_ns: int, parts: Parts) -> Ending | None:
         """What the harness itself must watch: its helpers' lives, and the abort rules."""
-        self._note_operator(on_call)
-        code = load.poll()
+        self._note_operator(parts.on_call)
+        code = parts.load.poll()
         if code is not None:
             self._append(ev.LOAD, state="failed", detail=f"the load process ended with {code} in the middle of the run")
             return Ending("load_failed", early=True)
-        if not lease.alive():
+        if not parts.lease.alive():
             self._append(ev.WATCHDOG, state="died")
             return Ending("watchdog_died", early=True)
         rows = self._tail.read(now_ns)

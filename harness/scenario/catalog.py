@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -50,6 +50,7 @@ class StackInfo:
     proxyable: frozenset[tuple[str, str]] = field(default_factory=frozenset)  # edges on which a proxy can be put
     programmable: frozenset[str] = field(default_factory=frozenset)  # services with an admin API for faults
     quality: bool = False  # has questions with known answers
+    settings: Mapping[str, Any] = field(default_factory=dict)  # run-time settings as declared
 
     def dependants(self, service: str) -> frozenset[str]:
         """Services that call `service`, directly or through others: its possible blast radius."""

@@ -45,6 +45,7 @@ def reference_info(replicas: Mapping[str, int]) -> StackInfo:
         proxyable=frozenset(edge for edge in EDGES if edge[1] in PROXYABLE_CALLEES),
         programmable=frozenset(PROVIDERS),
         quality=True,
+        settings={"llm_provider": PROVIDERS[0], "shed_ratio": 0.0},
     )
 
 

@@ -1,0 +1,61 @@
+"""Between two faults of one run: provider, replicas and routes go back to what was declared, or the next fault could not bite."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from harness.stack.base import Configurable, Restartable, Routable, Scalable, Stack, StackError
+
+
+def put_back(stack: Stack) -> dict[str, Any]:
+    """Do it, through the stack's own capabilities; returns what had to be changed. Raises StackError."""
+    changed: dict[str, Any] = {}
+    declared = stack.info
+    if isinstance(stack, Configurable) and declared.settings:
+        before = stack.configure(declared.settings)
+        changed["settings"] = {name: value for name, value in before.items() if value != declared.settings[name]}
+    if isinstance(stack, Scalable):
+        counts = {service: len(stack.instances(service)) for service in declared.services}
+        changed["replicas"] = {service: n for service, n in counts.items() if n != declared.services[service]}
+        for service in changed["replicas"]:
+            stack.scale(service, declared.services[service])
+    instances = [instance for service in declared.services for instance in stack.instances(service)]
+    if isinstance(stack, Restartable):
+        changed["restarted"] = [i.name for i in instances if stack.probe(i) is not None]
+        for name in changed["restarted"]:
+            stack.restart(name)
+    if isinstance(stack, Routable):
+        for instance in instances:
+            if instance.url.startswith("http"):
+                stack.set_in_rotation(instance.name, True)
+    return {what: value for what, value in changed.items() if value}
+
+
+class Resetter:
+    """Puts things back in a thread of its own each time the last active fault has been healed and another one is to come."""
+
+    def __init__(self, stack: Stack, note: Callable[[dict[str, Any]], object]) -> None:
+        self._stack = stack
+        self._note = note
+        self._was_active = False
+        self._thread: threading.Thread | None = None
+
+    def look(self, *, active: bool, more_to_come: bool) -> None:
+        """Called by the loop that plays the faults; never waits."""
+        if self._was_active and not active and more_to_come:
+            self._thread = threading.Thread(target=self._work, name="reset", daemon=True)
+            self._thread.start()
+        self._was_active = active
+
+    def join(self, within_s: float) -> None:
+        """Wait for what is under way."""
+        if self._thread is not None:
+            self._thread.join(within_s)
+
+    def _work(self) -> None:
+        try:
+            self._note({"changed": put_back(self._stack)})
+        except StackError as error:
+            self._note({"failed": str(error)})
