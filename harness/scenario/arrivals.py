@@ -13,20 +13,22 @@ MIN_SAMPLES = 30
 BEYOND = 5  # samples that must lie beyond a percentile: p95 needs 100, p99 needs 500
 CONFIDENCE_N = 3.0  # rule of three: n arrivals without an error prove an error ratio below 3/n at 95 %
 
-# Journeys whose requests an SLI is computed from; an SLI that is missing here is computed from all of them.
-QUESTIONS = frozenset({"ask", "ask_stream"})
+# Journeys whose requests an SLI is computed from; one that is missing here is computed from all of them. `score.sli` reads the same table.
+STREAMS = frozenset({"ask_stream"})
+ANSWERS = frozenset({"ask", "ask_stream"})
+SEARCHES = ANSWERS | {"search"}  # a search finds documents and answers nothing
 JOURNEYS_OF = {
-    "ttft": frozenset({"ask_stream"}),
-    "tpot": frozenset({"ask_stream"}),
-    "max_gap": frozenset({"ask_stream"}),
-    "answered": QUESTIONS,
-    "degraded": QUESTIONS,
-    "degraded_honest": QUESTIONS,
-    "citations_valid": QUESTIONS,
-    "mrr": QUESTIONS,
-    "recall_at_k": QUESTIONS,
-    "ndcg_at_k": QUESTIONS,
-    "wrong_answers": QUESTIONS,
+    "ttft": STREAMS,
+    "tpot": STREAMS,
+    "max_gap": STREAMS,
+    "answered": ANSWERS,
+    "degraded": SEARCHES,
+    "degraded_honest": ANSWERS,  # which path served it is told by the model that wrote it
+    "citations_valid": ANSWERS,
+    "mrr": SEARCHES,
+    "recall_at_k": SEARCHES,
+    "ndcg_at_k": SEARCHES,
+    "wrong_answers": ANSWERS,
     "lost_ingest": frozenset({"ingest"}),
 }
 PROPORTIONS = frozenset({"availability", "answered", "degraded", "degraded_honest", "citations_valid"})

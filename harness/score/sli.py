@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from harness.record.history import History, Question
 from harness.record.requests import Outcome
+from harness.scenario.arrivals import JOURNEYS_OF
 from harness.scenario.slis import SliName
 from harness.scenario.units import Limit
 from harness.score import quality, stats
 from harness.score.quality import QuestionTable
 from harness.score.spans import NS_PER_S, Span
 
-STREAMING = frozenset({"ask_stream"})  # journeys that have a first token
 DROPPED_BY_GENERATOR = 1  # `drop_cause`
 _SLICE_S = 1.0
 
@@ -46,9 +46,13 @@ class Context:
     def table(self) -> QuestionTable:
         return QuestionTable.build(self.questions)
 
-    def streaming(self, rows: Rows) -> NDArray[np.bool_]:
-        numbers = [n for n, name in enumerate(self.journeys) if name in STREAMING]
-        return np.isin(rows["journey"], numbers)
+    def counted(self, rows: Rows, family: str) -> Rows:
+        """The rows of those journeys that an SLI of the family is computed from."""
+        wanted = JOURNEYS_OF.get(family)
+        if wanted is None:
+            return rows
+        kept: Rows = rows[np.isin(rows["journey"], [n for n, name in enumerate(self.journeys) if name in wanted])]
+        return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,7 @@ def _percentile(sli: SliName) -> float:
 def _scores(rows: Rows, sli: SliName, context: Context) -> tuple[Rows, NDArray[np.float64]]:
     if sli.family == "availability":
         return rows, (rows["outcome"] == Outcome.OK).astype(np.float64)
-    asked = rows[rows["question"] >= 0]
+    asked = context.counted(rows[rows["question"] >= 0], sli.family)
     k = int(sli.argument or 0)
     if sli.family in _AT_K:
         return asked, _AT_K[sli.family](k)(asked, context.table)
@@ -204,7 +208,7 @@ def _latency(rows: Rows, _context: Context) -> tuple[Rows, NDArray[Any]]:
 
 def _ttft(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
     """To the first content; an answer that never had any counts with its full duration."""
-    rows = rows[context.streaming(rows)]
+    rows = context.counted(rows, "ttft")
     return rows, np.where(rows["first_ns"] > 0, rows["first_ns"], rows["end_ns"]) - rows["intended_ns"]
 
 
@@ -213,7 +217,7 @@ def _tpot(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
 
     A timeout counts with all the time until it was given up.
     """
-    rows = rows[context.streaming(rows)]
+    rows = context.counted(rows, "tpot")
     late = rows["outcome"] == Outcome.TIMEOUT
     n = np.where(rows["tokens"] > 0, rows["tokens"], rows["chunks"]).astype(np.int64)
     defined = late | (n > 1)
@@ -225,7 +229,7 @@ def _tpot(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
 
 def _max_gap(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
     """The longest silence between two pieces of content; of a timeout, also the one that it ended in."""
-    rows = rows[context.streaming(rows)]
+    rows = context.counted(rows, "max_gap")
     late = rows["outcome"] == Outcome.TIMEOUT
     heard_ns = np.where(rows["last_ns"] > 0, rows["last_ns"], rows["intended_ns"])
     silence_ns = np.where(late, np.maximum(rows["max_gap_ns"], rows["end_ns"] - heard_ns), rows["max_gap_ns"])

@@ -40,6 +40,9 @@ def test_share_of_the_journeys_that_an_sli_is_made_of() -> None:
     assert arrivals.for_sli(s, "fault", sli_name("ttft_p95")) == 0
     assert arrivals.for_sli(s, "fault", sli_name("lost_ingest")) == pytest.approx(150)
     assert arrivals.for_sli(s, "fault", sli_name("availability")) == pytest.approx(300)
+    searching = scenario("[{constant: 10/s, mix: {ask: 1, search: 1}}]")
+    assert arrivals.for_sli(searching, "fault", sli_name("recall_at_5")) == pytest.approx(300)
+    assert arrivals.for_sli(searching, "fault", sli_name("answered")) == pytest.approx(150)
 
 
 @given(st.floats(0, 100), st.floats(0, 100), st.floats(1, 50), st.floats(1, 50))

@@ -101,6 +101,31 @@ def test_questions_without_truth_count_neither_way() -> None:
     assert read(traffic(0, 3, rate=1, journey="ingest"), "answered") == (None, 0)
 
 
+def test_a_search_is_judged_by_what_it_found_and_owes_no_answer() -> None:
+    context = Context((*JOURNEYS, "search"), questions(10, unanswerable=[9]))
+    searches = together(
+        *(with_sources(*ranked, canary=-1, refused=-1, degraded=flag) for ranked, flag in (((1,), 0), ((2,), 1))),
+        asked(1, question=9, canary=-1, refused=-1, degraded=0),
+        asked(1, outcome=Outcome.ERROR, canary=-1, refused=-1),
+    )
+    searches["journey"] = context.journeys.index("search")
+    samples = {}
+    for name in ("availability", "recall_at_5", "mrr", "ndcg_at_5", "degraded", "answered", "wrong_answers", "citations_valid", "ttft_p95"):
+        observations = sli.observe(searches, sli_name(name), context)
+        samples[name] = (sli.value(observations, sli_name(name)), len(observations))
+    assert samples == {
+        "availability": (3 / 4, 4),
+        "recall_at_5": (1 / 3, 3),
+        "mrr": (1 / 3, 3),
+        "ndcg_at_5": (1 / 3, 3),
+        "degraded": (1 / 3, 3),
+        "answered": (None, 0),
+        "wrong_answers": (None, 0),
+        "citations_valid": (None, 0),
+        "ttft_p95": (None, 0),
+    }
+
+
 def test_wrong_answers_are_confident_ones_to_answerable_questions() -> None:
     rows = together(
         asked(3), asked(2, canary=0), asked(1, canary=0, refused=1), asked(1, question=9, canary=-1), asked(1, outcome=Outcome.ERROR)
