@@ -29,14 +29,15 @@ def enter_namespace() -> None:
     (own / "gid_map").write_text(f"{NOBODY} {gid} 1", encoding="ascii")
 
 
-def main() -> None:
+def main(argv: list[str]) -> int:
+    """Become the program `argv[1:]`; FORBIDDEN where this machine has no namespaces for us."""
     try:
         enter_namespace()
     except OSError as error:
         sys.stderr.write(f"no user namespace: {error}\n")
-        sys.exit(FORBIDDEN)
-    os.execv(sys.argv[1], sys.argv[1:])
+        return FORBIDDEN
+    return os.execv(argv[1], argv[1:])  # only in form: this process is the other program now
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(sys.argv))
