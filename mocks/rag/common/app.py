@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
@@ -22,7 +23,7 @@ from mocks.rag.common import log
 from mocks.rag.common.config import ConfigError, ServiceConfig
 from mocks.rag.common.errors import ApiError, UpstreamError, render_api_error, render_http_error
 from mocks.rag.common.metrics import BUILD_INFO
-from mocks.rag.common.telemetry import Telemetry
+from mocks.rag.common.telemetry import CLIENT_GONE, Telemetry
 
 __all__ = ["ApiError", "Check", "ConfigError", "ServiceConfig", "UpstreamError", "create_app", "json_object", "run_service", "serve"]
 
@@ -76,7 +77,7 @@ def serve(app: Starlette, config: ServiceConfig) -> None:
 
     Then finish what is in flight, for at most GRACEFUL_SHUTDOWN_S, and exit 0.
     """
-    import uvicorn  # here, not above: tests that call the application in process do without it
+    import uvicorn  # here, not above: an application can be built, and called in process, without the server
 
     log.configure(config)
     # uvicorn raises the signal it stopped for once more, after shutting down: that must end the process with 0.
@@ -99,15 +100,31 @@ def serve(app: Starlette, config: ServiceConfig) -> None:
 
 
 async def json_object(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> dict[str, Any]:
-    """The body as a JSON object. Raises ApiError 400 (not an object) or 413 (longer than `max_bytes`)."""
-    if int(request.headers.get("content-length", 0)) > max_bytes:
-        raise ApiError(413, "too_large", f"the body may have at most {max_bytes} bytes")
+    """The body as a JSON object. Raises ApiError 400 (not an object), 413 (longer than `max_bytes`) or 499 (the client left half-way)."""
     try:
-        body = await request.json()
+        body = json.loads(await _read(request, max_bytes))
+    except RecursionError as error:
+        raise ApiError(400, "invalid_json", "the body is nested too deeply") from error
     except ValueError as error:
         raise ApiError(400, "invalid_json", f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise ApiError(400, "invalid_request", "the body must be a JSON object")
+    return body
+
+
+async def _read(request: Request, max_bytes: int) -> bytearray:
+    """The body, counted while it arrives: one sent in chunks has no content-length to go by."""
+    too_large = ApiError(413, "too_large", f"the body may have at most {max_bytes} bytes")
+    if int(request.headers.get("content-length", 0)) > max_bytes:
+        raise too_large
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise too_large
+    except ClientDisconnect as error:
+        raise ApiError(CLIENT_GONE, "client_gone", "the client hung up") from error
     return body
 
 

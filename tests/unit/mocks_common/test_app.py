@@ -6,7 +6,7 @@ import asyncio
 import re
 import runpy
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Message
 from structlog.testing import capture_logs
 
 from mocks.rag.common.app import ApiError, Check, ServiceConfig, UpstreamError, create_app, json_object
@@ -158,6 +159,45 @@ def test_errors_have_one_form(path: str, status: int, code: str, message: str) -
 def test_body_must_be_a_small_object(body: bytes, status: int, code: str | None) -> None:
     answer = call("POST", "/echo", content=body)
     assert (answer.status_code, answer.json().get("error", {}).get("code")) == (status, code)
+
+
+def test_a_body_nested_too_deeply_is_refused() -> None:
+    async def nested(request: Request) -> Response:
+        return JSONResponse(await json_object(request))
+
+    application = create_app(CONFIG, [Route("/nested", nested, methods=["POST"])])
+    answer = call("POST", "/nested", application, content=b'{"a":' + b"[" * 100_000)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
+
+
+def test_a_body_without_content_length_is_counted_while_it_arrives() -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 40
+            yield b" " * 40
+
+    answer = call("POST", "/echo", content=endless())
+    assert (answer.status_code, answer.json()["error"]["code"], sent) == (413, "too_large", 120)
+
+
+def test_a_client_that_leaves_while_sending_is_no_error_of_the_service() -> None:
+    sent: list[Message] = []
+    scope = {"type": "http", "method": "POST", "path": "/echo", "raw_path": b"/echo", "query_string": b"", "headers": [], "root_path": ""}
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with capture_logs() as logs:
+        asyncio.run(app()(scope, receive, send))
+    assert sent[0]["status"] == 499
+    assert [line["status"] for line in logs if line["event"] == "request"] == [499]
+    assert not [line for line in logs if line["log_level"] == "error"]
 
 
 def test_requests_are_measured_by_route_and_probes_are_not() -> None:
