@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from mocks.llm.words import COMMON_WORDS, STOP_WORDS, is_identifier, parts, tokens, words
+from mocks.llm.words import COMMON_WORDS, STOP_WORDS, is_identifier, parts, stem, tokens, words
 
 REFUSAL = "I cannot find this in the provided documents."
 
@@ -36,12 +36,16 @@ class _Sentence:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A question's terms: those asked for, which the sentence must hold, and those quoted, which the block around it may hold as well."""
+    """A question's terms: those asked for, which the sentence must hold, and those quoted, which the block around it may hold as well.
+
+    `sole` is the one uncommon word of a question without names or quotations: all that tells what it is about.
+    """
 
     asked: frozenset[str]
     quoted: frozenset[str]
     quotations: tuple[str, ...]
     names: frozenset[str]
+    sole: str | None
 
 
 def answer(prompt: str, max_tokens: int) -> str:
@@ -56,7 +60,7 @@ def answer(prompt: str, max_tokens: int) -> str:
     ranks = [(_verbatim(one, wanted), score, _precision(one, wanted)) for one, score in zip(sentences, scores, strict=True)]
     first = ranks.index(max(ranks))  # the first of equals: retrieval put the closest block first
     best = sentences[first]
-    if scores[first] < _SURE_SCORE or not wanted.names <= best.block_terms:
+    if scores[first] < _SURE_SCORE or not _about(best, wanted):
         return REFUSAL
     near = (i for i, one in enumerate(sentences) if one.block is best.block and i != first and scores[i] >= _SECOND_SCORE)
     return _cite([best, *(sentences[i] for i in islice(near, 1))], max_tokens)
@@ -85,7 +89,25 @@ def _wanted(question: str) -> _Wanted:
     quotations = tuple(_QUOTATION.findall(question))
     unquoted = _QUOTATION.sub(" ", question)
     names = frozenset(word.lower() for word in words(unquoted) if "." in word)
-    return _Wanted(terms(unquoted), terms(" ".join(quotations)), quotations, names)
+    asked = terms(unquoted)
+    uncommon = asked - COMMON_WORDS
+    sole = next(iter(uncommon)) if len(uncommon) == 1 and not names and not quotations else None
+    return _Wanted(asked, terms(" ".join(quotations)), quotations, names, sole)
+
+
+def _about(sentence: _Sentence, wanted: _Wanted) -> bool:
+    """Whether the sentence is about what was asked, and says something of it.
+
+    Its block has every name of the question; it has the sole telling word as a word (what is said of `pickle.loads` is no answer about
+    `pickle`); and where something of a name was asked for, it is not the name alone that it shares with the question.
+    """
+    if not wanted.names <= sentence.block_terms:
+        return False
+    if wanted.sole is not None and wanted.sole not in {stem(one.lower()) for one in words(sentence.text)}:
+        return False
+    of_names = {part for name in wanted.names for part in (name, *parts(name))}
+    rest = wanted.asked - of_names
+    return not wanted.names or not rest or bool(rest & sentence.terms)
 
 
 def _sentences(blocks: Iterable[tuple[str, str]]) -> Iterable[_Sentence]:

@@ -67,7 +67,14 @@ def test_questions_know_their_answers() -> None:
 def test_more_questions_than_documents_ask_again() -> None:
     _, facts = build(from_standard_library(3), 0)
     questions = make_questions(facts, 20, random.Random(0))
-    assert Counter(question.gold[0] for question in questions if question.gold) == Counter({fact.doc_id: 6 for fact in facts})
+    assert [fact.title for fact in facts] == ["abc.ABC", "argparse", "array"]
+    assert Counter(question.gold[0] for question in questions if question.gold) == {"abc.ABC": 18}  # the others are plain words
+
+
+def test_plain_titles_are_asked_about_where_there_are_no_others() -> None:
+    _, facts = build(from_standard_library(3), 0)
+    questions = make_questions(facts[1:], 20, random.Random(0))
+    assert Counter(question.gold[0] for question in questions if question.gold) == {"argparse": 9, "array": 9}
 
 
 def test_a_folder_of_files(tmp_path: Path) -> None:

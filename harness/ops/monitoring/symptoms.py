@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.ops.monitoring.baseline import Baseline
 from harness.ops.monitoring.rounds import Round
@@ -48,6 +48,7 @@ class SymptomRules:
     _own: dict[str, Baseline] = field(default_factory=dict)
     _load: dict[str, Baseline] = field(default_factory=dict)
     _probe: dict[str, Baseline] = field(default_factory=dict)
+    _opened_by: dict[tuple[str, str], Symptom] = field(default_factory=dict)
 
     def look(self, round_: Round, signals: Signals) -> tuple[Symptom, ...]:
         """All symptoms of this moment."""
@@ -90,7 +91,7 @@ class SymptomRules:
     def _edge(self, edge: tuple[str, str], signal: EdgeSignal, window_s: float) -> Iterator[Symptom]:
         caller, callee = edge
         if signal.attempts >= MIN_EVENTS:
-            yield from _outcomes(edge, signal)
+            yield from self._failures(edge, signal)
         latency = signal.latency_s
         if latency is not None and signal.finished >= MIN_EVENTS:
             baseline = self._latency.setdefault(edge, Baseline(floor=0.01))
@@ -105,6 +106,23 @@ class SymptomRules:
                     f"{signal.in_progress:.0f} calls {caller} -> {callee} are waiting, {residence:.1f} s each, usually {usual.median:.1f}"
                 )
                 yield Symptom("CallsQueueing", callee, "latency", evidence, edge=edge, score=usual.score(residence))
+
+    def _failures(self, edge: tuple[str, str], signal: EdgeSignal) -> Iterator[Symptom]:
+        """An open circuit hides what opened it: while calls are refused by it, the last failure seen stays the symptom."""
+        failures = list(_outcomes(edge, signal))
+        refused = signal.share("circuit_open")
+        if failures:
+            self._opened_by[edge] = failures[0]
+        elif refused >= ERROR_SHARE and edge in self._opened_by:
+            cause = self._opened_by[edge]
+            failures = [
+                replace(
+                    cause, evidence=f"{refused:.0%} of the calls {edge[0]} -> {edge[1]} meet an open circuit; before it: {cause.evidence}"
+                )
+            ]
+        else:
+            self._opened_by.pop(edge, None)
+        yield from failures
 
     def _services(self, signals: Signals) -> Iterator[Symptom]:
         for service, signal in signals.services.items():

@@ -30,21 +30,29 @@ class Windows:
     def __init__(self, keep_s: float) -> None:
         self._keep_s = keep_s
         self._series: dict[str, dict[Key, deque[tuple[float, float]]]] = {}
+        self._scraped: dict[str, float] = {}  # instance -> when it was last seen
 
     def add(self, t_s: float, service: str, instance: str, samples: Iterable[tuple[str, Mapping[str, str], float]]) -> None:
-        """One scrape of one instance."""
+        """One scrape of one instance.
+
+        A series that a known instance did not have at its last scrape was zero then: the first event of a kind (a burst of 429s) creates
+        its counter, and must not be lost for want of an earlier value.
+        """
+        before_s = self._scraped.get(instance)
         for name, labels, value in samples:
             key = Key(service, instance, name, tuple(sorted(labels.items())))
             series = self._series.setdefault(name, {}).setdefault(key, deque())
+            if not series and before_s is not None:
+                series.append((before_s, 0.0))
             series.append((t_s, value))
             while series and series[0][0] < t_s - self._keep_s:
                 series.popleft()
+        self._scraped[instance] = t_s
 
     def increases(self, name: str, t_s: float, window_s: float) -> Iterator[tuple[Key, float]]:
         """Growth of each counter over the last `window_s`; a reset counts from zero (as Prometheus' `increase`, not extrapolated).
 
-        A series that was first seen inside the window has no earlier value to compare with, so its first value is the base: a
-        counter of a restarted instance must not be taken for traffic.
+        The first scrape ever of an instance is only a base: what it counted before it was known is no traffic of the window.
         """
         for key, series in self._series.get(name, {}).items():
             points = [p for p in series if p[0] >= t_s - window_s - 0.001]

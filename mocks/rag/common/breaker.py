@@ -24,8 +24,17 @@ class CircuitState(IntEnum):
     OPEN = 2
 
 
+class Permit:
+    """An attempt that was let through; give it back with its end."""
+
+    __slots__ = ()
+
+
 class CircuitBreaker:
-    """Guards one callee. Ask `admit` before each attempt and report it with `record` or `abandon`.
+    """Guards one callee. Ask `admit` for a permit before each attempt and report its end with `record` or `abandon`.
+
+    Only attempts let through in the present state count. A straggler, let through before the circuit opened, says how the callee was
+    then: it neither decides a half-open circuit in the place of the probe nor opens again one that the probe has closed.
 
     `probe_soon` ends the open period early: an active health check that has seen the callee answer again knows more
     than the timer, and a callee restarted within seconds must not stay cut off for a minute.
@@ -38,9 +47,8 @@ class CircuitBreaker:
         self._failures_to_open = failures
         self._open_s = open_s
         self._clock = clock
-        self._failures = 0
-        self._probing = False
         self._opened_at_s = 0.0
+        self._probe: Permit | None = None
         self._enter(CircuitState.CLOSED)
 
     @property
@@ -55,34 +63,30 @@ class CircuitBreaker:
             return 0.0
         return max(0.0, self._opened_at_s + self._open_s - self._clock())
 
-    def admit(self) -> bool:
-        """Whether an attempt may be made now. In the half-open state one probe at a time."""
+    def admit(self) -> Permit | None:
+        """A permit for an attempt, None where none may be made now. In the half-open state one probe at a time."""
         if self._state is CircuitState.OPEN and self.retry_after_s == 0.0:
             self._enter(CircuitState.HALF_OPEN)
         if self._state is CircuitState.CLOSED:
-            return True
-        if self._state is CircuitState.OPEN or self._probing:
-            return False
-        self._probing = True
-        return True
+            return self._admitted
+        if self._state is CircuitState.OPEN or self._probe is not None:
+            return None
+        self._probe = Permit()
+        return self._probe
 
-    def record(self, *, ok: bool) -> None:
+    def record(self, permit: Permit, *, ok: bool) -> None:
         """Report the end of an admitted attempt."""
-        self._probing = False
-        if ok:
-            self._failures = 0
-            # A straggler that was admitted before the circuit opened does not close it: the probe decides.
-            if self._state is CircuitState.HALF_OPEN:
-                self._enter(CircuitState.CLOSED)
-            return
-        self._failures += 1
-        if self._state is CircuitState.HALF_OPEN or (self._state is CircuitState.CLOSED and self._failures >= self._failures_to_open):
-            self._opened_at_s = self._clock()
-            self._enter(CircuitState.OPEN)
+        if permit is self._probe:
+            self._enter(CircuitState.CLOSED if ok else CircuitState.OPEN)
+        elif permit is self._admitted and self._state is CircuitState.CLOSED:
+            self._failures = 0 if ok else self._failures + 1
+            if self._failures >= self._failures_to_open:
+                self._enter(CircuitState.OPEN)
 
-    def abandon(self) -> None:
+    def abandon(self, permit: Permit) -> None:
         """An admitted attempt was cancelled and tells nothing."""
-        self._probing = False
+        if permit is self._probe:
+            self._probe = None
 
     def probe_soon(self) -> None:
         """Let the next attempt through as a probe, if the circuit is open."""
@@ -91,5 +95,9 @@ class CircuitBreaker:
 
     def _enter(self, state: CircuitState) -> None:
         self._state = state
-        self._probing = False
+        self._failures = 0
+        self._probe = None
+        self._admitted = Permit()  # one for all attempts while the circuit is closed; a new one makes those before it stragglers
+        if state is CircuitState.OPEN:
+            self._opened_at_s = self._clock()
         self._gauge.set(state)

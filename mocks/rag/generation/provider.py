@@ -107,7 +107,8 @@ class Provider:
     @contextmanager
     def _attempt(self) -> Iterator[None]:
         """Ask the breaker, tell it how the attempt ended, count it; every kind of failure leaves as ProviderFailureError."""
-        if not self.breaker.admit():
+        permit = self.breaker.admit()
+        if permit is None:
             CLIENT_REQUESTS.labels(self.name, "circuit_open").inc()
             LLM_REQUESTS.labels(self.name, self._model, "circuit_open").inc()
             raise ProviderFailureError(self.name, "circuit_open", f"circuit open for another {self.breaker.retry_after_s:.0f} s")
@@ -115,13 +116,13 @@ class Provider:
             yield
         except (ProviderFailureError, UpstreamError, UnusableAnswerError, TimeoutError) as error:
             failure = self._failure(error)
-            self.breaker.record(ok=failure.our_fault)
+            self.breaker.record(permit, ok=failure.our_fault)
             LLM_REQUESTS.labels(self.name, self._model, failure.outcome).inc()
             raise failure from error
         except BaseException:  # cancelled, or closed by a client that left: says nothing about the provider
-            self.breaker.abandon()
+            self.breaker.abandon(permit)
             raise
-        self.breaker.record(ok=True)
+        self.breaker.record(permit, ok=True)
 
     def _failure(self, error: Exception) -> ProviderFailureError:
         match error:

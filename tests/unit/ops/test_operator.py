@@ -116,6 +116,20 @@ def test_an_absorbed_rate_limit_is_named_and_nothing_is_done(tmp_path: Path) -> 
     assert ear.of("action") == []
 
 
+def test_a_burst_that_opens_the_circuit_within_a_second_is_still_named(tmp_path: Path) -> None:
+    world, ear, operator = after_calm(tmp_path)
+    world.failing = {("generation", "llm"): ("rate_limited", 0.9)}
+    go_on(world, operator, 1)
+    world.failing = {("generation", "llm"): ("circuit_open", 1.0)}
+    go_on(world, operator, 30)
+    assert ear.of("firing") == ["RateLimited llm"]
+    assert ear.of("diagnosis") == [(("llm", "rate_limit"),)]
+    assert ear.of("resolved") == []
+    world.failing = {}
+    go_on(world, operator, 15)
+    assert ear.of("resolved") == ["RateLimited llm"]
+
+
 def test_what_two_actions_do_not_heal_goes_to_a_person(tmp_path: Path) -> None:
     world, ear, operator = after_calm(tmp_path)
     world.down = {"retrieval-2": "refused"}
