@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from harness.gate import Verdict, decide
@@ -34,10 +35,16 @@ def judge_run(path: Path, *, strict: bool = False) -> Judged:
 
 
 def recorded_scenario(directory: store.RunDirectory, run: Mapping[str, object]) -> Scenario:
-    """The scenario as it was run: the kept file, with the seed of the run."""
+    """The scenario as it was run: the kept file, with the seed of the run.
+
+    Raises RecordError when it is not the text that was run: with a line less it may ask for less, and the run would pass.
+    """
     if not directory.scenario_file.is_file():
         raise store.RecordError(f"{directory.path}: no scenario.yaml; the record is incomplete")
-    scenario = load_text(directory.scenario_file.read_text(encoding="utf-8"), str(directory.scenario_file)).scenario
+    text = directory.scenario_file.read_bytes()
+    if run.get("scenario_file_sha256") != sha256(text).hexdigest():
+        raise store.RecordError(f"{directory.scenario_file}: not the scenario that was run; it was changed, or cut, afterwards")
+    scenario = load_text(text.decode("utf-8"), str(directory.scenario_file)).scenario
     return scenario.model_copy(update={"seed": int(str(run.get("seed", scenario.seed)))})
 
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from secrets import token_hex
@@ -81,13 +82,15 @@ def open_record(scenario: Scenario, loaded: Loaded, options: Options) -> store.R
     revision = host.revision(Path.cwd())
     anchor = wall_anchor()
     directory = store.create(options.out, scenario.name, utc_now(), revision.short)
-    directory.scenario_file.write_text(loaded.text, encoding="utf-8")
+    text = loaded.text.encode()
+    directory.scenario_file.write_bytes(text)
     store.write_run_file(
         directory,
         {
             "scenario": resolved(scenario),
             "scenario_sha256": digest(scenario),
             "scenario_file": loaded.path,
+            "scenario_file_sha256": sha256(text).hexdigest(),
             "seed": scenario.seed,
             "argv": list(options.argv),
             "git": {"sha": revision.sha, "dirty": revision.dirty},

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import psutil
 
+from harness import segments
 from harness.record.clock import SystemClock
 
 LABEL = "GAUNTLET_RUN_ID"
@@ -49,7 +50,10 @@ def processes_in(work_dir: Path) -> list[Found]:
 
 
 def end_processes(found: Iterable[Found], grace_s: float = 3.0) -> list[Found]:
-    """End them, paused ones too: SIGTERM and SIGCONT, at most `grace_s` to comply, SIGKILL. Returns those that are still there."""
+    """End them, paused ones too: SIGTERM and SIGCONT, at most `grace_s` to comply, SIGKILL. Returns those that are still there.
+
+    Shared memory that they leave behind is released.
+    """
     alive = [p for p in map(same_process, found) if p is not None]
     for process in alive:  # TERM first: a paused process must find it waiting when it continues
         _signal(process, signal.SIGTERM)
@@ -57,7 +61,9 @@ def end_processes(found: Iterable[Found], grace_s: float = 3.0) -> list[Found]:
     stubborn = wait_gone(alive, grace_s)
     for process in stubborn:
         _signal(process, signal.SIGKILL)
-    return [entry for entry in map(_describe, wait_gone(stubborn, KILL_WAIT_S)) if entry is not None]
+    left = [entry for entry in map(_describe, wait_gone(stubborn, KILL_WAIT_S)) if entry is not None]
+    segments.release({process.pid for process in alive} - {entry.pid for entry in left})
+    return left
 
 
 def wait_gone(processes: Iterable[psutil.Process], deadline_s: float) -> list[psutil.Process]:

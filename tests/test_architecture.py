@@ -17,7 +17,8 @@ SOURCES = sorted(p for top in ("harness", "mocks") for p in (ROOT / top).rglob("
 ALLOWED: dict[str, set[str]] = {
     "record": set(),
     "scenario": {"record"},
-    "sweep": {"record.clock"},
+    "segments": set(),
+    "sweep": {"record.clock", "segments"},
     "telemetry": {"record"},
     "stack": {"record", "scenario", "sweep"},
     "load": {"record", "scenario"},

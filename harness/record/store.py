@@ -109,7 +109,7 @@ def read(path: Path) -> History:
     run = _read_run_file(directory)
     damage: list[str] = []
     requests, journeys = _read_requests(directory, damage)
-    questions, documents = _read_questions(directory)
+    questions, documents = _read_questions(directory, damage)
     return History(
         events=_read_events(directory),
         requests=requests,
@@ -154,9 +154,13 @@ def _read_requests(directory: RunDirectory, damage: list[str]) -> tuple[NDArray[
     return (np.concatenate(frames) if frames else np.zeros(0, dtype=REQUEST_DTYPE)), journeys
 
 
-def _read_questions(directory: RunDirectory) -> tuple[dict[int, Question], int]:
+def _read_questions(directory: RunDirectory, damage: list[str]) -> tuple[dict[int, Question], int]:
     if not directory.questions.exists():
         return {}, 0
-    document = json.loads(directory.questions.read_text(encoding="utf-8"))
-    questions = (Question(int(q["id"]), frozenset(q["gold"]), bool(q["answerable"])) for q in document["questions"])
-    return {q.id: q for q in questions}, int(document["documents"])
+    try:
+        document = json.loads(directory.questions.read_text(encoding="utf-8"))
+        questions = [Question(int(q["id"]), frozenset(q["gold"]), bool(q["answerable"])) for q in document["questions"]]
+        return {q.id: q for q in questions}, int(document["documents"])
+    except (ValueError, KeyError, TypeError) as error:
+        damage.append(f"{directory.questions.name}: {error}")
+        return {}, 0

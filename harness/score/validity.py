@@ -59,6 +59,9 @@ def safety(history: History, scenario: Scenario) -> Iterable[Result]:
             )
             yield Result("safety.nothing_left", "safety", status, reason, evidence=left)
     states = {str(e.data.get("state")) for e in history.of_kind(ev.STACK)}
+    if "starting" in states and not any(e.data.get("state") == "finished" for e in history.of_kind(ev.WATCHDOG)):
+        reason = "the record does not say that nothing of this run is left: run `gauntlet clean`"
+        yield _of_group("safety", "safety.nothing_left", reason, "")
     if "ready" in states:
         reason = None if "stopped" in states else "the record does not say that the stack was stopped: run `gauntlet clean`"
         yield _of_group("safety", "safety.stack_stopped", reason, "the stack was stopped")

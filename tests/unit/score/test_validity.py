@@ -42,6 +42,11 @@ def test_nothing_may_be_left(left: list[str], status: Status) -> None:
     assert (result.status, result.evidence) == (status, tuple(left))
 
 
+def test_that_nothing_is_left_must_be_recorded() -> None:
+    starting = Event(at_ns(0), ev.STACK, "truth", {"state": "starting"})
+    assert by_name(validity.safety(told(more=(starting,)), ASKED))["safety.nothing_left"].status is Status.INCONCLUSIVE
+
+
 @pytest.mark.parametrize(("states", "status"), [(["ready", "stopped"], Status.PASS), (["ready"], Status.INCONCLUSIVE)])
 def test_the_stack_must_be_stopped(states: list[str], status: Status) -> None:
     events = tuple(Event(at_ns(101 + i), ev.STACK, "truth", {"state": state}) for i, state in enumerate(states))

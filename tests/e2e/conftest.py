@@ -1,0 +1,73 @@
+"""What end-to-end tests share."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.live_run import STACK, LiveRun
+
+StartRun = Callable[..., LiveRun]
+
+
+def _short_directory() -> Path:
+    """A temporary directory that a database of another user may pass through, with a name short enough for socket paths."""
+    path = Path(tempfile.mkdtemp(prefix="e2e-"))
+    path.chmod(0o711)
+    return path
+
+
+@pytest.fixture
+def tmp() -> Iterator[Path]:
+    """TMPDIR of everything that one test starts."""
+    path = _short_directory()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def start_run(tmp: Path) -> Iterator[StartRun]:
+    """Starts `gauntlet run` on the text of a scenario; whatever is left of it is ended after the test."""
+    runs: list[LiveRun] = []
+
+    def start(scenario: str, *arguments: str) -> LiveRun:
+        place = tmp / f"r{len(runs)}"
+        place.mkdir(mode=0o711)
+        runs.append(LiveRun(scenario, place, *arguments))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.end()
+
+
+PASSING = f"""
+name: one-of-two-hangs
+hypothesis: When one of two retrieval instances hangs, users are still served by the other.
+{STACK}
+load: {{shape: [{{constant: 20/s}}], mix: {{ask: 2, ask_stream: 1}}, timeout: 5s}}
+phases: {{warmup: 3s, steady_state: 6s, fault: 6s, recovery: 3s}}
+faults:
+  - {{id: hangs, type: process.pause, target: retrieval-2, at: fault, for: 5s}}
+objectives:
+  steady_state: {{availability: ">= 95%"}}
+  fault: {{availability: ">= 80%", answered: ">= 70%"}}
+  recovery: {{availability: ">= 80%"}}
+"""
+
+
+@pytest.fixture(scope="session")
+def passing_run() -> Iterator[LiveRun]:
+    """A whole run of the reference stack with one fault, carried out once."""
+    place = _short_directory()
+    run = LiveRun(PASSING, place, "--json")
+    try:
+        run.stdout = run.finish(90)[1]  # type: ignore[attr-defined]
+        yield run
+    finally:
+        run.end()
+        shutil.rmtree(place, ignore_errors=True)
