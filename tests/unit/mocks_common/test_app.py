@@ -228,9 +228,10 @@ def exit_of_start(service: str, monkeypatch: pytest.MonkeyPatch, **environment: 
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delitem(sys.modules, f"mocks.rag.{service}", raising=False)  # runpy warns of what was imported before
+    program = "mocks.rag.embedding" if service == "embedding" else f"mocks.rag.{service}.__main__"
+    monkeypatch.delitem(sys.modules, program, raising=False)  # runpy warns of what was imported before
     with pytest.raises(SystemExit) as ended:
-        runpy.run_module(f"mocks.rag.{service}", run_name="__main__", alter_sys=True)
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
     return ended.value.code
 
 
