@@ -205,12 +205,16 @@ def _raise_descriptor_limit() -> None:
 
 
 def _take_precedence() -> None:
-    """An instrument must not wait behind what it measures: on two busy cores this keeps the dispatch lag (p99) at 3 ms instead of 14.
+    """An instrument must not wait behind what it measures: beside four processes that burn two cores, real-time
+    scheduling keeps the dispatch lag (p99) at 1.3 ms, a lower niceness at 3 to 4, and neither at 14.
 
     Needs a right that few users have; without it, the health events show what the machine could not give.
     """
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+    except OSError:  # no right to real-time scheduling, or a kernel without it
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
 if __name__ == "__main__":
