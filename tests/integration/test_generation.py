@@ -200,6 +200,16 @@ def test_refusals_for_the_rate_open_the_circuit(fresh_generation: Stack, llms: d
     assert generation.service.metric("rag_circuit_state", callee="llm") == 2
 
 
+def test_where_every_provider_refuses_the_client_is_told_for_how_long(generation: Stack, llms: dict[str, LlmProcess]) -> None:
+    for process in llms.values():
+        process.put_fault("limit", type="rate_limited", requests_per_s=0.05, burst=1)
+    assert [generation.ask()["provider"] for _ in range(2)] == ["llm", "llm_fallback"]
+    refused = generation.service.http.post("/generate", json=ASKED)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "llm_fallback_rate_limited")
+    assert refused.headers["x-should-retry"] == "false"
+    assert 10 <= int(refused.headers["retry-after"]) <= 20
+
+
 def test_a_slow_first_token_within_the_limit_is_waited_for(generation: Stack, llms: dict[str, LlmProcess]) -> None:
     llms["llm"].put_fault("slow", type="slow_first_token", ttft_s=1.0)
     started_s = time.monotonic()

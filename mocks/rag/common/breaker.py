@@ -48,6 +48,9 @@ class CircuitBreaker:
         self._open_s = open_s
         self._clock = clock
         self._opened_at_s = 0.0
+        self._failures = 0
+        self._admitted = Permit()
+        """One for all attempts while the circuit is closed; a new one at each change makes those before it stragglers."""
         self._probe: Permit | None = None
         self._enter(CircuitState.CLOSED)
 
@@ -78,7 +81,7 @@ class CircuitBreaker:
         """Report the end of an admitted attempt."""
         if permit is self._probe:
             self._enter(CircuitState.CLOSED if ok else CircuitState.OPEN)
-        elif permit is self._admitted and self._state is CircuitState.CLOSED:
+        elif permit is self._admitted:
             self._failures = 0 if ok else self._failures + 1
             if self._failures >= self._failures_to_open:
                 self._enter(CircuitState.OPEN)
@@ -97,7 +100,7 @@ class CircuitBreaker:
         self._state = state
         self._failures = 0
         self._probe = None
-        self._admitted = Permit()  # one for all attempts while the circuit is closed; a new one makes those before it stragglers
+        self._admitted = Permit()
         if state is CircuitState.OPEN:
             self._opened_at_s = self._clock()
         self._gauge.set(state)

@@ -7,14 +7,15 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import httpx
 
 from mocks.rag.common.balancer import Balancer, Replica, StrategyName
-from mocks.rag.common.breaker import CircuitBreaker
+from mocks.rag.common.breaker import CircuitBreaker, Permit
+from mocks.rag.common.call import Call
 from mocks.rag.common.context import current
 from mocks.rag.common.errors import NO_RETRY_HEADER, Outcome, UpstreamError
 from mocks.rag.common.metrics import CLIENT_IN_PROGRESS, CLIENT_REQUESTS, CLIENT_RETRIES
@@ -31,8 +32,10 @@ KEEPALIVE_EXPIRY_S = 5.0
 CONNECT_TIMEOUT_S = 1.0
 PROBE_TIMEOUT_S = 1.0
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-_RETRYABLE_STATUS = frozenset({502, 503, 504})
+_REFUSED_STATUS = frozenset({429, 503})
+"""The callee did not take the request up, so that any call may be repeated."""
+_BROKEN_OFF_STATUS = frozenset({502, 504})
+"""Someone behind the callee failed, perhaps after part of the work was done."""
 # 502-504 speak of someone behind the replica, 501 of the request: the replica itself is in order.
 _INNOCENT_STATUS = frozenset({501, 502, 503, 504})
 _TIMEOUTS = (httpx.ReadTimeout, httpx.WriteTimeout, httpx.PoolTimeout)
@@ -76,19 +79,6 @@ class StreamedResponse:
             self._context.wait_end()
 
 
-@dataclass
-class _Call:
-    """One call: what is asked, and which replicas have been tried."""
-
-    method: str
-    path: str
-    json: Any
-    headers: dict[str, str]
-    idempotent: bool
-    stream: bool
-    tried: set[Replica] = field(default_factory=set)
-
-
 @dataclass(frozen=True)
 class _Attempt:
     """One attempt's end: a response, or the outcome and reason of its absence."""
@@ -106,8 +96,8 @@ class ServiceClient:
     """Client of one service of the registry.
 
     - `timeout_s` bounds one attempt (of a stream: its first byte, then each silence between chunks).
-    - Tried again, up to `attempts` times in all, on another replica where there is one: connect errors, 502/503/504, and 429 with a
-      short Retry-After; for idempotent calls also broken connections, and timeouts if another replica is in rotation.
+    - Tried again, up to `attempts` times in all, on another replica where there is one: connect errors, 503, and 429 with a
+      short Retry-After; for idempotent calls also broken connections, 502/504, and timeouts if another replica is in rotation.
       Answers marked `x-should-retry: false` are final.
     - The circuit breaker counts broken and silent connections and 5xx, but neither answers so marked (someone behind the callee failed) nor
       those with a Retry-After (it knows itself when to be asked again).
@@ -148,8 +138,11 @@ class ServiceClient:
     async def request(
         self, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None, idempotent: bool | None = None
     ) -> httpx.Response:
-        """The whole answer. `idempotent` defaults to what the method promises. Raises UpstreamError."""
-        attempt = await self._perform(_call(method, path, json, headers, idempotent, stream=False))
+        """The whole answer. `idempotent` defaults to what the method promises.
+
+        Raises UpstreamError, or ApiError 400 for a body that JSON cannot carry (half a surrogate pair, NaN), which is its author's fault.
+        """
+        attempt = await self._perform(Call.of(method, path, json, headers, idempotent, stream=False))
         if attempt.response is None:
             raise UpstreamError(self.callee, attempt.outcome, attempt.reason)
         return attempt.response
@@ -158,8 +151,8 @@ class ServiceClient:
     async def stream(
         self, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None, idempotent: bool | None = None
     ) -> AsyncIterator[StreamedResponse]:
-        """The answer from its first byte on; until then retried like `request`. Raises UpstreamError."""
-        attempt = await self._perform(_call(method, path, json, headers, idempotent, stream=True))
+        """The answer from its first byte on; until then retried like `request`. Raises as that does."""
+        attempt = await self._perform(Call.of(method, path, json, headers, idempotent, stream=True))
         response, streamed, replica = attempt.response, attempt.streamed, attempt.replica
         if response is None or replica is None:
             raise UpstreamError(self.callee, attempt.outcome, attempt.reason)
@@ -179,7 +172,7 @@ class ServiceClient:
         await self.balancer.close()
         await self._http.aclose()
 
-    async def _perform(self, call: _Call) -> _Attempt:
+    async def _perform(self, call: Call) -> _Attempt:
         context = current()
         call.headers.update(context.outgoing_headers())
         self._budget.deposit()
@@ -187,12 +180,13 @@ class ServiceClient:
             attempt: _Attempt = await retrying(self._attempts, self._budget, self._retries.inc)(self._attempt, call)
         return attempt
 
-    async def _attempt(self, call: _Call) -> _Attempt:
+    async def _attempt(self, call: Call) -> _Attempt:
         replica = self.balancer.pick(call.tried)
         if replica is None:
             CLIENT_REQUESTS.labels(self.callee, "connect_error").inc()
             return _Attempt("connect_error", "no instance is registered")
-        if self._breaker is not None and not self._breaker.admit():
+        permit = self._breaker.admit() if self._breaker else None
+        if self._breaker is not None and permit is None:
             CLIENT_REQUESTS.labels(self.callee, "circuit_open").inc()
             return _Attempt("circuit_open", f"circuit open, next probe in {self._breaker.retry_after_s:.0f} s")
         call.tried.add(replica)
@@ -200,26 +194,34 @@ class ServiceClient:
         started = time.perf_counter()
         attempt: _Attempt | None = None
         try:
-            attempt = await self._exchange(call, replica)
+            attempt = await self._exchange(call, replica, permit)
         finally:
             if attempt is None:  # cancelled: the caller gave up
                 attempt = _Attempt("timeout", "given up by the caller")
-                if self._breaker is not None:
-                    self._breaker.abandon()
+                if self._breaker is not None and permit is not None:
+                    self._breaker.abandon(permit)
             observe(self.callee, attempt.outcome, time.perf_counter() - started)
             if attempt.streamed is None:
                 self._leave(replica)
         return attempt
 
-    async def _exchange(self, call: _Call, replica: Replica) -> _Attempt:
-        request = self._http.build_request(call.method, replica.instance.url + call.path, json=call.json, headers=call.headers)
+    async def _exchange(self, call: Call, replica: Replica, permit: Permit | None) -> _Attempt:
+        request = self._http.build_request(call.method, replica.instance.url + call.path, content=call.content, headers=call.headers)
         try:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._http.send(request, stream=call.stream)
                 streamed = await self._open(response) if call.stream else None
         except (httpx.TransportError, TimeoutError) as error:
+            self._record(permit, ok=False)
             return self._failure(call, replica, error)
-        return self._answer(replica, response, streamed)
+        attempt = self._answer(call, replica, response, streamed)
+        # Marked as final, a failure lies behind the callee, not in it.
+        self._record(permit, ok=response.status_code < 500 or _is_final(response) or attempt.retry_after_s is not None)
+        return attempt
+
+    def _record(self, permit: Permit | None, *, ok: bool) -> None:
+        if self._breaker is not None and permit is not None:
+            self._breaker.record(permit, ok=ok)
 
     async def _open(self, response: httpx.Response) -> StreamedResponse | None:
         """Wait for the first byte; None for an error answer, which is read in full instead."""
@@ -233,30 +235,27 @@ class ServiceClient:
             await response.aclose()
             raise
 
-    def _failure(self, call: _Call, replica: Replica, error: Exception) -> _Attempt:
+    def _failure(self, call: Call, replica: Replica, error: Exception) -> _Attempt:
         outcome = error_outcome(error, _TIMEOUTS, _CONNECT_ERRORS)
         self.balancer.failed(replica)
-        if self._breaker is not None:
-            self._breaker.record(ok=False)
         if outcome == "timeout":
             retry = call.idempotent and self.balancer.has_other(call.tried)
         else:
             retry = call.idempotent or outcome == "connect_error"
         return _Attempt(outcome, _words(error), retry=retry)
 
-    def _answer(self, replica: Replica, response: httpx.Response, streamed: StreamedResponse | None) -> _Attempt:
+    def _answer(self, call: Call, replica: Replica, response: httpx.Response, streamed: StreamedResponse | None) -> _Attempt:
         status = response.status_code
-        # So marked, a failure lies behind the callee, not in it.
-        final = response.headers.get(NO_RETRY_HEADER) == "false"
         retry_after_s = parse_retry_after(response.headers)
         if status >= 500 and status not in _INNOCENT_STATUS:
             self.balancer.failed(replica)
         else:
             self.balancer.succeeded(replica)
-        if self._breaker is not None:
-            self._breaker.record(ok=status < 500 or final or retry_after_s is not None)
-        retry = status in _RETRYABLE_STATUS or (status == 429 and retry_after_s is not None)
-        retry = retry and not final
+        if status == 429 and retry_after_s is None:
+            retry = False  # nobody knows for how long
+        else:
+            retry = status in _REFUSED_STATUS or (call.idempotent and status in _BROKEN_OFF_STATUS)
+        retry = retry and not _is_final(response)
         return _Attempt(status_outcome(status), f"status {status}", response, streamed, replica, retry, retry_after_s)
 
     async def _probe(self, instance: Instance) -> bool:
@@ -275,9 +274,8 @@ class ServiceClient:
         self._in_progress.dec()
 
 
-def _call(method: str, path: str, json: Any, headers: Mapping[str, str] | None, idempotent: bool | None, *, stream: bool) -> _Call:
-    safe = method.upper() in _SAFE_METHODS
-    return _Call(method, path, json, dict(headers or {}), safe if idempotent is None else idempotent, stream)
+def _is_final(response: httpx.Response) -> bool:
+    return bool(response.headers.get(NO_RETRY_HEADER) == "false")
 
 
 @cache

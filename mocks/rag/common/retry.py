@@ -1,7 +1,7 @@
 """When and after how long a call is tried again.
 
-Exponential backoff with full jitter; a server's `Retry-After` takes its place; a budget keeps retries a small share of all
-requests, so that a failing callee is not buried under them.
+Exponential backoff with full jitter; a server's `Retry-After` comes on top of it, or all that were told the same second would be back
+in the same instant; a budget keeps retries a small share of all requests, so that a failing callee is not buried under them.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def retrying(attempts: int, budget: RetryBudget, on_retry: Callable[[], None]) -
     """
 
     def stop(state: RetryCallState) -> bool:
-        return state.attempt_number >= attempts or state.upcoming_sleep > RETRY_AFTER_MAX_S or not budget.withdraw()
+        asked_s = _last_result(state).retry_after_s or 0.0
+        return state.attempt_number >= attempts or asked_s > RETRY_AFTER_MAX_S or not budget.withdraw()
 
     return AsyncRetrying(
         retry=retry_if_result(_wants_retry),
@@ -102,8 +103,7 @@ def _wants_retry(attempt: Retryable) -> bool:
 
 
 def _wait(state: RetryCallState) -> float:
-    asked_s: float | None = _last_result(state).retry_after_s
-    return asked_s if asked_s is not None else _backoff(state)
+    return (_last_result(state).retry_after_s or 0.0) + _backoff(state)
 
 
 def _last_result(state: RetryCallState) -> Any:

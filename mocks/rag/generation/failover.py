@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -75,11 +76,14 @@ class Failover:
         return sorted(listed, key=lambda provider: provider.name != wanted)
 
     def _pause_s(self, failure: ProviderFailureError) -> float:
-        return self._rng.uniform(*BACKOFF_S) if failure.retry_after_s is None else failure.retry_after_s
+        """What the provider asked for, if it did, and a draw on top: those told to wait until one moment do not come back in it."""
+        return (failure.retry_after_s or 0.0) + self._rng.uniform(*BACKOFF_S)
 
 
 def _upstream_error(failure: ProviderFailureError) -> UpstreamError:
     error = UpstreamError(failure.provider, failure.outcome, failure.reason)
     if failure.outcome == "rate_limited":
         error.status = 503
+        if failure.retry_after_s is not None:
+            error.headers["retry-after"] = str(math.ceil(failure.retry_after_s))
     return error

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from mocks.rag.common.breaker import CircuitBreaker, CircuitState
+from mocks.rag.common.breaker import CircuitBreaker, CircuitState, Permit
 from mocks.rag.common.retry import RetryBudget, parse_retry_after
 
 
@@ -24,17 +24,22 @@ class Clock:
 def opened(clock: Clock) -> CircuitBreaker:
     breaker = CircuitBreaker("breaker-test", clock=clock)
     for _ in range(5):
-        assert breaker.admit()
-        breaker.record(ok=False)
+        breaker.record(admitted(breaker), ok=False)
     return breaker
+
+
+def admitted(breaker: CircuitBreaker) -> Permit:
+    permit = breaker.admit()
+    assert permit is not None
+    return permit
 
 
 def test_opens_after_five_consecutive_failures() -> None:
     breaker = CircuitBreaker("breaker-test", clock=Clock())
     for ok in (False, False, False, False, True, False, False, False, False):
-        breaker.record(ok=ok)
+        breaker.record(admitted(breaker), ok=ok)
     assert breaker.state.name == "CLOSED"
-    breaker.record(ok=False)
+    breaker.record(admitted(breaker), ok=False)
     assert breaker.state.name == "OPEN"
     assert not breaker.admit()
     assert REGISTRY.get_sample_value("rag_circuit_state", {"callee": "breaker-test"}) == 2
@@ -48,33 +53,46 @@ def test_one_probe_decides_after_a_minute(ok: bool, state: CircuitState) -> None
     assert not breaker.admit()
     assert breaker.retry_after_s == pytest.approx(0.1)
     clock.now_s = 60.0
-    assert [breaker.admit(), breaker.admit(), breaker.admit()] == [True, False, False]
+    probe = admitted(breaker)
+    assert [breaker.admit(), breaker.admit()] == [None, None]
     assert breaker.state.name == "HALF_OPEN"
-    breaker.record(ok=ok)
+    breaker.record(probe, ok=ok)
     assert breaker.state is state
-    assert breaker.admit() is ok
+    assert (breaker.admit() is not None) is ok
 
 
 def test_abandoned_probe_makes_room_for_another() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now_s = 60.0
-    assert breaker.admit()
-    breaker.abandon()
+    breaker.abandon(admitted(breaker))
     assert breaker.admit()
 
 
-def test_straggler_does_not_close_an_open_circuit() -> None:
-    breaker = opened(Clock())
-    breaker.record(ok=True)
+def test_stragglers_decide_nothing() -> None:
+    clock = Clock()
+    breaker = CircuitBreaker("breaker-test", clock=clock)
+    stragglers = [admitted(breaker) for _ in range(20)]
+    for straggler in stragglers[:5]:
+        breaker.record(straggler, ok=False)
+    breaker.record(stragglers[5], ok=True)
     assert breaker.state.name == "OPEN"
+    clock.now_s = 60.0
+    probe = admitted(breaker)
+    breaker.record(stragglers[6], ok=True)
+    breaker.record(stragglers[7], ok=False)
+    breaker.abandon(stragglers[8])
+    assert (breaker.state.name, breaker.admit()) == ("HALF_OPEN", None)
+    breaker.record(probe, ok=True)
+    for straggler in stragglers[9:]:
+        breaker.record(straggler, ok=False)
+    assert breaker.state.name == "CLOSED"
 
 
 def test_known_recovery_ends_the_open_period() -> None:
     breaker = opened(Clock())
     breaker.probe_soon()
-    assert breaker.admit()
-    breaker.record(ok=True)
+    breaker.record(admitted(breaker), ok=True)
     assert breaker.state.name == "CLOSED"
 
 

@@ -16,7 +16,7 @@ from mocks.rag.common import balancer as balancer_module
 from mocks.rag.common import context
 from mocks.rag.common.breaker import CircuitBreaker
 from mocks.rag.common.client import ServiceClient
-from mocks.rag.common.errors import UpstreamError
+from mocks.rag.common.errors import ApiError, UpstreamError
 from mocks.rag.common.registry import Registry
 from mocks.rag.common.retry import RetryBudget
 from tests.unit.mocks_common.stub_server import Exchange, Handler, StubServer, answer_ok, answering, hang_up, never, until, write_registry
@@ -95,7 +95,10 @@ def test_balances_and_passes_ids_on(tmp_path: Path, callee: str) -> None:
         (answering(429), False, 429, {"rate_limited": 1}),
         (answering(500), True, 500, {"http_5xx": 1}),
         (answering(404), True, 404, {"http_4xx": 1}),
-        (answering(502, {"x-should-retry": "false"}), True, 502, {"http_5xx": 1}),
+        (answering(502), True, 200, {"http_5xx": 1, "ok": 1}),
+        (answering(502), False, 502, {"http_5xx": 1}),
+        (answering(504), False, 504, {"http_5xx": 1}),
+        (answering(503, {"x-should-retry": "false"}), True, 503, {"http_5xx": 1}),
         (hang_up, True, 200, {"error": 1, "ok": 1}),
         (hang_up, False, None, {"error": 1}),
     ],
@@ -114,6 +117,18 @@ def test_what_is_tried_again(
         assert status == expected_status
         assert outcomes(callee) == expected_outcomes
         assert value("rag_client_retries_total", callee=callee) == (1 if len(expected_outcomes) > 1 else 0)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("body", [{"question": "\ud800"}, {"top_k": float("nan")}, {"top_k": float("inf")}])
+def test_a_body_that_cannot_be_passed_on_is_its_author_s_fault(tmp_path: Path, callee: str, body: object) -> None:
+    async def scenario() -> None:
+        async with StubServer() as server, client_of(tmp_path, callee, server) as client:
+            with pytest.raises(ApiError) as caught:
+                await client.request("POST", "/x", json=body)
+            assert (caught.value.status, caught.value.code, server.requests) == (400, "invalid_request", [])
+        assert outcomes(callee) == {}
 
     run(scenario)
 
