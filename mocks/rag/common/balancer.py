@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from mocks.rag.common.log import get_logger
 from mocks.rag.common.metrics import INSTANCE_HEALTHY
-from mocks.rag.common.registry import Instance, Registry
+from mocks.rag.common.registry import Instance, Registry, StrategyName
 
 FAILURES_TO_LEAVE = 3
 SUCCESSES_TO_RETURN = 2
 PROBE_INTERVAL_S = 1.0
 
-StrategyName = Literal["round_robin", "least_connections", "weighted"]
+BALANCING: StrategyName = "least_connections"
+"""Where the deployment does not say otherwise: it alone notices that a replica has become slow."""
+
 Probe = Callable[[Instance], Awaitable[bool]]
 
 
@@ -88,13 +90,15 @@ STRATEGIES: dict[StrategyName, Callable[[], Strategy]] = {
 
 
 class Balancer:
-    """The replicas of one callee, as the registry lists them. `on_return` is called when a replica comes back or a new one appears."""
+    """The replicas of one callee, as the registry lists them, balanced as its setting `balancing` wants.
+
+    `on_return` is called when a replica comes back or a new one appears.
+    """
 
     def __init__(
         self,
         callee: str,
         registry: Registry,
-        strategy: StrategyName,
         probe: Probe,
         *,
         on_return: Callable[[], None] = lambda: None,
@@ -102,7 +106,8 @@ class Balancer:
     ) -> None:
         self._callee = callee
         self._registry = registry
-        self._strategy = STRATEGIES[strategy]()
+        self._balancing = BALANCING
+        self._strategy = STRATEGIES[BALANCING]()
         self._probe = probe
         self._on_return = on_return
         self._probe_interval_s = probe_interval_s
@@ -167,6 +172,7 @@ class Balancer:
         self._log.warning(event, callee=self._callee, replica=replica.instance.name)
 
     def _follow(self) -> None:
+        self._balance()
         known = {(replica.instance.name, replica.instance.url): replica for replica in self._replicas}
         self._replicas = []
         for instance in self._registry.instances(self._callee):
@@ -183,3 +189,8 @@ class Balancer:
                 watcher.cancel()
         for replica in self._replicas:
             INSTANCE_HEALTHY.labels(self._callee, replica.instance.name).set(int(replica.in_rotation))
+
+    def _balance(self) -> None:
+        wanted: StrategyName = self._registry.setting("balancing", {}).get(self._callee, BALANCING)
+        if wanted != self._balancing:
+            self._balancing, self._strategy = wanted, STRATEGIES[wanted]()

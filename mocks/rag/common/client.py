@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from mocks.rag.common.balancer import Balancer, Replica, StrategyName
+from mocks.rag.common.balancer import Balancer, Replica
 from mocks.rag.common.breaker import CircuitBreaker, Permit
 from mocks.rag.common.call import Call
 from mocks.rag.common.context import current
@@ -112,7 +112,6 @@ class ServiceClient:
         *,
         timeout_s: float,
         attempts: int = 3,
-        strategy: StrategyName = "least_connections",
         budget: RetryBudget | None = None,
         breaker: CircuitBreaker | None = None,
     ) -> None:
@@ -133,7 +132,7 @@ class ServiceClient:
             trust_env=False,
         )
         on_return = breaker.probe_soon if breaker else lambda: None
-        self.balancer = Balancer(callee, registry, strategy, self._probe, on_return=on_return)
+        self.balancer = Balancer(callee, registry, self._probe, on_return=on_return)
 
     async def request(
         self, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None, idempotent: bool | None = None

@@ -1,21 +1,25 @@
 """Service discovery: a JSON file that the deployment replaces atomically.
 
-The file is looked at every POLL_S; a missing or unreadable one leaves the last good content in force.
+The file is looked at every POLL_S; one that is missing, unreadable or in any part unusable leaves the last good content in force.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mocks.rag.common.log import get_logger
 
 POLL_S = 0.5
+
+StrategyName = Literal["round_robin", "least_connections", "weighted"]
+"""How calls are spread over the replicas of a service; the setting `balancing` maps services to one of these."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Registry:
         except FileNotFoundError:
             return False
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            self._log.warning("registry unreadable, keeping the last good content", error=str(error))
+            self._log.warning("registry unusable, keeping the last good content", error=f"{type(error).__name__}: {error}")
             return False
         self._stamp = stamp
         if content == self._content:
@@ -107,8 +111,28 @@ class Registry:
 
 def _parse(raw: bytes) -> _Content:
     document = json.loads(raw)
-    services = {
-        service: [Instance(str(one["name"]), str(one["url"]).rstrip("/"), float(one.get("weight", 1))) for one in instances]
-        for service, instances in document["services"].items()
-    }
-    return _Content(int(document.get("revision", 0)), services, dict(document.get("settings", {})))
+    services = {service: [_instance(one) for one in instances] for service, instances in document["services"].items()}
+    for service, instances in services.items():
+        if len({one.name for one in instances}) < len(instances):
+            raise ValueError(f"two instances of {service} have one name")
+    return _Content(int(document.get("revision", 0)), services, _settings(document.get("settings", {})))
+
+
+def _instance(entry: Mapping[str, Any]) -> Instance:
+    instance = Instance(str(entry["name"]), str(entry["url"]).rstrip("/"), float(entry.get("weight", 1)))
+    if not 0 < instance.weight < math.inf:
+        raise ValueError(f"the weight of {instance.name} must be more than 0")
+    return instance
+
+
+def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, of which those that services act upon must be usable."""
+    for name in ("cache_epoch", "pool_epoch"):
+        if type(settings.get(name, 0)) is not int:
+            raise ValueError(f"{name} must be a whole number")
+    if not 0 <= settings.get("shed_ratio", 0) <= 1:
+        raise ValueError("shed_ratio must be from 0 to 1")
+    unknown = set(settings.get("balancing", {}).values()) - set(get_args(StrategyName))
+    if unknown:
+        raise ValueError(f"balancing must name one of {', '.join(get_args(StrategyName))}, unlike {unknown}")
+    return dict(settings)

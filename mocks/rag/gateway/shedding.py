@@ -14,7 +14,7 @@ class Shedder:
 
     def refuses(self) -> bool:
         """Whether the request at hand is refused."""
-        ratio = min(1.0, max(0.0, float(self._registry.setting("shed_ratio", 0.0))))
+        ratio = float(self._registry.setting("shed_ratio", 0.0))
         self._debt = self._debt + ratio if ratio else 0.0
         if self._debt < 1.0:
             return False

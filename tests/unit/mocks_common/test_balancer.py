@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from hypothesis import given
@@ -49,7 +50,7 @@ def test_least_connections_prefers_the_idle_and_takes_turns() -> None:
 def test_all_out_fails_open_and_tried_ones_come_last(tmp_path: Path) -> None:
     path = tmp_path / "registry.json"
     write_registry(path, {"svc": ["http://a", "http://b"]})
-    balancer = Balancer("svc", Registry(path), "round_robin", healthy)
+    balancer = Balancer("svc", Registry(path), healthy)
     first, second = balancer.replicas
     assert balancer.pick([first]) is second
     first.in_rotation = False
@@ -65,7 +66,7 @@ def test_follows_the_registry_and_keeps_what_it_knows(tmp_path: Path) -> None:
     path = tmp_path / "registry.json"
     write_registry(path, {"svc": ["http://a", "http://b"]})
     registry = Registry(path)
-    balancer = Balancer("svc", registry, "round_robin", healthy, on_return=lambda: returned.append(True))
+    balancer = Balancer("svc", registry, healthy, on_return=lambda: returned.append(True))
     kept = balancer.replicas[0]
     kept.in_rotation = False
     returned.clear()
@@ -74,3 +75,26 @@ def test_follows_the_registry_and_keeps_what_it_knows(tmp_path: Path) -> None:
     assert [(one.instance.url, one.in_rotation) for one in balancer.replicas] == [("http://a", False), ("http://c", True)]
     assert balancer.replicas[0] is kept
     assert returned == [True]
+
+
+def test_the_deployment_chooses_the_strategy(tmp_path: Path) -> None:
+    path = tmp_path / "registry.json"
+    two = [{"name": "a", "url": "http://a", "weight": 3}, {"name": "b", "url": "http://b", "weight": 1}]
+
+    def publish(**balancing: str) -> None:
+        path.write_text(json.dumps({"services": {"svc": two}, "settings": {"balancing": balancing}}))
+
+    def picked(times: int) -> str:
+        return "".join(replica.instance.name for _ in range(times) if (replica := balancer.pick()))
+
+    publish(svc="weighted")
+    registry = Registry(path)
+    balancer = Balancer("svc", registry, healthy)
+    assert picked(8) == "aabaaaba"
+    publish(svc="round_robin")
+    assert registry.reload()
+    balancer.replicas[0].in_flight = 1
+    assert picked(4) == "abab"
+    publish(other="round_robin")
+    assert registry.reload()
+    assert picked(4) == "bbbb"

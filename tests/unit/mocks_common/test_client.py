@@ -37,8 +37,8 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
 @asynccontextmanager
 async def client_of(tmp_path: Path, callee: str, *servers: StubServer, **options: Any) -> AsyncIterator[ServiceClient]:
     path = tmp_path / "registry.json"
-    write_registry(path, {callee: [server.url for server in servers]})
-    client = ServiceClient(callee, Registry(path), **{"timeout_s": 2.0, "strategy": "round_robin", **options})
+    write_registry(path, {callee: [server.url for server in servers]}, balancing={callee: "round_robin"})
+    client = ServiceClient(callee, Registry(path), **{"timeout_s": 2.0, **options})
     try:
         yield client
     finally:

@@ -34,7 +34,32 @@ def test_registry_gives_instances_and_settings(tmp_path: Path) -> None:
     assert (registry.setting("shed_ratio", 0.0), registry.setting("cache_epoch", 7), registry.revision) == (0.5, 7, 3)
 
 
-@pytest.mark.parametrize("broken", ["", '{"services": {"svc": [', "[]", '{"services": {"svc": [{"name": "x"}]}}', None])
+TWINS = [{"name": "x", "url": "http://x"}, {"name": "x", "url": "http://y"}]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "",
+        '{"services": {"svc": [',
+        "[]",
+        '{"services": {"svc": [{"name": "x"}]}}',
+        json.dumps({"services": {"svc": TWINS}}),
+        *(json.dumps({"services": {"svc": [{"name": "x", "url": "http://x", "weight": weight}]}}) for weight in (0, -1, float("nan"))),
+        *(
+            json.dumps({"services": {}, "settings": settings})
+            for settings in (
+                {"cache_epoch": None},
+                {"pool_epoch": "2"},
+                {"shed_ratio": 1.5},
+                {"shed_ratio": "half"},
+                {"balancing": "weighted"},
+                {"balancing": {"svc": "fastest"}},
+            )
+        ),
+        None,
+    ],
+)
 def test_registry_keeps_the_last_good_content(tmp_path: Path, broken: str | None) -> None:
     path = tmp_path / "registry.json"
     write_registry(path, {"svc": ["http://a"]})
