@@ -96,6 +96,7 @@ def test_a_document_is_queued_then_indexed_and_counted(document: ServiceProcess,
     file = document.http.post("/documents", json={"title": "File", "content_base64": content, "content_type": "application/pdf"})
     wait_until(lambda: all_indexed(document, ["a", file.json()["doc_id"]]), "both indexed")
     assert document.http.get("/documents/a").json() == {"doc_id": "a", "status": "indexed", "chunks": 2}
+    assert [document.http.get(f"/documents/{doc_id}").status_code for doc_id in ("none", "%00")] == [404, 404]
     with psycopg.connect(schema_url) as connection:
         query = "SELECT text, embedding <=> %s::vector < 1e-6 FROM chunks WHERE doc_id = %s"
         row = connection.execute(query, (str(vector(canary)), file.json()["doc_id"])).fetchone()
@@ -258,6 +259,30 @@ def test_a_document_that_cannot_be_embedded_becomes_a_dead_letter_after_five_tri
     assert IngestEvent.from_fields(letter) == event("bad", 1, "poison")
     assert (shelf.indexed, shelf.buried) == (["good"], [("bad", "ValueError: no")])
     assert tries.count("Title\npoison") == 5
+
+
+def test_a_dead_letter_that_the_database_refuses_leaves_the_stream_all_the_same(valkey: Valkey) -> None:
+    class Refusing(Shelf):
+        async def bury(self, event: IngestEvent, reason: str) -> None:
+            raise psycopg.DataError("no")
+
+    async def embed(texts: Sequence[str]) -> list[list[float]]:
+        if "poison" in texts[0]:
+            raise ValueError("stumbled over \x00 and \ud800")
+        return [[0.0] for _ in texts]
+
+    async def scenario() -> bytes:
+        async with stream_of(valkey) as (stream, redis):
+            await stream.publish(event("bad", 1, "poison"))
+            async with running(Indexer(stream, shelf, embed, LIMITS).run()):
+                await until(lambda: _lengths_are(stream, Lengths(0, 1)), "one dead")
+                await stream.publish(event("good", 2))
+                await until(lambda: _lengths_are(stream, Lengths(0, 1)), "the next one indexed")
+            return (await entries(redis, "ingest:dead"))[0][b"reason"]
+
+    shelf = Refusing()
+    assert asyncio.run(scenario()) == b"ValueError: stumbled over  and ?"
+    assert shelf.indexed == ["good"]
 
 
 async def _lengths_are(stream: IngestStream, expected: Lengths) -> bool:

@@ -22,6 +22,7 @@ from mocks.rag.common.metrics import INGEST
 from mocks.rag.document.chunking import Chunk, chunk_document
 from mocks.rag.document.embedding import EmbeddingUnavailableError
 from mocks.rag.document.events import IngestEvent
+from mocks.rag.document.storable import storable
 from mocks.rag.document.stream import Delivery, IngestStream
 
 _OUTAGES = (EmbeddingUnavailableError, UpstreamError)
@@ -108,7 +109,7 @@ class Indexer:
                 self._log.warning("waiting to index", doc_id=event.doc_id, error=f"{type(error).__name__}: {error}")
                 await pause.sleep()
             except Exception as error:  # noqa: BLE001 - whatever a document provokes must end as a dead letter, not end the subscriber
-                return await self._failed(delivery, event, f"{type(error).__name__}: {error}")
+                return await self._failed(delivery, event, _reason(error))
             else:
                 await self._stream.done(delivery)
                 return True
@@ -132,6 +133,8 @@ class Indexer:
         except _OUTAGES as error:  # the next claim buries it
             self._log.warning("dead letter waits for the database", doc_id=event.doc_id, error=str(error))
             return False
+        except Exception as error:  # noqa: BLE001 - a document that cannot even be noted as dead must leave the stream all the same
+            self._log.error("dead letter without a row", doc_id=event.doc_id, error=_reason(error))
         await self._stream.bury(delivery, reason)
         self._count_dead(delivery, reason)
         return True
@@ -139,6 +142,11 @@ class Indexer:
     def _count_dead(self, delivery: Delivery, reason: str) -> None:
         INGEST.labels("dead").inc()
         self._log.error("dead letter", entry_id=delivery.entry_id.decode(), reason=reason)
+
+
+def _reason(error: Exception) -> str:
+    """As the dead letter and the row keep it; errors quote what they stumbled over."""
+    return storable(f"{type(error).__name__}: {error}")
 
 
 class Pause:

@@ -14,6 +14,8 @@ import docx
 import pypdf
 from docx.document import Document as DocxDocument
 
+from mocks.rag.document.storable import storable
+
 DOCX_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 DOCX_UNPACKED_BYTES_MAX = 64 * 1024 * 1024
 PDF_PAGES_MAX = 2_000
@@ -43,10 +45,10 @@ def parse(content: bytes, content_type: str) -> str:
     parser = _PARSERS.get(media_type)
     if parser is None:
         raise UnsupportedTypeError(f"content type {media_type!r} is not one of {', '.join(_PARSERS)}")
-    text = parser(content)
+    text = storable(parser(content))  # a PDF's text may hold anything
     if not text.strip():
         raise UnreadableDocumentError("the document holds no text")
-    return text.replace("\x00", "")  # PostgreSQL's text type cannot hold NUL
+    return text
 
 
 def _plain(content: bytes) -> str:

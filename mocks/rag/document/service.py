@@ -22,11 +22,12 @@ from mocks.rag.common.db import Pool, PoolLimits
 from mocks.rag.common.errors import ApiError
 from mocks.rag.common.redis_client import redis_client
 from mocks.rag.common.registry import Registry
-from mocks.rag.common.tasks import cancel_all
+from mocks.rag.common.tasks import cancel_all, keep_running
 from mocks.rag.document.embedding import Embedder
 from mocks.rag.document.indexer import Indexer, IndexerLimits
 from mocks.rag.document.intake import Intake
 from mocks.rag.document.spool import Spool
+from mocks.rag.document.storable import storable
 from mocks.rag.document.store import DocumentStore
 from mocks.rag.document.stream import IngestStream
 from mocks.rag.document.uploads import BODY_BYTES_MAX, Upload
@@ -70,7 +71,7 @@ def build(config: ServiceConfig, backends: Backends, limits: IndexerLimits | Non
 
     async def state(request: Request) -> Response:
         doc_id = request.path_params["doc_id"]
-        found = await intake.state(doc_id)
+        found = await intake.state(doc_id) if doc_id == storable(doc_id) else None
         if found is None:
             raise ApiError(404, "not_found", f"no document {doc_id!r}")
         return JSONResponse({"doc_id": found.doc_id, "status": found.status, "chunks": found.chunks})
@@ -79,7 +80,8 @@ def build(config: ServiceConfig, backends: Backends, limits: IndexerLimits | Non
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await registry.start()
         await pool.open()
-        tasks = [asyncio.create_task(work) for work in (indexer.run(), intake.redrive(), intake.reconcile(), intake.watch_lengths())]
+        background = (indexer.run, intake.redrive, intake.reconcile, intake.watch_lengths)
+        tasks = [asyncio.create_task(keep_running(work)) for work in background]
         try:
             yield
         finally:

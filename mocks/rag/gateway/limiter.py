@@ -11,7 +11,6 @@ import contextvars
 import math
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +27,7 @@ from mocks.rag.common.keys import Plan
 from mocks.rag.common.log import get_logger
 from mocks.rag.common.metrics import RATE_LIMITED
 from mocks.rag.common.redis_client import cache_call
+from mocks.rag.common.tasks import cancel_all
 
 CACHE_TIMEOUT_S = 0.2
 PROBE_S = 1.0
@@ -87,9 +87,7 @@ class RequestLimiter:
     async def close(self) -> None:
         """Close connections and end the probe."""
         if self._probe is not None:
-            self._probe.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._probe
+            await cancel_all([self._probe])
         await self._client.aclose()
 
     def _lose_cache(self, error: Exception) -> SlidingWindowCounterRateLimiter:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from mocks.rag.common.client import ServiceClient
 from mocks.rag.common.config import ConfigError, required
 from mocks.rag.common.keys import KeyStore
 from mocks.rag.common.registry import Registry
+from mocks.rag.common.tasks import cancel_all, keep_running
 from mocks.rag.gateway.auth import Authenticator
 from mocks.rag.gateway.endpoints import Endpoints
 from mocks.rag.gateway.health import HealthProbes
@@ -94,13 +95,11 @@ def create(config: ServiceConfig, settings: GatewaySettings, registry: Registry)
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await registry.start()
-        reporter = asyncio.create_task(usage.report_forever(), name="usage")
+        reporter = asyncio.create_task(keep_running(usage.report_forever), name="usage")
         try:
             yield
         finally:
-            reporter.cancel()
-            with suppress(asyncio.CancelledError):
-                await reporter
+            await cancel_all([reporter])
             await usage.report()
             for part in (plans, limiter, probes, query, document, user):
                 await part.close()

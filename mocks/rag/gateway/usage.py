@@ -79,11 +79,15 @@ class UsageLedger:
             await self.report()
 
     async def report(self) -> None:
-        """Send what has not been reported yet."""
-        batch, self._unreported = self._unreported, defaultdict(Counters)
-        for key_id, counters in batch.items():
-            if not await self._send(key_id, counters):
-                self._unreported[key_id] = self._unreported[key_id].plus(counters)
+        """Send what has not been reported yet; what fails, or is cut short, stays unreported."""
+        for key_id in list(self._unreported):
+            counters = self._unreported.pop(key_id)
+            delivered = False
+            try:
+                delivered = await self._send(key_id, counters)
+            finally:
+                if not delivered:
+                    self._unreported[key_id] = self._unreported[key_id].plus(counters)
 
     async def _send(self, key_id: str, counters: Counters) -> bool:
         try:

@@ -118,6 +118,14 @@ def test_a_docx_that_unpacks_too_far_is_not_opened(monkeypatch: pytest.MonkeyPat
         parse(stream.getvalue(), DOCX_TYPE)
 
 
+def test_what_the_database_cannot_keep_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse(b"a\x00b", "text/plain") == "ab"
+    with pytest.raises(UnreadableDocumentError, match="holds no text"):
+        parse(b"\x00 \x00", "text/plain")
+    monkeypatch.setattr("pypdf.PageObject.extract_text", lambda _page: "half a pair: \ud83d")
+    assert parse(pdf_with("x"), "application/pdf") == "half a pair: ?"
+
+
 def test_unknown_type_names_the_known_ones() -> None:
     with pytest.raises(UnsupportedTypeError, match=r"'image/png' is not one of text/plain, text/markdown, application/pdf"):
         parse(b"x", "image/png")
