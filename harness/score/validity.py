@@ -29,7 +29,7 @@ def check(history: History, scenario: Scenario) -> Iterable[Result]:
     """The record, the load, the steady state, the operator, the faults."""
     before = Preconditions(history, scenario)
     yield _record(history)
-    yield from _stopped(history)
+    yield from list(_stopped(history)) or _unplayed(history, scenario)
     yield _requests(history, before)
     yield from _delivered(history, scenario, before)
     yield from steady_state(history, scenario)
@@ -51,20 +51,21 @@ def safety(history: History, scenario: Scenario) -> Iterable[Result]:
             if reason is not None:
                 reason = f"{reason} ({before.first_failure(use.id, 'not_gone', 'failed')})"
             yield _of_group("safety", f"safety.{use.id}.gone", reason, f"nothing of fault {use.id} is left")
-    for event in history.of_kind(ev.WATCHDOG):
-        if event.data.get("state") == "finished":
-            left = tuple(str(item) for item in event.data.get("left", ()))
-            status, reason = (
-                (Status.FAIL, f"{len(left)} things of this run are left") if left else (Status.PASS, "nothing of this run is left")
-            )
-            yield Result("safety.nothing_left", "safety", status, reason, evidence=left)
-    states = {str(e.data.get("state")) for e in history.of_kind(ev.STACK)}
-    if "starting" in states and not any(e.data.get("state") == "finished" for e in history.of_kind(ev.WATCHDOG)):
+    yield _nothing_left(history)
+    stopped = any(e.data.get("state") == "stopped" for e in history.of_kind(ev.STACK))
+    reason = None if stopped else "the record does not say that the stack was stopped: run `gauntlet clean`"
+    yield _of_group("safety", "safety.stack_stopped", reason, "the stack was stopped")
+
+
+def _nothing_left(history: History) -> Result:
+    """By the last sweep of the watchdog."""
+    swept = [e.data.get("left") for e in history.of_kind(ev.WATCHDOG) if e.data.get("state") == "finished"]
+    if not swept or not all(isinstance(left, list) for left in swept):
         reason = "the record does not say that nothing of this run is left: run `gauntlet clean`"
-        yield _of_group("safety", "safety.nothing_left", reason, "")
-    if "ready" in states:
-        reason = None if "stopped" in states else "the record does not say that the stack was stopped: run `gauntlet clean`"
-        yield _of_group("safety", "safety.stack_stopped", reason, "the stack was stopped")
+        return _of_group("safety", "safety.nothing_left", reason, "")
+    left = tuple(str(item) for items in swept for item in items or ())
+    status, reason = (Status.FAIL, f"{len(left)} things of this run are left") if left else (Status.PASS, "nothing of this run is left")
+    return Result("safety.nothing_left", "safety", status, reason, evidence=left)
 
 
 def steady_state(history: History, scenario: Scenario, live: bool = False) -> Iterator[Result]:
@@ -73,7 +74,7 @@ def steady_state(history: History, scenario: Scenario, live: bool = False) -> It
     if phase not in scenario.phases or not any(PHASES.index(f.phase) >= PHASES.index(phase) for f in scenario.faults):
         return
     before = Preconditions(history, scenario, live)
-    reason = before.phase(phase) or _not_steady(history)
+    reason = before.phase(phase) or _not_steady(history, live)
     # While the run goes on, the last requests are still on their way: too few of them proves nothing yet.
     disproved = (Status.FAIL,) if live else (Status.FAIL, Status.INCONCLUSIVE)
     for result in of_phase_objectives(history, scenario, phase, live):
@@ -89,7 +90,7 @@ def baseline_reason(history: History, scenario: Scenario) -> str | None:
     return next((f"no steady state: {r.reason}" for r in steady_state(history, scenario) if r.status is not Status.PASS), None)
 
 
-def _not_steady(history: History) -> str | None:
+def _not_steady(history: History, live: bool) -> str | None:
     span = history.phase("steady_state")
     if span is None:
         return "the run never reached steady_state"
@@ -98,6 +99,8 @@ def _not_steady(history: History) -> str | None:
     first = _median_s(history, Span(whole.start_ns, whole.start_ns + third_ns))
     last = _median_s(history, Span(whole.end_ns - third_ns, whole.end_ns))
     if first is None or last is None:
+        if live:
+            return None  # the latest requests are on their way into the record; the final judgement counts them
         return f"too few served requests in steady_state to see whether it is steady ({STEADY_SAMPLES} are needed in each third)"
     low, high = sorted((first, last))
     if high > low * DRIFT_FACTOR and high - low > DRIFT_S:
@@ -131,6 +134,16 @@ def _stopped(history: History) -> Iterator[Result]:
             yield _validity("watchdog", reason, "")
 
 
+def _unplayed(history: History, scenario: Scenario) -> Iterable[Result]:
+    """A record that is whole, of a run that was not: it ended early, or a phase of it is nowhere."""
+    endings = [str(e.data.get("ending", "for a reason that is not recorded")) for e in history.of_kind(ev.ENDED)]
+    missing = [name for name in PHASES if name in scenario.phases and history.phase(name) is None]
+    if endings and endings[-1] != "completed":
+        yield _validity("played", f"the run ended early: {endings[-1]}", "")
+    elif endings and missing:
+        yield _validity("played", f"the run never reached {', '.join(missing)}", "")
+
+
 def _requests(history: History, before: Preconditions) -> Result:
     reason = before.requests or ("no requests were delivered" if len(history.requests) == 0 else None)
     return _validity("load", reason, f"{len(history.requests)} requests recorded")
@@ -138,7 +151,9 @@ def _requests(history: History, before: Preconditions) -> Result:
 
 def _delivered(history: History, scenario: Scenario, before: Preconditions) -> Iterator[Result]:
     """Phases in which something is asserted; elsewhere a late generator harms nobody."""
-    asserted = set(scenario.objectives) | {f.phase for f in scenario.faults}
+    asserted: set[str] = set(scenario.objectives) | {f.phase for f in scenario.faults}
+    if any(expect.fault is None for expect in scenario.expect):  # of the whole run; to warm up proves nothing
+        asserted |= set(scenario.phases) - {"warmup"}
     if scenario.faults:
         asserted.add("steady_state")
     for span in history.phases:

@@ -70,6 +70,7 @@ class LiveRun:
         self.out = tmp / "runs"
         self.file = tmp / "scenario.yaml"
         self.file.write_text(scenario, encoding="utf-8")
+        self.finished: tuple[int, str] | None = None
         self._log = (tmp / "run.log").open("w+", encoding="utf-8")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "harness.cli", "run", str(self.file), "--out", str(self.out), *arguments],
@@ -117,7 +118,8 @@ class LiveRun:
     def finish(self, within_s: float = 60.0) -> tuple[int, str]:
         """The exit code and what stood on standard output."""
         out, _ = self.process.communicate(timeout=within_s)
-        return self.process.returncode, out
+        self.finished = self.process.returncode, out
+        return self.finished
 
     def kill(self) -> Footprint:
         """SIGKILL for the harness alone; what it held at that moment."""
