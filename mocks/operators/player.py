@@ -25,7 +25,10 @@ class TargetsError(ValueError):
 
 def read_targets(path: Path) -> Mapping[str, Any]:
     """The parts of targets.yaml that an operator speaks to. Raises TargetsError."""
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError) as error:
+        raise TargetsError(f"{path}: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("claims"), dict):
         raise TargetsError(f"{path}: no `claims` with the URLs of alerts, diagnoses and escalations")
     return document

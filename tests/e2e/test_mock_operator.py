@@ -90,6 +90,7 @@ def test_plays_its_script_and_stays_on_call(tmp_path: Path, receiver: Receiver) 
         ('{"steps": [{"at_s": 1, "claim": "opinion", "body": {}}]}', "claims: {}", "no such claim: opinion"),
         ("[]", "claims: {}", "TypeError"),
         ('{"steps": []}', "services: {}", "no `claims`"),
+        ('{"steps": []}', "claims: {", "while parsing a flow"),
         ('{"steps": [{"at_s": 0, "claim": "alert", "body": {}}]}', "claims: {}", "no URL for an alert"),
     ],
 )

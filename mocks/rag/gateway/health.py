@@ -1,13 +1,14 @@
 """What the gateway says about the health of the system: status, response time, detail.
 
 `ok`: everything asked answers. `degraded`: something does, and the service goes on with less. `down`: nothing does (503).
-Answers are kept for KEEP_S, so that a crowd of probes is no load on what it probes.
+Answers are kept for KEEP_S and asked for once at a time, so that a crowd of probes is no load on what it probes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -32,6 +33,7 @@ class HealthProbes:
         self._registry = registry
         self._http = httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False)
         self._kept: TTLCache[tuple[str, ...], Report] = TTLCache(16, KEEP_S)
+        self._asking: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def services(self) -> Report:
         """Query, document and user: down without query, degraded where another one is not whole."""
@@ -55,9 +57,10 @@ class HealthProbes:
 
     async def _report(self, services: Sequence[str], *, essential: str | None) -> Report:
         key = tuple(services)
-        kept = self._kept.get(key)
-        if kept is None:
-            kept = self._kept[key] = await self._ask(services, essential)
+        async with self._asking[key]:
+            kept = self._kept.get(key)
+            if kept is None:
+                kept = self._kept[key] = await self._ask(services, essential)
         return kept
 
     async def _ask(self, services: Sequence[str], essential: str | None) -> Report:

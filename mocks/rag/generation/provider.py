@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +18,7 @@ from mocks.rag.generation.events import Answer, StreamReader, UnusableAnswerErro
 from mocks.rag.generation.prompt import Message
 
 ATTEMPT_TIMEOUT_S = 10.0
-"""To the first byte of an attempt, then between two tokens."""
+"""To the first token of an attempt, then between two; where nothing is streamed, to the whole answer."""
 PATIENCE_S = 1.0
 """A provider that asks for a longer pause than this is left for the other one."""
 
@@ -76,18 +75,21 @@ class Provider:
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[str | Answer, None]:
         """Pieces of the answer's text as they come, none empty; then, last, the answer itself."""
         with self._attempt():
-            started_s = time.perf_counter()
+            loop = asyncio.get_running_loop()
+            started_s = loop.time()
             reader = StreamReader()
             body = self._body(messages, stream=True)
             async with self._client.stream("POST", _COMPLETIONS, json=body, headers=self._headers) as response:
                 self._check(response.status_code, response.headers)
                 chunks = aiter(response)
                 first = True
-                while (text := await self._next_text(chunks, reader)) is not None:
+                deadline_s = started_s + self._timeout_s
+                while (text := await _next_text(chunks, reader, deadline_s)) is not None:
                     if first:
-                        LLM_FIRST_TOKEN.labels(self.name, reader.model or self._model).observe(time.perf_counter() - started_s)
+                        LLM_FIRST_TOKEN.labels(self.name, reader.model or self._model).observe(loop.time() - started_s)
                         first = False
                     yield text
+                    deadline_s = loop.time() + self._timeout_s
             answer = reader.answer
             self._count(answer)
         yield answer
@@ -95,14 +97,6 @@ class Provider:
     async def close(self) -> None:
         """Close connections."""
         await self._client.close()
-
-    async def _next_text(self, chunks: AsyncIterator[bytes], reader: StreamReader) -> str | None:
-        """The next text, None at the stream's end. Bytes that hold no token (comments that keep the connection warm) buy no time."""
-        async with asyncio.timeout(self._timeout_s):
-            while (chunk := await anext(chunks, None)) is not None:
-                if text := reader.feed(chunk):
-                    return text
-        return None
 
     @contextmanager
     def _attempt(self) -> Iterator[None]:
@@ -149,6 +143,18 @@ class Provider:
     def _body(self, messages: Sequence[Message], *, stream: bool) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self._model, "messages": list(messages), "temperature": 0}
         return {**body, "stream": True, "stream_options": {"include_usage": True}} if stream else body
+
+
+async def _next_text(chunks: AsyncIterator[bytes], reader: StreamReader, deadline_s: float) -> str | None:
+    """The next text, None at the stream's end. Bytes that hold no token (comments that keep the connection warm) buy no time.
+
+    Raises TimeoutError at `deadline_s` of the event loop's clock.
+    """
+    async with asyncio.timeout_at(deadline_s):
+        while (chunk := await anext(chunks, None)) is not None:
+            if text := reader.feed(chunk):
+                return text
+    return None
 
 
 def _pause_s(headers: Mapping[str, str]) -> float | None:

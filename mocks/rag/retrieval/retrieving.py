@@ -43,7 +43,7 @@ class Wanted:
             raise _invalid("one of embedding and text is needed")
         if embedding is not None and not _is_vector(embedding):
             raise _invalid(f"embedding must be {EMBEDDING_DIMENSIONS} finite numbers")
-        return cls(text, embedding, top_k)
+        return cls(text.replace("\x00", " "), embedding, top_k)  # PostgreSQL's text type cannot hold NUL
 
 
 class Retrieving:

@@ -158,3 +158,7 @@ def test_keys_tell_apart_what_differs() -> None:
 def test_vectors_are_finite_numbers(number: Any) -> None:
     with pytest.raises(ApiError, match="embedding must be 384 finite numbers"):
         wanted(embedding=[number, *VECTOR[1:]])
+
+
+def test_text_that_postgresql_cannot_hold_is_searched_for_without_it() -> None:
+    assert Wanted.from_body({"text": "a\x00b"}) == Wanted("a b", None, 5)
