@@ -34,5 +34,5 @@ class StackOptions:
     proxied_edges: frozenset[tuple[str, str]] = frozenset()
     version: str = DEFAULT_VERSION
     timing: Mapping[str, ProviderTiming] = field(
-        default_factory=lambda: {"llm": ProviderTiming(120.0, 8.0), "llm_fallback": ProviderTiming(150.0, 8.0)}
+        default_factory=lambda: {"llm": ProviderTiming(100.0, 6.0), "llm_fallback": ProviderTiming(130.0, 6.0)}
     )
