@@ -26,9 +26,8 @@ from mocks.rag.common.config import ServiceConfig
 from mocks.rag.common.errors import ApiError, UpstreamError
 from mocks.rag.common.lru import LruCache
 from mocks.rag.common.outbound import status_outcome
-from mocks.rag.common.registry import Registry
+from mocks.rag.common.registry import PROVIDERS, Registry
 
-PROVIDERS = ("llm", "llm_fallback")
 DEFAULT_MODEL = "rag-embedding"
 PROVIDER_TIMEOUT_S = 1.5
 """A vector takes milliseconds; with this limit the second provider still answers within the caller's patience of 2 s."""

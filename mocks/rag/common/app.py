@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import FrameType
 from typing import Any
@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mocks.rag.common import log
+from mocks.rag.common.checks import Check
 from mocks.rag.common.config import ConfigError, ServiceConfig
 from mocks.rag.common.errors import ApiError, UpstreamError, render_api_error, render_http_error
 from mocks.rag.common.metrics import BUILD_INFO
@@ -35,8 +36,6 @@ KEEP_ALIVE_S = 30
 """Longer than the clients' `KEEPALIVE_EXPIRY_S`: the client closes idle connections, so no request meets a closing one."""
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
-Check = Callable[[], Awaitable[str | None]]
-"""A readiness check: None when fine, else the reason."""
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 FRESH_S = 1.0
 
 Check = Callable[[], Awaitable[str | None]]
+"""A readiness check: None when fine, else the reason."""
 
 
 def at_most_every(check: Check, every_s: float = FRESH_S, clock: Callable[[], float] = time.monotonic) -> Check:

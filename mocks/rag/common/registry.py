@@ -18,6 +18,8 @@ from mocks.rag.common.log import get_logger
 
 POLL_S = 0.5
 
+PROVIDERS = ("llm", "llm_fallback")
+"""The services that answer as an OpenAI-compatible provider does, the one that the deployment prefers first."""
 StrategyName = Literal["round_robin", "least_connections", "weighted"]
 """How calls are spread over the replicas of a service; the setting `balancing` maps services to one of these."""
 

@@ -15,11 +15,10 @@ from typing import Any, Literal
 import httpx
 from cachetools import TTLCache
 
-from mocks.rag.common.registry import Instance, Registry
+from mocks.rag.common.registry import PROVIDERS, Instance, Registry
 
 KEEP_S = 1.0
 PROBE_TIMEOUT_S = 2.0
-PROVIDERS = ("llm", "llm_fallback")
 SERVICES = ("query", "document", "user")
 
 Status = Literal["ok", "degraded", "down"]

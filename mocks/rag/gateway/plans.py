@@ -44,10 +44,6 @@ class Plans:
         assert plan is not None  # the key store refuses keys of unknown plans
         return plan
 
-    async def settle(self) -> None:
-        """Wait for the look-ups under way."""
-        await asyncio.gather(*self._tasks)
-
     async def close(self) -> None:
         """Give up the look-ups under way."""
         for task in self._tasks:

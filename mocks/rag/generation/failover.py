@@ -11,12 +11,12 @@ from typing import Generic, TypeVar
 
 from mocks.rag.common.errors import UpstreamError
 from mocks.rag.common.metrics import CLIENT_RETRIES
-from mocks.rag.common.registry import Registry
+from mocks.rag.common.registry import PROVIDERS, Registry
 from mocks.rag.common.retry import RetryBudget
 from mocks.rag.generation.provider import Provider, ProviderFailureError
 
-PREFERRED = "llm"
-"""The provider that the deployment prefers: an answer of any other is degraded, also after a switch."""
+PREFERRED = PROVIDERS[0]
+"""An answer of any other provider is degraded, also after a switch."""
 ATTEMPTS_PER_PROVIDER = 2
 BACKOFF_S = (0.05, 0.2)
 

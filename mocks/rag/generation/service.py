@@ -18,13 +18,12 @@ from mocks.rag.common.app import create_app, json_object
 from mocks.rag.common.attention import event_stream, while_connected
 from mocks.rag.common.config import ServiceConfig
 from mocks.rag.common.metrics import DEGRADED
-from mocks.rag.common.registry import Registry
+from mocks.rag.common.registry import PROVIDERS, Registry
 from mocks.rag.generation.events import Answer
 from mocks.rag.generation.failover import Failover, Served
 from mocks.rag.generation.prompt import Asked, citations, messages
 from mocks.rag.generation.provider import Provider, ProviderFailureError
 
-PROVIDERS = ("llm", "llm_fallback")
 DEFAULT_MODEL = "rag-chat"
 
 Pieces = AsyncGenerator[str | Answer, None]
