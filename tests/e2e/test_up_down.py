@@ -1,0 +1,99 @@
+"""`gauntlet up` and `down`: the stack alone, and nothing of it afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.e2e.live_run import STACK, assert_clean, gauntlet
+
+pytestmark = pytest.mark.e2e
+
+SCENARIO = f"""
+name: small
+{STACK}
+load: {{shape: [{{constant: 20/s}}], mix: {{ask: 1}}}}
+phases: {{steady_state: 5s}}
+objectives: {{steady_state: {{availability: ">= 90%"}}}}
+"""
+
+
+@pytest.fixture
+def up(tmp: Path) -> Iterator[dict[str, Any]]:
+    """A stack that stands, taken down after the test whatever became of it."""
+    file = tmp / "small.yaml"
+    file.write_text(SCENARIO, encoding="utf-8")
+    done = gauntlet("up", "--scenario", file, "--json", tmp=tmp, timeout_s=120)
+    assert done.returncode == 0, done.stderr
+    yield json.loads(done.stdout)
+    assert gauntlet("down", tmp=tmp).returncode == 0
+
+
+def ask(base_url: str, key: str) -> int:
+    """The status of one question with that key."""
+    request = urllib.request.Request(
+        f"{base_url}/api/ask",
+        json.dumps({"question": "What is a context manager?"}).encode(),
+        {"Authorization": f"Bearer {key}"},
+        method="POST",
+    )
+    request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def family(pid: int) -> list[psutil.Process]:
+    supervisor = psutil.Process(pid)
+    return [supervisor, *supervisor.children(recursive=True)]
+
+
+def wait_gone(processes: list[psutil.Process], tmp: Path, within_s: float = 15.0) -> list[str]:
+    """What is left of them, and of their directory, after that long at most."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        left = [str(p.pid) for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        left += [str(path) for path in tmp.glob("gauntlet-*") if path.is_dir()]
+        if not left or time.monotonic() > deadline_s:
+            return left
+        time.sleep(0.05)
+
+
+def test_a_stack_that_stands(up: dict[str, Any], tmp: Path) -> None:
+    assert {"gateway-1", "retrieval-1", "retrieval-2", "postgres-1", "llm-1"} <= set(up["urls"])
+    assert (ask(up["entry_url"], up["api_key"]), ask(up["entry_url"], "wrong")) == (200, 401)
+    state = tmp / f"gauntlet-up-{os.getuid()}.json"
+    assert state.stat().st_mode & 0o777 == 0o600, "it holds the key"
+
+    again = gauntlet("up", tmp=tmp)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "is up already" in again.stderr
+    assert json.loads(gauntlet("clean", "--json", tmp=tmp).stdout)["cleaned"] == [], "it lives: clean leaves it alone"
+    assert ask(up["entry_url"], up["api_key"]) == 200
+
+    processes = family(up["pid"])
+    down = gauntlet("down", tmp=tmp)
+    assert (down.returncode, down.stderr.strip()) == (0, "down: ended")
+    assert wait_gone(processes, tmp, within_s=1.0) == []
+    assert not state.exists()
+    assert gauntlet("down", tmp=tmp).stderr.strip() == "down: no stack was up"
+    assert_clean(tmp)
+
+
+def test_nothing_is_left_of_a_killed_supervisor(up: dict[str, Any], tmp: Path) -> None:
+    processes = family(up["pid"])
+    assert len(processes) > 10
+    processes[0].kill()
+    assert wait_gone(processes, tmp) == []
+    assert_clean(tmp)
