@@ -45,7 +45,10 @@ def recorded_scenario(directory: store.RunDirectory, run: Mapping[str, object]) 
     if run.get("scenario_file_sha256") != sha256(text).hexdigest():
         raise store.RecordError(f"{directory.scenario_file}: not the scenario that was run; it was changed, or cut, afterwards")
     scenario = load_text(text.decode("utf-8"), str(directory.scenario_file)).scenario
-    return scenario.model_copy(update={"seed": int(str(run.get("seed", scenario.seed)))})
+    seed = run.get("seed", scenario.seed)
+    if type(seed) is not int:
+        raise store.RecordError(f"{directory.run_file}: the seed of the run is no number")
+    return scenario.model_copy(update={"seed": seed})
 
 
 def write_reports(judged: Judged) -> None:

@@ -73,7 +73,7 @@ def execute(loaded: Loaded, options: Options, clock: Clock | None = None) -> Fin
     with interruptible() as interruption, closing(Journal(directory.events)) as journal:
         run = _Run(scenario, options, directory, journal, clock, interruption)
         ending = run.carry_out()
-        run.append(ev.ENDED, complete=True, ending=ending)
+        run.append(ev.ENDED, complete=True, ending=ending, events=journal.written)
     return Finished(directory, interruption.signal)
 
 

@@ -16,7 +16,8 @@ Times are seconds since the start of the run. A line is a time and one of:
     escalation llm
     down retrieval-2 · ready retrieval-2            the harness's own readiness probe
     operator exited                  also: started (implied at 0s), stopped
-    end                              the last phase ends, the load finishes, the stack stops, the record is complete
+    probe cpu_ratio=0.95             how the generator is; without any such line it is well in every second
+    end                              the last phase ends, the load finishes, operator and stack stop, the record is complete
     cut                              like `end`, but the record stops without any of that
 """
 
@@ -46,11 +47,12 @@ def at_ns(t_s: float) -> int:
 
 def history(*lines: str, requests: NDArray[Any] | None = None, load: Mapping[str, Any] | None = None, **fields: Any) -> History:
     """A history from lines; `load` are figures of the load's last event, `fields` further ones of History."""
-    builder = _Builder(dict(load or {}))
+    rows = requests if requests is not None else np.zeros(0, dtype=REQUEST_DTYPE)
+    builder = _Builder({"arrivals": len(rows), **(load or {})})
     for line in lines:
         builder.add(line)
+    builder.be_well()
     events = sorted(builder.events, key=lambda e: e.t_ns)
-    rows = requests if requests is not None else np.zeros(0, dtype=REQUEST_DTYPE)
     return History(events=tuple(events), requests=rows, **{"journeys": JOURNEYS, **fields})
 
 
@@ -126,6 +128,14 @@ class _Builder:
         self._numbers = 0
         self._put(0.0, ev.OPERATOR, "truth", state="started")
         self._put(0.0, ev.LOAD, "truth", state="started")
+        self._put(0.0, ev.STACK, "truth", state="starting")
+        self._put(0.0, ev.STACK, "truth", state="ready", instances={})
+
+    def be_well(self) -> None:
+        """Without any `probe`, the generator was well in every second."""
+        if not any(e.data.get("state") == "health" for e in self.events):
+            for second in range((max(e.t_ns for e in self.events) - START_NS) // 1_000_000_000):
+                self._put(second + 0.5, ev.LOAD, "truth", state="health", cpu_ratio=0.1, steal_ratio=0.0)
 
     def add(self, line: str) -> None:
         time, verb, *words = line.split()
@@ -253,7 +263,11 @@ class _Builder:
     def end(self, t_s: float, plain: list[str], options: dict[str, str]) -> None:
         self._close(t_s)
         self._put(t_s, ev.LOAD, "truth", state="finished", **self._load)
-        self._put(t_s, ev.ENDED, "truth", complete=True)
+        if not any(e.kind == ev.OPERATOR and e.data["state"] == "exited" for e in self.events):
+            self._put(t_s, ev.OPERATOR, "truth", state="stopped")
+        self._put(t_s, ev.STACK, "truth", state="stopped")
+        self._put(t_s, ev.WATCHDOG, "truth", state="finished", ended=[], left=[])
+        self._put(t_s, ev.ENDED, "truth", complete=True, ending="completed")
 
     def cut(self, t_s: float, plain: list[str], options: dict[str, str]) -> None:
         self._put(t_s, ev.INSTANCE, "truth", service="gateway", instance="gateway-1", state="ready")

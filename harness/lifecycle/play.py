@@ -79,7 +79,7 @@ class Player:
         """Until the last phase has ended, or something ends it early."""
         for phase in self.phases:
             self._wait_until(phase.start_ns)
-            self._append(ev.PHASE, name=phase.name, state="start", planned_end_ns=phase.end_ns)
+            self._append(ev.PHASE, name=phase.name, state="start", planned_start_ns=phase.start_ns, planned_end_ns=phase.end_ns)
             ending = self._phase(phase, parts)
             self._append(ev.PHASE, name=phase.name, state="end")
             if ending is None and phase.name == "steady_state":

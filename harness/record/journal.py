@@ -7,9 +7,11 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from harness.record.events import SCHEMA_VERSION, Event
+from harness.record.events import SCHEMA_VERSION, Event, Source
+
+_LAST_NS = 2**63 - 1  # what a monotonic clock can say
 
 
 class JournalError(ValueError):
@@ -21,6 +23,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
+        self.written = 0  # events appended by this writer: a reader can tell whether one is missing
         fresh = not path.exists() or path.stat().st_size == 0
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         if fresh:
@@ -31,7 +34,7 @@ class Journal:
 
     def append(self, event: Event) -> Event:
         """Write one event; returns it."""
-        self._write(event.to_json())
+        self._write(event.to_json(), events=1)
         return event
 
     def close(self) -> None:
@@ -42,7 +45,7 @@ class Journal:
                 os.close(self._fd)
                 self._fd = -1
 
-    def _write(self, document: dict[str, Any]) -> None:
+    def _write(self, document: dict[str, Any], events: int = 0) -> None:
         line = json.dumps(document, separators=(",", ":"), default=str).encode() + b"\n"
         with self._lock:
             if self._fd < 0:
@@ -50,22 +53,25 @@ class Journal:
             view = memoryview(line)
             while view:
                 view = view[os.write(self._fd, view) :]
+            self.written += events
 
 
-def read_journal(path: Path) -> Iterator[Event]:
-    """Events in file order. A half-written or damaged line is skipped; a missing file is an empty journal.
+def read_journal(path: Path, damage: list[str] | None = None) -> Iterator[Event]:
+    """Events in file order. A half-written or damaged line is skipped, and noted in `damage`; a missing file is an empty journal.
 
     Raises JournalError when the schema is newer than this program.
     """
     if not path.exists():
         return
     with path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file, start=1):
             document = _parse(line)
             if document is None:
+                if line.strip() and damage is not None:
+                    damage.append(f"{path.name}: line {number} cannot be read")
                 continue
             if "schema" in document and "kind" not in document:
-                if int(document["schema"]) > SCHEMA_VERSION:
+                if document["schema"] > SCHEMA_VERSION:
                     raise JournalError(
                         f"{path}: schema {document['schema']} is newer than this program's {SCHEMA_VERSION}; upgrade rag-gauntlet"
                     )
@@ -74,12 +80,14 @@ def read_journal(path: Path) -> Iterator[Event]:
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
+    """A schema line or an event; None for what is neither."""
     try:
         document = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):
         return None
     if "schema" in document and "kind" not in document:
-        return document
-    return document if {"t_ns", "kind", "source"} <= document.keys() else None
+        return document if type(document["schema"]) is int else None
+    timed = type(document.get("t_ns")) is int and 0 <= document["t_ns"] <= _LAST_NS
+    return document if timed and isinstance(document.get("kind"), str) and document.get("source") in get_args(Source) else None

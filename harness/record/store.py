@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.record.events import SCHEMA_VERSION, Event
+from harness.record import views
+from harness.record.events import ENDED, SCHEMA_VERSION, Event
 from harness.record.frames import FrameError, is_torn, read_frames, read_header
 from harness.record.history import History, Question
-from harness.record.journal import read_journal
+from harness.record.journal import JournalError, read_journal
 from harness.record.requests import REQUEST_DTYPE
 
 RUN_FILE = "run.json"
@@ -108,10 +109,11 @@ def read(path: Path) -> History:
     directory = RunDirectory(path.resolve())
     run = _read_run_file(directory)
     damage: list[str] = []
+    events = _read_events(directory, damage)
     requests, journeys = _read_requests(directory, damage)
     questions, documents = _read_questions(directory, damage)
     return History(
-        events=_read_events(directory),
+        events=events,
         requests=requests,
         journeys=journeys,
         run=run,
@@ -128,16 +130,31 @@ def _read_run_file(directory: RunDirectory) -> dict[str, Any]:
         run = json.loads(directory.run_file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RecordError(f"{directory.run_file}: {error}") from error
-    if not isinstance(run, dict) or run.get("schema", 0) > SCHEMA_VERSION:
+    if not isinstance(run, dict) or type(run.get("schema")) is not int or run["schema"] > SCHEMA_VERSION:
         raise RecordError(f"{directory.run_file}: not a run of schema <= {SCHEMA_VERSION}")
     return run
 
 
-def _read_events(directory: RunDirectory) -> tuple[Event, ...]:
-    """All events files merged by (time, file, line)."""
-    files = sorted(directory.path.glob("events*.jsonl"))
-    keyed = [(e.t_ns, n, line, e) for n, file in enumerate(files) for line, e in enumerate(read_journal(file))]
+def _read_events(directory: RunDirectory, damage: list[str]) -> tuple[Event, ...]:
+    """All events files merged by (time, file, line); events that make no sense are left out, and noted in `damage`."""
+    keyed: list[tuple[int, int, int, Event]] = []
+    for n, file in enumerate(sorted(directory.path.glob("events*.jsonl"))):
+        try:
+            found = list(read_journal(file, damage))
+        except JournalError as error:
+            raise RecordError(str(error)) from error
+        damage.extend(f"{file.name}: {reason}" for e in found if (reason := views.unreadable(e)) is not None)
+        damage.extend(f"{file.name}: {reason}" for reason in _lost(found))
+        keyed.extend((e.t_ns, n, line, e) for line, e in enumerate(found) if views.unreadable(e) is None)
     return tuple(e for *_, e in sorted(keyed, key=lambda k: k[:3]))
+
+
+def _lost(events: Sequence[Event]) -> Iterator[str]:
+    """The last event of a whole record says how many came before it in its file."""
+    for place, event in enumerate(events):
+        counted = event.data.get("events", place) if event.kind == ENDED else place
+        if counted != place:
+            yield f"{place} events before the last one, which counted {counted}"
 
 
 def _read_requests(directory: RunDirectory, damage: list[str]) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -145,12 +162,17 @@ def _read_requests(directory: RunDirectory, damage: list[str]) -> tuple[NDArray[
     journeys: tuple[str, ...] = ()
     for file in sorted(directory.requests.glob("*.seg")):
         try:
-            journeys = tuple(read_header(file)["journeys"])
+            header = read_header(file)
+            journeys = tuple(str(name) for name in header["journeys"])
+            # A field that a segment lacks would be read as zero, and an outcome of zero is `ok`.
+            lacking = set(REQUEST_DTYPE.names or ()) - {str(described[0]) for described in header["dtype"]}
+            if lacking:
+                raise FrameError(f"{file}: requests without {', '.join(sorted(lacking))}")
             frames.extend(read_frames(file, REQUEST_DTYPE))
             if is_torn(file):
                 damage.append(f"{file.name}: the last frame is torn")
-        except FrameError as error:
-            damage.append(str(error))
+        except (FrameError, KeyError, TypeError, ValueError, IndexError) as error:
+            damage.append(f"{file.name}: {str(error).removeprefix(f'{file}: ')}")  # the verdict must not depend on where the record lies
     return (np.concatenate(frames) if frames else np.zeros(0, dtype=REQUEST_DTYPE)), journeys
 
 
@@ -161,6 +183,6 @@ def _read_questions(directory: RunDirectory, damage: list[str]) -> tuple[dict[in
         document = json.loads(directory.questions.read_text(encoding="utf-8"))
         questions = [Question(int(q["id"]), frozenset(q["gold"]), bool(q["answerable"])) for q in document["questions"]]
         return {q.id: q for q in questions}, int(document["documents"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         damage.append(f"{directory.questions.name}: {error}")
         return {}, 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,10 @@ from harness.record.events import Event
 
 @dataclass(frozen=True, slots=True)
 class PhaseSpan:
-    """A named span of the run. `end_ns` is None when the record stops inside it."""
+    """A named span of the run. `end_ns` is None when the record stops inside it.
+
+    Its borders are the planned ones, which arrivals follow, whenever the harness came a little later to write them down.
+    """
 
     name: str
     start_ns: int
@@ -120,9 +123,10 @@ def phases(events: Iterable[Event]) -> tuple[PhaseSpan, ...]:
             continue
         name = str(event.data["name"])
         if event.data["state"] == "start":
-            spans[name] = PhaseSpan(name, event.t_ns, None, int(event.data["planned_end_ns"]))
+            start_ns = int(event.data.get("planned_start_ns", event.t_ns))
+            spans[name] = PhaseSpan(name, start_ns, None, int(event.data["planned_end_ns"]))
         elif name in spans:
-            spans[name] = replace(spans[name], end_ns=event.t_ns)
+            spans[name] = replace(spans[name], end_ns=min(event.t_ns, spans[name].planned_end_ns))
     return tuple(spans.values())
 
 
@@ -149,10 +153,10 @@ def _intended(event: Event) -> FaultTruth:
         kind=str(data["fault_kind"]),  # `kind` is the event's own
         service=str(data["service"]),
         edge=(str(edge[0]), str(edge[1])) if edge else None,
-        instance=data.get("instance"),
-        accepted=tuple(data.get("accepted", ())),
-        blast_radius=tuple(data.get("blast_radius", ())),
-        recoverable_by=tuple(data.get("recoverable_by", ())),
+        instance=_optional(data.get("instance")),
+        accepted=_names(data, "accepted"),
+        blast_radius=_names(data, "blast_radius"),
+        recoverable_by=_names(data, "recoverable_by"),
         benign=bool(data.get("benign", False)),
         intended_ns=event.t_ns,
     )
@@ -232,13 +236,22 @@ def actions(events: Iterable[Event]) -> tuple[Action, ...]:
                 action_id=action_id,
                 verb=str(event.data["verb"]),
                 service=str(event.data["service"]),
-                instance=event.data.get("instance"),
+                instance=_optional(event.data.get("instance")),
                 args=event.data.get("args", {}),
-                diagnosis_id=event.data.get("diagnosis_id"),
+                diagnosis_id=_optional(event.data.get("diagnosis_id")),
             )
         elif action_id in found:
             found[action_id] = replace(found[action_id], done_ns=event.t_ns, status=step, detail=str(event.data.get("detail", "")))
     return tuple(found.values())
+
+
+def unreadable(event: Event) -> str | None:
+    """Why an event cannot be read by the view of its kind; None for one that can, and for kinds that have no view."""
+    try:
+        _VIEWS.get(event.kind, len)((event,))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
+        return f"{event.kind}: {type(error).__name__}: {error}"
+    return None
 
 
 def escalations(events: Iterable[Event]) -> tuple[Escalation, ...]:
@@ -247,4 +260,35 @@ def escalations(events: Iterable[Event]) -> tuple[Escalation, ...]:
 
 
 def _escalation(event: Event) -> Escalation:
-    return Escalation(event.t_ns, event.data.get("service"), str(event.data.get("reason", "")), event.data.get("diagnosis_id"))
+    service, diagnosis_id = (_optional(event.data.get(name)) for name in ("service", "diagnosis_id"))
+    return Escalation(event.t_ns, service, str(event.data.get("reason", "")), diagnosis_id)
+
+
+def _optional(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _names(data: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """A list of names. Raises TypeError for what is none: half a truth would credit the wrong services."""
+    value = data.get(key, [])
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise TypeError(f"{key} is no list of names")
+    return tuple(value)
+
+
+def _step(events: tuple[Event, ...]) -> FaultTruth:
+    """One step of a fault by itself."""
+    (event,) = events
+    step = str(event.data["step"])
+    blank = FaultTruth(id=str(event.data["id"]), type="", kind="", service="")
+    return _intended(event) if step == "intended" else _after(blank, step, event)
+
+
+_VIEWS: Mapping[str, Callable[[tuple[Event, ...]], object]] = {
+    ev.PHASE: phases,
+    ev.FAULT: _step,
+    ev.ALERT: alerts,
+    ev.DIAGNOSIS: diagnoses,
+    ev.ACTION: actions,
+    ev.ESCALATION: escalations,
+}

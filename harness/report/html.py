@@ -91,10 +91,10 @@ def _facts(material: Material) -> list[tuple[str, str]]:
     host = [f"{dig(run, 'host', 'cpus')} CPUs"] if dig(run, "host", "cpus") else []
     host += [f"{memory / 2**30:.1f} GiB memory"] if isinstance(memory, int | float) else []
     host += [f"Linux {dig(run, 'host', 'kernel')}"] if dig(run, "host", "kernel") else []
-    versions = dig(run, "host", "versions") or {}
+    versions = dig(run, "host", "versions")
     rows = [
         ("Repeat it with", material.command),
-        ("Command", " ".join(str(a) for a in run.get("argv", ()))),
+        ("Command", " ".join(str(a) for a in argv) if isinstance(argv := run.get("argv"), list) else None),
         ("Started", dig(run, "clock", "utc")),
         ("Seed", str(material.seed)),
         ("Git", f"{git}{dirty}" if git else None),
@@ -103,7 +103,7 @@ def _facts(material: Material) -> list[tuple[str, str]]:
         ("Requests recorded", f"{len(material.history.requests):,}"),
         ("Machine", ", ".join(host)),
         ("Python", dig(run, "host", "python")),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items()) if isinstance(versions, dict) else None),
         (
             "Time scale",
             f"alerting windows compressed {material.scenario.time_scale:g} times" if material.scenario.time_scale != 1 else None,

@@ -167,7 +167,15 @@ def _action(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) 
         silent = context.before.operator_throughout() if "none" in wanted else None
         kept = "none" in wanted
         return replace(blank, status=Status.INCONCLUSIVE if silent else _status(kept), reason=silent or "no action was taken")
-    return replace(blank, status=_status(any(v in wanted for v in used)), reason=f"{len(taken)} actions in the fault's window")
+    meant = [a for a in taken if a.verb in wanted]
+    # A verb that heals the fault must also be used where it does.
+    placed = [a for a in meant if a.verb not in fault.recoverable_by or recovery.is_right(a, fault)]
+    if any(a.status == "performed" for a in placed):
+        return replace(blank, status=Status.PASS, reason=f"{len(taken)} actions in the fault's window")
+    if placed:
+        return replace(blank, reason=f"{placed[0].verb} was asked for, but it is not recorded that it was performed ({placed[0].status})")
+    why = f"{meant[0].verb} at {meant[0].instance or meant[0].service}, where it does not help" if meant else "another action was taken"
+    return replace(blank, status=Status.FAIL, reason=why)
 
 
 _CHECKS: dict[str, Callable[[_Context, Expect, FaultTruth, Result], Result]] = {

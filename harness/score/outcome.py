@@ -32,6 +32,7 @@ WINDOW_S = 5.0
 STEP_S = 1.0
 HOLD_S = 10.0
 WINDOW_SAMPLES = 10
+GOES_DOWN = frozenset({"crash", "hang"})  # kinds of fault that the harness's own readiness probe sees
 
 
 class State(Enum):
@@ -156,8 +157,9 @@ def _unviolated(history: History, fault: FaultTruth, span: Span, states: Sequenc
     unknown = sum(1 for s in states if s is State.UNKNOWN)
     if not states or unknown:
         return FaultOutcome(fault.id, None, f"{unknown} of {len(states)} windows during the fault hold too few samples", span.start_ns)
-    if fault.instance is not None and not any(e.data.get("instance") == fault.instance for e in history.of_kind(ev.INSTANCE)):
-        return FaultOutcome(fault.id, None, f"the record never says whether {fault.instance} was up", span.start_ns)
+    blind = _blind(history, fault, span)
+    if blind is not None:
+        return FaultOutcome(fault.id, None, blind, span.start_ns)
     pending, restored_ns = _redundancy(history, fault, span)
     if not pending:
         when = f", redundancy whole again {seconds(span.start_ns, restored_ns):g}s after onset" if restored_ns > span.start_ns else ""
@@ -167,6 +169,22 @@ def _unviolated(history: History, fault: FaultTruth, span: Span, states: Sequenc
     return FaultOutcome(
         fault.id, word, f"limits were never left, but {', '.join(sorted(pending))} came not back before the heal", span.start_ns
     )
+
+
+def _blind(history: History, fault: FaultTruth, span: Span) -> str | None:
+    """Is it unknown whether the instances that users depend on were up? Absorbed says that all of them are again."""
+    probed = list(history.of_kind(ev.INSTANCE))
+    seen = {str(e.data.get("instance")) for e in probed}
+    started = [e.data.get("instances", {}) for e in history.of_kind(ev.STACK) if e.data.get("state") == "ready"]
+    wanted = {str(name) for services in started for service, names in services.items() if service in radius(fault) for name in names}
+    unseen = sorted((wanted | ({fault.instance} if fault.instance is not None else set())) - seen)
+    if not started or unseen:
+        return f"the record never says whether {', '.join(unseen) or fault.service} was up"
+    name, field = (fault.instance, "instance") if fault.instance is not None else (fault.service, "service")
+    down = {e.data.get(field) for e in probed if e.data.get("state") == "down" and span.holds(e.t_ns)}
+    if fault.kind in GOES_DOWN and name not in down:
+        return f"the record never says that {name} was down, so nobody was watching whether it came back"
+    return None
 
 
 def _redundancy(history: History, fault: FaultTruth, span: Span) -> tuple[frozenset[str], int]:

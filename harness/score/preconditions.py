@@ -6,9 +6,10 @@ A check whose preconditions fail is INCONCLUSIVE with that reason: never PASS, a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from harness.scenario.model import FaultUse, Scenario
 from harness.scenario.slis import PHASES
 from harness.score import stats
 from harness.score.sli import DROPPED_BY_GENERATOR, Rows
-from harness.score.spans import NS_PER_S, seconds
+from harness.score.spans import NS_PER_S, of_phase, seconds
 
 # Delivered load (docs/architecture.md, "SLIs"): a generator beyond these limits measured itself.
 LAG_S_P99 = 0.020  # start - intended start
@@ -29,6 +30,7 @@ GENERATOR_CPU = 0.90  # of one core: the generator is one process; Locust's own 
 STEAL = 0.10  # of the machine's time, taken by its host
 GENERATOR_DROPS = 0.01  # share of arrivals that the generator never sent
 RECORDED = 0.95  # share of the offered arrivals that must be in the record, less three sigma of a Poisson count
+HEALTH_KNOWN = 0.5  # share of the seconds of a phase for which the generator must say how it is
 CUT_SHORT_S = 0.5  # a phase that ends earlier than planned by more was cut
 
 
@@ -51,12 +53,8 @@ class Preconditions:
             return f"the load process failed: {data.get('detail') or data.get('error') or 'no detail recorded'}"
         if not self.live and "finished" not in load:
             return "the load process never finished, so requests that were in flight are missing from the record"
-        # A run that was stopped early cancels what is in flight; it cannot pass anyway, and what it broke before stays broken.
-        finished = load["finished"].data if "finished" in load else {}
-        missing = int(finished.get("arrivals", 0)) - len(self.history.requests)
-        if missing > 0 and not finished.get("early"):
-            return f"{missing} requests are missing from the record: they were under way when the load ended"
-        return None
+        missing = _missing(load["finished"].data, len(self.history.requests)) if "finished" in load else None
+        return missing or _impossible(self.history.requests)
 
     def phase(self, name: str) -> str | None:
         """Can an objective of this phase be decided?"""
@@ -91,19 +89,24 @@ class Preconditions:
             offered = arrivals.expected(self.scenario, name)
             if len(rows) < RECORDED * offered - 3.0 * math.sqrt(offered):
                 yield f"the generator sent {len(rows)} of {offered:.0f} offered arrivals in {name}"
-        for field, limit, what in (("cpu_ratio", GENERATOR_CPU, "generator CPU"), ("steal_ratio", STEAL, "machine steal")):
-            mean = self._probed(name, field)
-            if mean is not None and mean > limit:
-                yield f"{what} was {mean:.0%} on average in {name}, more than {limit:.0%}: the measurements are the generator's own"
+        yield from self._unwell(name)
 
-    def _probed(self, name: str, field: str) -> float | None:
+    def _unwell(self, name: str) -> Iterator[str]:
+        """Was the generator short of a processor in this phase, or is that not even known?"""
         span = self.history.phase(name)
         if span is None:
-            return None
-        end_ns = span.end_ns if span.end_ns is not None else self.history.end_ns
-        probes = (e for e in self.history.of_kind(ev.LOAD) if e.data.get("state") == "health" and span.start_ns <= e.t_ns < end_ns)
-        values = [float(e.data[field]) for e in probes if e.data.get(field) is not None]
-        return math.fsum(values) / len(values) if values else None
+            return
+        held = of_phase(self.history, span)
+        health = [e.data for e in self.history.of_kind(ev.LOAD) if e.data.get("state") == "health" and held.holds(e.t_ns)]
+        known = len(health)
+        for field, limit, what in (("cpu_ratio", GENERATOR_CPU, "generator CPU"), ("steal_ratio", STEAL, "machine steal")):
+            values = [value for data in health if (value := _number(data.get(field))) is not None]
+            mean = math.fsum(values) / len(values) if values else 0.0
+            if mean > limit:
+                yield f"{what} was {mean:.0%} on average in {name}, more than {limit:.0%}: the measurements are the generator's own"
+            known = min(known, len(values))
+        if known < HEALTH_KNOWN * math.floor(held.length_s):
+            yield f"the generator told {known} times in the {held.length_s:.0f}s of {name} how it was, instead of every second"
 
     def _faults_of(self, name: str) -> str | None:
         """Faults of this phase must have bitten; faults of earlier phases must also be gone."""
@@ -125,7 +128,9 @@ class Preconditions:
     def gone(self, use: FaultUse) -> str | None:
         """Is there evidence that nothing of the fault is left?"""
         truth = self.history.fault(use.id)
-        return None if truth is None or truth.gone_ns is not None else f"fault {use.id} is not proved gone"
+        if truth is None or None not in (truth.heal_intended_ns, truth.healed_ns, truth.gone_ns):
+            return None
+        return f"fault {use.id} is not proved gone"
 
     def first_failure(self, fault_id: str, *steps: str) -> str:
         """What the record says of the first failure of these steps, the most telling one given first; later ones mostly follow from it."""
@@ -149,7 +154,10 @@ class Preconditions:
 
     def operator_throughout(self) -> str | None:
         """Was an operator on call to the end of the record? Silence of a dead one is no evidence."""
-        return cut_off(self.history) or self.operator_until(self.history.end_ns + 1)
+        reason = cut_off(self.history) or self.operator_until(self.history.end_ns + 1)
+        if reason is None and not any(e.data.get("state") == "stopped" for e in self.history.of_kind(ev.OPERATOR)):
+            reason = "the record does not say that the operator was still alive when it was stopped"
+        return reason
 
     def operator_for(self, fault: FaultTruth) -> str | None:
         """Was an operator on call at the onset? One that dies later has missed the fault, which is its own failure."""
@@ -162,6 +170,41 @@ def cut_off(history: History) -> str | None:
         return None
     last = history.phases[-1].name if history.phases else "the first phase"
     return f"the record stops {seconds(history.start_ns, history.end_ns):g}s into the run, in or after {last}: the harness was cut off"
+
+
+def _missing(finished: Mapping[str, Any], recorded: int) -> str | None:
+    """Does the record hold as many requests as the generator counted?
+
+    A run that was stopped early cancels what is in flight; it cannot pass anyway, and what it broke before stays broken.
+    """
+    counted = finished.get("arrivals")
+    if not isinstance(counted, int):
+        return "the load process does not say how many requests there were"
+    if recorded < counted and not finished.get("early"):
+        return f"{counted - recorded} requests are missing from the record: they were under way when the load ended"
+    if recorded > counted:
+        return f"the record holds {recorded} requests, and the load process counted {counted}"
+    return None
+
+
+def _impossible(rows: Rows) -> str | None:
+    """Rows that no generator writes would be read as fast, or counted twice."""
+    twice = len(rows) - len(np.unique(rows["seq"]))
+    if twice:
+        return f"{twice} requests are in the record more than once"
+    unknown = np.count_nonzero(rows["outcome"] > max(Outcome))
+    if unknown:
+        return f"{unknown} requests ended in a way that this program does not know"
+    sent = rows[rows["outcome"] != Outcome.DROPPED]
+    due, start, first, last, end = (sent[f"{name}_ns"] for name in ("intended", "start", "first", "last", "end"))
+    disordered = (start < due) | (end < start) | ((first > 0) & ((first < start) | (last < first) | (end < last)))
+    count = np.count_nonzero(disordered)
+    return f"the times of {count} requests are out of order (due, sent, first and last content, end)" if count else None
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or nothing."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _undelivered(rows: Rows) -> Iterator[str]:

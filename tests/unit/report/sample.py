@@ -55,8 +55,9 @@ def events() -> list[Event]:
         event(75.0, ev.FAULT, **fault, step="heal_intended"),
         event(75.1, ev.FAULT, **fault, step="healed"),
         event(75.4, ev.FAULT, **fault, step="gone"),
-        event(100.5, ev.LOAD, state="finished"),
-        event(101.0, ev.ENDED, complete=True),
+        event(100.5, ev.LOAD, state="finished", arrivals=2500),
+        event(101.0, ev.ENDED, complete=True, ending="completed"),
+        *(event(t_s, ev.LOAD, state="health", cpu_ratio=0.1, steal_ratio=0.0) for t_s in range(100)),
     ]  # fmt: skip
     return sorted(found, key=lambda e: e.t_ns)
 
@@ -71,7 +72,7 @@ def requests() -> Any:
     latency_s = np.where(slow, rng.normal(4.5, 0.3, 2500), rng.gamma(8.0, 0.03, 2500))
     rows["intended_ns"] = rows["start_ns"] = T0 + (t_s * S).astype(np.int64)
     rows["end_ns"] = rows["intended_ns"] + (latency_s * S).astype(np.int64)
-    rows["first_ns"] = rows["end_ns"]
+    rows["first_ns"] = rows["last_ns"] = rows["end_ns"]
     failed = np.flatnonzero(slow)[::18]
     rows["outcome"][failed] = np.resize([Outcome.TIMEOUT, Outcome.ERROR, Outcome.REJECTED, Outcome.TRUNCATED], len(failed))
     rows["journey"] = np.resize([0, 0, 1, 0, 1, 0, 0, 1, 0, 2], 2500)

@@ -23,7 +23,7 @@ def history(rows: list[tuple[float, float, Outcome]], length: float = 4.0) -> Hi
         requests[n]["end_ns"] = T0 + round((intended_s + latency_s) * S)
         requests[n]["outcome"] = outcome
     phase = [
-        event(0, ev.PHASE, name="warmup", state="start", planned_end_ns=T0 + 4 * S),
+        event(0, ev.PHASE, name="warmup", state="start", planned_end_ns=T0 + round(length * S)),
         event(length, ev.PHASE, name="warmup", state="end"),
     ]
     return History(events=tuple(phase), requests=requests)

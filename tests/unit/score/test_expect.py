@@ -136,6 +136,11 @@ def test_escalated(wanted: bool, lines: list[str], status: Status) -> None:
     ("wanted", "lines", "status"),
     [
         ("switch_provider", ["40s action switch_provider llm"], PASS),
+        ("switch_provider", ["40s action switch_provider generation"], PASS),
+        ("switch_provider", ["40s action switch_provider user"], FAIL),  # where it helps nobody
+        ("switch_provider", ["40s action switch_provider llm status=failed"], UNKNOWN),
+        ("switch_provider", ["40s action switch_provider llm status=failed", "45s action switch_provider llm"], PASS),
+        ("restart", ["40s action restart user"], PASS),  # no verb that heals the fault: the author wants it for its own sake
         ("switch_provider", ["40s action restart llm"], FAIL),
         ("switch_provider", [], FAIL),
         (["switch_provider", "none"], [], PASS),

@@ -65,6 +65,8 @@ def test_order_is_that_of_the_scenario() -> None:
         "expect.run.false_alarms",
         "expect.run.needless_actions",
         "safety.f.gone",
+        "safety.nothing_left",
+        "safety.stack_stopped",
     ]
     assert decide(judge(TOLD, ASKED), ASKED).status is Status.PASS
 

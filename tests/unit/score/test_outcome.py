@@ -85,9 +85,9 @@ CRASH = "30s fault crash@retrieval-2 fix=restart blast=query"
         (["31s down retrieval-2", "71s ready retrieval-2"], "healed_by_harness", None),
         (["31s down retrieval-2"], "not_recovered", None),
         ([], None, None),
-        (["1s ready retrieval-2"], "absorbed", 0.0),
+        (["1s ready retrieval-2"], None, None),  # dead by the fault's own evidence, and the probe did not see it
         (["31s down retrieval-2", "45s ready retrieval-2", "50s down retrieval-2"], "not_recovered", None),
-        (["1s ready retrieval-2", "31s down document-1"], "absorbed", 0.0),
+        (["31s down retrieval-2", "45s ready retrieval-2", "46s down document-1"], "absorbed", 15.0),
     ],
 )
 def test_absorbed_wants_redundancy_back_before_the_heal(lines: list[str], word: str | None, regained_s: float | None) -> None:

@@ -68,6 +68,19 @@ def late() -> NDArray[Any]:
     return rows
 
 
+def backwards() -> NDArray[Any]:
+    """They would be the fastest of all."""
+    rows = SLOW_UNTIL_SWITCHED.copy()
+    rows["end_ns"][::50] = 0
+    return rows
+
+
+def unheard_of() -> NDArray[Any]:
+    rows = SLOW_UNTIL_SWITCHED.copy()
+    rows["outcome"][7] = 77
+    return rows
+
+
 def undelivered() -> NDArray[Any]:
     rows = SLOW_UNTIL_SWITCHED.copy()
     rows["outcome"][::20], rows["drop_cause"][::20] = Outcome.DROPPED, DROPPED_BY_GENERATOR
@@ -75,7 +88,7 @@ def undelivered() -> NDArray[Any]:
 
 
 CASES = [
-    Case("a good run", "all 16 checks pass", status=Status.PASS),
+    Case("a good run", "all 18 checks pass", status=Status.PASS),
     Case("no requests", "no requests", requests=np.zeros(0, dtype=REQUEST_DTYPE)),
     Case("no requests in one phase", "no requests in recovery", requests=SLOW_UNTIL_SWITCHED[:1750]),
     Case("the generator was late", "p99 of the lag is 30ms (limit 20ms)", requests=late()),
@@ -139,6 +152,13 @@ CASES = [
     Case("the record was cut before anything", "the record stops", lines=("0s cut",), requests=np.zeros(0, dtype=REQUEST_DTYPE)),
     Case("the record is damaged", "the last frame is torn", history={"damage": ("requests-0.seg: the last frame is torn",)}),
     Case("requests are missing", "3 requests are missing from the record", history={"load": {"arrivals": 2503}}),
+    Case("requests are there twice", "more than once", requests=np.concatenate([SLOW_UNTIL_SWITCHED, SLOW_UNTIL_SWITCHED[:1]])),
+    Case("more requests than were made", "the load process counted 2400", history={"load": {"arrivals": 2400}}),
+    Case("nobody counted the requests", "how many requests there were", history={"load": {"arrivals": None}}),
+    Case("requests end before they begin", "the times of 50 requests are out of order", requests=backwards()),
+    Case("requests end in an unknown way", "that this program does not know", requests=unheard_of()),
+    Case("nobody knows how the generator was", "the generator told 0 times in the 30s", lines=(*GOOD, "200s probe cpu_ratio=0.1")),
+    Case("the fault is gone, and was never healed", "not proved gone", lines=(*PHASES, *INJECTED, *CLAIMED, "70s gone", *END)),
     Case("aborted", "by its abort rule: availability", lines=(*GOOD, "50s abort availability")),
     Case("interrupted", "interrupted by SIGINT", lines=(*GOOD, "50s interrupted")),
     Case("the watchdog took over", "no heartbeat", lines=(*GOOD, "50s took_over")),
