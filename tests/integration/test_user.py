@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import LiteralString
 
 import httpx
 import pytest
@@ -140,6 +141,26 @@ def test_pool_outlives_a_restart_of_the_database(postgres: Postgres, database_ur
                 await backend_pid(pool)
             assert caught.value.outcome == "connect_error"
             await asyncio.to_thread(postgres.start)
+            assert await backend_pid(pool) > 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("statement", "outcome"),
+    [
+        ("SET statement_timeout = 20; SELECT pg_sleep(5)", "timeout"),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", "connect_error"),
+        ("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$", "error"),  # disk full
+    ],
+)
+def test_what_the_database_says_is_told_apart_from_its_absence(database_url: str, statement: LiteralString, outcome: str) -> None:
+    async def scenario() -> None:
+        async with pool_of(database_url, max_size=1) as pool:
+            with pytest.raises(UpstreamError) as caught:
+                async with pool.connection() as connection:
+                    await connection.execute(statement)
+            assert caught.value.outcome == outcome
             assert await backend_pid(pool) > 0
 
     asyncio.run(scenario())

@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection, OperationalError
+from psycopg.errors import QueryCanceled
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from mocks.rag.common.errors import UpstreamError
+from mocks.rag.common.errors import Outcome, UpstreamError
 from mocks.rag.common.log import get_logger
 from mocks.rag.common.metrics import POOL_IN_USE, POOL_SIZE, POOL_WAITING
 from mocks.rag.common.outbound import outbound
@@ -85,8 +86,9 @@ class Pool:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for the block, counted as one call to `postgres`.
 
-        Raises UpstreamError: timeout (none free within `wait_s`, or the block took longer than `block_s`), connect_error (the
-        database is away). Other errors of the statements stay psycopg's.
+        Raises UpstreamError: timeout (none free within `wait_s`, the block took longer than `block_s`, or a statement longer than the
+        database allows it), connect_error (the database is away), error (it is there and short of something). Other errors of the
+        statements stay psycopg's.
         """
         with outbound(CALLEE), self._explained() as deadline:
             async with self._pool.connection(self._limits.wait_s) as connection:
@@ -114,7 +116,7 @@ class Pool:
         except OperationalError as error:
             if deadline.passed:
                 raise UpstreamError(CALLEE, "timeout", f"no answer within {deadline.after_s:g} s") from error
-            raise UpstreamError(CALLEE, "connect_error", str(error)) from error
+            raise UpstreamError(CALLEE, _outcome(error), str(error)) from error
 
     def _new_pool(self) -> AsyncConnectionPool[Connection]:
         limits = self._limits
@@ -159,6 +161,13 @@ class Pool:
         POOL_SIZE.labels(self._name).set_function(lambda: statistic("pool_size"))
         POOL_IN_USE.labels(self._name).set_function(lambda: statistic("pool_size") - statistic("pool_available"))
         POOL_WAITING.labels(self._name).set_function(lambda: statistic("requests_waiting"))
+
+
+def _outcome(error: OperationalError) -> Outcome:
+    """By SQLSTATE: without one it is the connection that failed; 08 is said of connections, 57P of a server that stops or starts."""
+    if isinstance(error, QueryCanceled):
+        return "timeout"
+    return "connect_error" if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")) else "error"
 
 
 class _Deadline:

@@ -45,20 +45,21 @@ class Spool:
         if self._count >= self._events_max:
             raise SpoolFullError(f"{self._count} events are waiting already")
         name = f"{self._sequence + 1:020d}{_SUFFIX}"
-        aside = self._folder / f"{name}.tmp"
+        file_path, aside = self._folder / name, self._folder / f"{name}.tmp"
         try:
             with aside.open("wb") as file:
                 file.write(event.to_json())
                 file.flush()
                 os.fsync(file.fileno())
-            aside.rename(self._folder / name)
+            aside.rename(file_path)
+            self._sync_folder()
         except OSError:
-            aside.unlink(missing_ok=True)
+            for path in (aside, file_path):
+                path.unlink(missing_ok=True)
             raise
-        self._sync_folder()
         self._sequence += 1
         self._count += 1
-        return self._folder / name
+        return file_path
 
     def read(self, path: Path) -> IngestEvent:
         """The event of a file from `waiting()`. Raises `MalformedEventError`."""

@@ -1,6 +1,8 @@
 """The spool: first in, first out, across restarts; whole files only; bounded."""
 
+import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -75,6 +77,22 @@ def test_a_disk_error_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(OSError, match="No space left"):
         spool.append(event(1))
     assert (len(spool), list(tmp_path.iterdir())) == (0, [])
+
+
+def test_an_event_whose_name_is_not_on_the_disk_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("mocks.rag.document.spool.os.fsync", _full_for_folders)
+        with pytest.raises(OSError, match="No space left"):
+            spool.append(event(1))
+    assert (len(spool), list(tmp_path.iterdir())) == (0, [])
+    spool.append(event(2))
+    assert drained(spool) == [event(2)]
+
+
+def _full_for_folders(descriptor: int) -> None:
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        raise OSError(28, "No space left on device")
 
 
 @given(st.text(), st.text(), st.text(max_size=50), st.integers(0, 2**62))  # st.text() makes no surrogates
