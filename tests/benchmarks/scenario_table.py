@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     results = asked.out / "results.jsonl"
     files = scenario_files(asked.only)
-    interrupted = not asked.table_only and not _carry_out(files, range(asked.seeds_from, asked.seeds_from + asked.runs), asked.out, results)
+    interrupted = not asked.table_only and not carry_out(files, range(asked.seeds_from, asked.seeds_from + asked.runs), asked.out, results)
     rows = [r for r in read_rows(results) if r.scenario in {f.stem for f in files}]
     print(table(rows))
     if interrupted:
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if rows and all(s.reached for s in summaries(rows)) else 1
 
 
-def _carry_out(files: Sequence[Path], seeds: Iterable[int], out: Path, results: Path) -> bool:
+def carry_out(files: Sequence[Path], seeds: Iterable[int], out: Path, results: Path) -> bool:
     """False when interrupted. One seed of every scenario before the next seed of any: a part of the table is a fair one."""
     out.mkdir(parents=True, exist_ok=True)
     done = {(r.scenario, r.seed) for r in read_rows(results)}
