@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from harness.commands.console import JSON, command, emit, say
+from harness.commands.console import JSON, CommandError, command, emit
 from harness.lifecycle.exit_codes import OK, USAGE
 
 
@@ -31,8 +31,7 @@ def show_fault(name: str, as_json: bool) -> int:
     from harness.scenario.problem import did_you_mean
 
     if name not in CATALOG:
-        say(f"no such fault: {name!r}; {did_you_mean(name, CATALOG)}")
-        return USAGE
+        raise CommandError(USAGE, f"no such fault: {name!r}; {did_you_mean(name, CATALOG)}")
     if as_json:
         emit(describe(CATALOG[name]))
     else:

@@ -32,6 +32,14 @@ def emit(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, sort_keys=True, default=str))
 
 
+class CommandError(Exception):
+    """A command cannot do what it was asked to: one clear line, and an exit code."""
+
+    def __init__(self, exit_code: int, message: object) -> None:
+        super().__init__(str(message))
+        self.exit_code = exit_code
+
+
 class ExitCodeCommand(click.Command):
     """A command whose function returns its exit code, and whose errors end in one too: a clear line, no traceback.
 
@@ -54,6 +62,8 @@ def _carry_out(work: Callable[[], int]) -> tuple[int, str | None]:
     """The exit code, and what went wrong where the command itself could not say so."""
     try:
         return work(), None
+    except CommandError as error:
+        return error.exit_code, str(error)
     except (ScenarioError, RecordError) as error:
         return USAGE, str(error)
     except ModuleNotFoundError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.console import EPILOG, FILES, JSON, command, emit, say
+from harness.commands.console import EPILOG, FILES, JSON, CommandError, command, emit, say
 from harness.lifecycle.exit_codes import OK, USAGE
 
 
@@ -55,10 +55,8 @@ def init(file: Path, name: str, url: str) -> int:
         with file.open("x", encoding="utf-8") as written:
             written.write(text)
     except FileExistsError:
-        say(f"{file}: exists already; name another file")
-        return USAGE
+        raise CommandError(USAGE, f"{file}: exists already; name another file") from None
     except OSError as error:
-        say(f"{file}: cannot be written: {error.strerror}")
-        return USAGE
+        raise CommandError(USAGE, f"{file}: cannot be written: {error.strerror}") from error
     say(f"{file}: written; next: gauntlet check {file} && gauntlet run {file}")
     return OK

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from harness.commands.console import JSON, command, emit, say
+from harness.commands.console import JSON, CommandError, command, emit, say
 from harness.lifecycle.exit_codes import FAILED, NOT_STARTED, OK, USAGE
 
 
@@ -56,11 +56,9 @@ def up(scenario: Path | None, as_json: bool) -> int:
     try:
         stack = standing.bring_up(scenario, say)
     except StackError as error:
-        say(str(error))
-        return NOT_STARTED
+        raise CommandError(NOT_STARTED, error) from error
     except standing.StandingError as error:
-        say(str(error))
-        return USAGE
+        raise CommandError(USAGE, error) from error
     if as_json:
         emit(stack)
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.console import EPILOG, FILES, JSON, OUT, RUN, STRICT, command, emit, say
+from harness.commands.console import EPILOG, FILES, JSON, OUT, RUN, STRICT, CommandError, command, emit, say
 from harness.lifecycle.exit_codes import FAILED, OK, worst
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def stop(run: Path) -> int:
     try:
         say(stop_run(run))
     except StopError as error:
-        say(str(error))
-        return FAILED
+        raise CommandError(FAILED, error) from error
     return OK
 
 

@@ -18,6 +18,11 @@ from harness.report.state import LiveState
 WINDOW_S = 5.0
 
 
+def window_s(elapsed_s: float) -> float:
+    """How much of the live window a run has filled; at least a second: the first request is no rate yet."""
+    return min(WINDOW_S, max(1.0, elapsed_s))
+
+
 def snapshot(
     scenario: str, phases: Sequence[Planned], now_ns: int, offered_per_s: float, rows: NDArray[Any], events: Sequence[Event]
 ) -> LiveState:
@@ -25,16 +30,17 @@ def snapshot(
     phase = next((p for p in phases if p.start_ns <= now_ns < p.end_ns), phases[-1])
     ended = rows[(rows["end_ns"] > now_ns - WINDOW_S * NS_PER_S) & (rows["end_ns"] <= now_ns)]
     served = ended[(ended["outcome"] == Outcome.OK) | (ended["outcome"] == Outcome.TIMEOUT)]
+    elapsed_s = max(0, now_ns - phases[0].start_ns) / NS_PER_S
     latency = (served["end_ns"] - served["intended_ns"]) / NS_PER_S
     return LiveState(
         scenario=scenario,
         phase=phase.name,
         phase_elapsed_s=max(0, now_ns - phase.start_ns) / NS_PER_S,
         phase_length_s=(phase.end_ns - phase.start_ns) / NS_PER_S,
-        run_elapsed_s=max(0, now_ns - phases[0].start_ns) / NS_PER_S,
+        run_elapsed_s=elapsed_s,
         run_length_s=(phases[-1].end_ns - phases[0].start_ns) / NS_PER_S,
         offered_per_s=offered_per_s,
-        delivered_per_s=len(ended) / WINDOW_S if len(rows) else None,
+        delivered_per_s=len(ended) / window_s(elapsed_s) if len(rows) else None,
         latency_s_p95=float(np.percentile(latency, 95)) if len(latency) else None,
         errors_ratio=float(np.mean(ended["outcome"] != Outcome.OK)) if len(ended) else None,
         faults=tuple(f"{f.id}: {_stage(f)}" for f in views.faults(events)),

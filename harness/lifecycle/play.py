@@ -141,7 +141,7 @@ class Player:
     def _offered(self, now_ns: int) -> float:
         """Mean offered rate over the live window, per second."""
         end_s = (now_ns - self.phases[0].start_ns) / NS_PER_S
-        return self._shape.expected(max(0.0, end_s - live.WINDOW_S), end_s) / live.WINDOW_S
+        return self._shape.expected(max(0.0, end_s - live.WINDOW_S), end_s) / live.window_s(end_s)
 
     def _wait_until(self, t_ns: int) -> None:
         while (left_ns := t_ns - self.clock.now_ns()) > 0:

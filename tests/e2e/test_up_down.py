@@ -76,9 +76,8 @@ def test_a_stack_that_stands(up: dict[str, Any], tmp: Path) -> None:
     state = tmp / f"gauntlet-up-{os.getuid()}.json"
     assert state.stat().st_mode & 0o777 == 0o600, "it holds the key"
 
-    again = gauntlet("up", tmp=tmp)
-    assert (again.returncode, again.stdout) == (2, "")
-    assert "is up already" in again.stderr
+    again = gauntlet("up", "--json", tmp=tmp)
+    assert (again.returncode, json.loads(again.stdout)["exit_code"], "is up already" in again.stderr) == (2, 2, True)
     assert json.loads(gauntlet("clean", "--json", tmp=tmp).stdout)["cleaned"] == [], "it lives: clean leaves it alone"
     assert ask(up["entry_url"], up["api_key"]) == 200
 
