@@ -25,13 +25,13 @@ async def nothing_more() -> Message:
 
 
 class SteppingPacer(Pacer):
-    """Time passes only by waiting, plus `late_s` a wait; the client goes at `gone_s`."""
+    """Time passes only by waiting, plus `late_s` a wait; the client goes at `gone_at_s`."""
 
-    def __init__(self, late_s: float = 0.0, gone_s: float = float("inf")) -> None:
+    def __init__(self, late_s: float = 0.0) -> None:
         super().__init__(nothing_more)
-        self.start_s = self.time_s = 100.0
+        self.time_s = 100.0
+        self.gone_at_s = float("inf")
         self._late_s = late_s
-        self._gone_s = self.start_s + gone_s
 
     def now(self) -> float:
         return self.time_s
@@ -39,11 +39,14 @@ class SteppingPacer(Pacer):
     async def until(self, moment_s: float) -> bool:
         if moment_s > self.time_s:
             self.time_s = moment_s + self._late_s
-        return self.time_s < self._gone_s
+        return self.time_s < self.gone_at_s
 
 
 def stream(tokens_per_chunk: int, late_s: float = 0.0, gone_s: float = float("inf")) -> tuple[list[tuple[int, list[str]]], Exchange]:
-    """The writes of one stream at 10 ms a token: milliseconds after the first token was due, and the content of each event."""
+    """The writes of one stream at 10 ms a token: milliseconds after the first token was due, and the content of each event.
+
+    The client goes `gone_s` after that moment.
+    """
     request = parse_chat({"model": "m", "messages": [{"role": "user", "content": PROMPT}], "stream": True})
     answer = complete(request)
     exchange = Exchange("POST", CHAT, time.monotonic(), "r")
@@ -54,12 +57,13 @@ def stream(tokens_per_chunk: int, late_s: float = 0.0, gone_s: float = float("in
     due_s: list[float] = []
 
     async def run() -> None:
-        pacer = SteppingPacer(late_s, gone_s)
+        pacer = SteppingPacer(late_s)
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.body":
                 if not writes:
                     due_s.append(pacer.time_s - late_s)
+                    pacer.gone_at_s = due_s[0] + gone_s
                 writes.append((round((pacer.time_s - due_s[0]) * 1_000), contents(message["body"])))
 
         await sender.send(request, pacer, send, {}, Metrics("llm", "1"))
@@ -99,7 +103,7 @@ def test_what_a_late_wake_up_left_behind_leaves_at_once_and_the_schedule_stays()
 
 
 def test_a_client_that_goes_is_sent_no_more() -> None:
-    writes, exchange = stream(1, gone_s=0.121)
+    writes, exchange = stream(1, gone_s=0.021)
     assert [at_ms for at_ms, _ in writes] == [0, 10, 20]
     assert (exchange.ending, exchange.finish_reason, exchange.completion_tokens) == ("disconnected", None, 3)
 
