@@ -173,6 +173,18 @@ def block_permutation_p(reference: Sequence[Block], candidate: Sequence[Block]) 
     return float(np.count_nonzero(difference >= difference[-1] - 1e-12)) / len(difference)
 
 
+def share_of(blocks: Sequence[Block]) -> float:
+    """The share of bad ones; 0 of nothing."""
+    samples = sum(n for _, n in blocks)
+    return math.fsum(b for b, _ in blocks) / samples if samples else 0.0
+
+
+def drift(blocks: Sequence[Block]) -> float:
+    """How much the share of bad ones changed from the first half of the blocks to the second; an odd one in the middle is in neither."""
+    half = len(blocks) // 2
+    return abs(share_of(blocks[len(blocks) - half :]) - share_of(blocks[:half]))
+
+
 def _merged(blocks: Sequence[Block]) -> list[Block]:
     """At most `_MOST_BLOCKS` runs of neighbouring blocks, empty ones left out."""
     filled = [b for b in blocks if b[1] > 0]
