@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -62,12 +63,20 @@ objectives:
 
 @pytest.fixture(scope="session")
 def passing_run() -> Iterator[LiveRun]:
-    """A whole run of the reference stack with one fault, carried out once."""
-    place = _short_directory()
-    run = LiveRun(PASSING, place, "--json")
-    try:
-        run.finish(90)
-        yield run
-    finally:
-        run.end()
-        shutil.rmtree(place, ignore_errors=True)
+    """A whole run of the reference stack with one fault, carried out once; again where the machine was too busy for its generator."""
+    for last in (False, False, True):
+        place = _short_directory()
+        run = LiveRun(PASSING, place, "--json")
+        try:
+            _, out = run.finish(90)
+            if last or not _too_busy(out):
+                yield run
+                return
+        finally:
+            run.end()
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _too_busy(out: str) -> bool:
+    checks = json.loads(out).get("checks", []) if out else []
+    return any(c["name"].startswith("validity.delivered_load") and c["status"] == "INCONCLUSIVE" for c in checks)
