@@ -62,12 +62,12 @@ class Finished:
     interrupted: str | None  # name of the signal
 
 
-def execute(loaded: Loaded, options: Options, clock: Clock | None = None) -> Finished:
+def execute(loaded: Loaded, options: Options | None = None, clock: Clock | None = None) -> Finished:
     """Carry out one run: do everything, judge nothing.
 
     Raises StackError when the stack does not start; the record is kept, and nothing is left running.
     """
-    clock = clock or SystemClock()
+    options, clock = options or Options(), clock or SystemClock()
     scenario = loaded.scenario if options.seed is None else loaded.scenario.model_copy(update={"seed": options.seed})
     directory = open_record(scenario, loaded, options)
     with interruptible() as interruption, closing(Journal(directory.events)) as journal:

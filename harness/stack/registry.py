@@ -19,6 +19,7 @@ _DEFAULT_SETTINGS: Mapping[str, Any] = {"llm_provider": "llm", "cache_epoch": 0,
 class RegistryFile:
     """The registry's content, and the files that carry it: one for all, and one for each caller that is sent another way.
 
+    The one for all lies in a folder of its own: whoever watches the stack is given its path, and may look around there.
     Safe for several threads. A change is on disk when the method returns.
     """
 
@@ -32,7 +33,7 @@ class RegistryFile:
 
     @property
     def path(self) -> Path:
-        return self._folder / "registry.json"
+        return self._folder / "discovery" / "registry.json"
 
     def path_for(self, caller: str) -> Path:
         """The file that this service reads."""
@@ -92,6 +93,7 @@ class RegistryFile:
             for service, instances in self._services.items()
         }
         document = {"revision": self._revision, "services": services, "settings": self._settings}
+        path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(document), encoding="utf-8")
         fresh.replace(path)

@@ -47,6 +47,7 @@ end = time.monotonic() + float(sys.argv[3])
 while time.monotonic() < end:
     registry = json.loads(Path(targets["registry"]).read_text())
     seen["reached"].setdefault("registry", []).append(json.dumps(registry))
+    seen["reached"]["registry's folder"] = sorted(p.name for p in Path(targets["registry"]).parent.iterdir())
     urls = {u for u in [*walk(registry), *walk(targets)] if u.startswith("http://")}
     bases = {u for u in urls if u.count("/") == 2}
     for url in sorted(urls | {f"{b}/{p}" for b in bases for p in ("metrics", "health", "ready", "", "openapi.json", "v1/models")}):

@@ -55,6 +55,7 @@ def test_a_detour_is_seen_by_its_caller_alone(tmp_path: Path) -> None:
     assert direct["services"] == {"llm": [entry("llm-1", "http://direct")], "query": [entry("query-1", "http://q")]}
     assert detoured["services"] == {"llm": [entry("llm-1", "http://detour")], "query": [entry("query-1", "http://q")]}
     assert direct["revision"] == detoured["revision"] == 3
+    assert [p.name for p in registry.path.parent.iterdir()] == ["registry.json"]  # nobody who looks around there learns of the detour
 
 
 def test_configure_returns_what_there_was(tmp_path: Path) -> None:
