@@ -7,10 +7,11 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from harness.gate import Verdict
 from harness.record.history import History
-from harness.report.material import Material, clean, counts, dig, groups, shown_value
+from harness.report.material import Material, clean, counts, dig, groups, shown_value, told_once
 from harness.report.series import length_s
 from harness.report.stories import stories
 from harness.report.timeline import timeline
@@ -47,7 +48,7 @@ def render(verdict: Verdict, history: History, scenario: Scenario) -> str:
         length=f"{length_s(history):.0f} s",
         stories=[_story(s) for s in stories(material)],
         timeline=timeline(material) if history.phases else None,
-        groups=[(title, [_check(r) for r in results]) for title, results in groups(verdict.results)],
+        groups=[(title, [_check(r, why) for r, why in told_once(results)]) for title, results in groups(verdict.results)],
         facts=_facts(material),
         damage=[clean(d) for d in history.damage],
         complete=history.complete,
@@ -56,17 +57,17 @@ def render(verdict: Verdict, history: History, scenario: Scenario) -> str:
     return page.encode("utf-8", errors="replace").decode("utf-8")
 
 
-def _check(result: Result) -> dict[str, Any]:
+def _check(result: Result, why: str) -> dict[str, Any]:
     interval = result.interval
     return {
-        "name": clean(result.name),
+        "name": Markup(".<wbr>").join(clean(result.name).split(".")),  # names are long, and lines break after a dot
         "status": result.status.value,
         "sign": SIGNS[result.status],
         "value": clean(shown_value(result)),
         "limit": clean(result.limit or ""),
         "samples": "" if result.samples is None else f"{result.samples:,}",
         "interval": f"{show(interval[0], result.unit)} to {show(interval[1], result.unit)}" if interval else "",
-        "reason": clean(result.reason),
+        "reason": why,
         "evidence": [clean(e) for e in result.evidence],
     }
 

@@ -68,6 +68,12 @@ def counts(results: Sequence[Result]) -> str:
     return ", ".join(parts) or "no checks"
 
 
+def told_once(results: Sequence[Result]) -> list[tuple[Result, str]]:
+    """Each result with its reason; one that repeats the reason of the result before says so instead."""
+    reasons = [clean(r.reason) for r in results]
+    return [(r, "as above" if n and reasons[n] == reasons[n - 1] else reasons[n]) for n, r in enumerate(results)]
+
+
 def shown_value(result: Result) -> str:
     """The value with its unit; empty where nothing was measured."""
     return "" if result.value is None else show(result.value, result.unit)

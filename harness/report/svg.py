@@ -94,6 +94,31 @@ class Lane:
     height: float = 20.0
 
 
+def packed(axis: Axis, name: str, items: Sequence[Block | Mark], most: int) -> list[Lane]:
+    """One lane, or several below one another where items and their labels would overlap; what is more than `most` overlaps in the last."""
+    rows: list[list[Block | Mark]] = [[]]
+    ends: list[float] = [0.0]
+    for item in sorted(items, key=_start_s):
+        x = axis.x(_start_s(item))
+        row = next((n for n, end in enumerate(ends) if end <= x), len(rows))
+        if row == len(rows) and row < most:
+            rows.append([])
+            ends.append(0.0)
+        row = min(row, len(rows) - 1)
+        rows[row].append(item)
+        ends[row] = max(ends[row], _extent(axis, item))
+    return [Lane(name if n == 0 else "", tuple(row)) for n, row in enumerate(rows)]
+
+
+def _extent(axis: Axis, item: Block | Mark) -> float:
+    """Where an item and its label end."""
+    x, length = axis.x(_start_s(item)), CHARACTER * len(item.label) + 8
+    if isinstance(item, Mark):
+        return x + 6 + length
+    end = max(x + 2, axis.x(item.end_s))
+    return end if end - x > length else end + length
+
+
 def nice_step(span: float, ticks: int) -> float:
     """A step of 1, 2 or 5 times a power of ten that gives about so many ticks."""
     raw = span / max(1, ticks)

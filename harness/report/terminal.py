@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.gate import Verdict
 from harness.record.history import History
-from harness.report.material import Material, clean, counts, groups, shown_value
+from harness.report.material import Material, clean, counts, groups, shown_value, told_once
 from harness.report.stories import stories
 from harness.scenario.model import Scenario
 from harness.score.check import Result, Status
@@ -44,7 +44,7 @@ def _plain(material: Material, directory: Path) -> Iterator[str]:
     for title, results in groups(verdict.results):
         yield ""
         yield title
-        yield from (f"- {r.status.value} {_facts(r)}" for r in results)
+        yield from (f"- {r.status.value} {_facts(r)}: {why}" for r, why in told_once(results))
     told = stories(material)
     if told:
         yield ""
@@ -88,9 +88,9 @@ def _table(results: Sequence[Result]) -> Table:
     table.add_column("why", overflow="fold")
     for title, group in groups(results):
         table.add_row("", Text(title, style="bold"))
-        for r in group:
+        for r, why in told_once(group):
             samples = "" if r.samples is None else str(r.samples)
-            cells = (clean(r.name), clean(shown_value(r)), clean(r.limit or ""), samples, clean(r.reason))
+            cells = (clean(r.name), clean(shown_value(r)), clean(r.limit or ""), samples, why)
             table.add_row(Text(r.status.value, style=STYLES[r.status]), *(Text(cell) for cell in cells))
     return table
 
@@ -103,7 +103,7 @@ def _facts(result: Result) -> str:
         parts.append(f"(limit {result.limit})")
     if result.samples is not None:
         parts.append(f"n={result.samples}")
-    return " ".join(parts) + f": {result.reason}"
+    return " ".join(parts)
 
 
 def _where(material: Material, directory: Path) -> Iterator[tuple[str, str]]:

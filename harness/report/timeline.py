@@ -15,6 +15,8 @@ from harness.report.stories import target
 from harness.score.detection import Episode, episodes
 from harness.score.slo import show
 
+LANES = 16  # at most, for claims of one sort
+
 
 def timeline(material: Material) -> Markup:
     """The figure as inline SVG."""
@@ -29,11 +31,16 @@ def _lanes(material: Material, axis: svg.Axis) -> list[svg.Lane]:
     history = material.history
     lanes = [svg.Lane("phases", tuple(_phases(material, axis)), height=24)]
     lanes += [svg.Lane(clean(f.id)[:18], tuple(_fault(material, axis, f))) for f in history.faults]
-    lanes.append(svg.Lane("alerts", tuple(_episode(material, axis, e) for e in episodes(history.alerts))))
-    lanes.append(svg.Lane("diagnoses", tuple(_diagnosis(material, d) for d in history.diagnoses)))
-    lanes.append(svg.Lane("actions", tuple(_action(material, axis, a) for a in history.actions)))
-    lanes.append(svg.Lane("escalations", tuple(_escalation(material, e) for e in history.escalations)))
-    return [lane for lane in lanes if lane.items or lane.name in ("alerts", "actions")]
+    claims: dict[str, list[svg.Block | svg.Mark]] = {
+        "alerts": [_episode(material, axis, e) for e in episodes(history.alerts)],
+        "diagnoses": [_diagnosis(material, d) for d in history.diagnoses],
+        "actions": [_action(material, axis, a) for a in history.actions],
+        "escalations": [_escalation(material, e) for e in history.escalations],
+    }
+    for name, items in claims.items():
+        if items or name in ("alerts", "actions"):  # none of these is worth a look as well
+            lanes += svg.packed(axis, name, items, LANES)
+    return lanes
 
 
 def _phases(material: Material, axis: svg.Axis) -> Iterator[svg.Block]:

@@ -174,7 +174,8 @@ def wants_operator(expect: Expect) -> bool:
 def _evidence(history: History, fault_id: str) -> str:
     truth = history.fault(fault_id)
     evidence = truth.evidence.get("effective") if truth is not None else None
-    return ", ".join(f"{k}={v}" for k, v in sorted(evidence.items())) if evidence else "evidence recorded"
+    told = [f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in sorted(evidence.items())] if evidence else []
+    return ", ".join(told) or "evidence recorded"
 
 
 def _validity(name: str, reason: str | None, fine: str) -> Result:

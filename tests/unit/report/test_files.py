@@ -38,7 +38,7 @@ WORDS = (
 class Page(HTMLParser):
     """Collects what a browser would do with the page."""
 
-    VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
+    VOID = frozenset({"meta", "img", "br", "link", "input", "hr", "wbr"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
