@@ -25,11 +25,16 @@ SWITCHED_AWAY = ("switch_provider", "failover")
 
 
 class ProviderFault(TargetedFault[Parameters]):
-    """A fault in the mock's table, and the harness's own requests that prove it. Its requests are counted apart in the evidence."""
+    """A fault in the mock's table, and the harness's own requests that prove it.
+
+    Those alone are no proof: a fault on a provider that nobody else calls breaks nothing. So the mock must also have applied it more often
+    than the harness has asked.
+    """
 
     def __init__(self, target: Target, parameters: Parameters, context: Context) -> None:
         super().__init__(target, parameters, context)
         self._asked = 0
+        self._asked_before = 0  # requests of our own before the fault was set
         self._chat: ChatProbe | None = None
 
     def undo(self) -> Sequence[Undo]:
@@ -41,11 +46,16 @@ class ProviderFault(TargetedFault[Parameters]):
 
     def put(self, document: dict[str, Any]) -> None:
         """Set the fault; it ends by itself should everybody who could take it back be gone."""
+        self._asked_before = self._asked
         self._call("PUT", self._path, {**document, "ttl_s": self.context.ttl_s})
 
     def entry(self) -> dict[str, Any] | None:
         """The fault as the mock knows it; None when it does not."""
         return next((entry for entry in self._call("GET", FAULTS_PATH)["faults"] if entry["id"] == self.context.fault_id), None)
+
+    def applied_to_others(self, entry: dict[str, Any] | None) -> int:
+        """How many requests of anybody else it has certainly hit."""
+        return max(0, int(entry["applied"]) - (self._asked - self._asked_before)) if entry else 0
 
     def ask(self, timeout_s: float) -> ChatAnswer:
         """One request of our own, each with another text: what is drawn by request is drawn anew. Raises FaultError."""
@@ -95,7 +105,7 @@ class SlowFirstToken(ProviderFault[SlowFirstTokenParameters]):
         parameters=SlowFirstTokenParameters,
         targets=("service",),
         needs=("Programmable",),
-        evidence="the mock has applied it, and the harness's own streamed request waits that long; gone: not listed, its request is fast",
+        evidence="the mock applied it to others, the harness's own streamed request waits that long; gone: not listed, its request is fast",
         example="{id: slow-llm, type: llm.slow_first_token, target: llm, at: fault, for: 40s, with: {ttft: 4s}}",
         recoverable_by=SWITCHED_AWAY,
         only_services=PROVIDERS,
@@ -113,10 +123,10 @@ class SlowFirstToken(ProviderFault[SlowFirstTokenParameters]):
 
     def verify(self) -> Evidence | None:
         ttft_s = self.ask(self.parameters.ttft + ANSWER_TIMEOUT_S).ttft_s
-        entry = self.entry()
-        if ttft_s is None or ttft_s < CLEARLY * self.parameters.ttft or not entry or not entry["applied"]:
+        others = self.applied_to_others(self.entry())
+        if ttft_s is None or ttft_s < CLEARLY * self.parameters.ttft or not others:
             return None
-        return {"ttft_s": ttft_s, "asked_s": self.parameters.ttft, "healthy_s": self._healthy_s, "applied": entry["applied"]}
+        return {"ttft_s": ttft_s, "asked_s": self.parameters.ttft, "healthy_s": self._healthy_s, "applied_to_others": others}
 
     def gone(self) -> Evidence | None:
         if self.entry() is not None:
@@ -155,7 +165,7 @@ class RateLimited(ProviderFault[RateLimitedParameters]):
         parameters=RateLimitedParameters,
         targets=("service",),
         needs=("Programmable",),
-        evidence="the harness's own request is among those refused, with Retry-After; gone: not listed, its request is served",
+        evidence="others were refused, and the harness's own request is, with Retry-After; gone: not listed, its request is served",
         example="{id: limited, type: llm.rate_limited, target: llm, at: fault, for: 40s, with: {rate: 2/s, burst: 2}}",
         recoverable_by=SWITCHED_AWAY,
         only_services=PROVIDERS,
@@ -167,10 +177,10 @@ class RateLimited(ProviderFault[RateLimitedParameters]):
     def verify(self) -> Evidence | None:
         """One request a look: under a load above the rate it is refused and takes no token; without load, looks empty the bucket."""
         answer = self.ask(ANSWER_TIMEOUT_S)
-        entry = self.entry()
-        if answer.status != 429 or answer.retry_after is None or not entry or not entry["applied"]:
+        others = self.applied_to_others(self.entry())
+        if answer.status != 429 or answer.retry_after is None or not others:
             return None
-        return {"status": 429, "retry_after": answer.retry_after, "applied": entry["applied"], "matched": entry["matched"]}
+        return {"status": 429, "retry_after": answer.retry_after, "applied_to_others": others}
 
     def gone(self) -> Evidence | None:
         if self.entry() is not None:

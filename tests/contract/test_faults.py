@@ -6,7 +6,9 @@ The same tests run over a stack of tiny processes, and (e2e) over the embedded r
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from harness.faults.base import Context, Evidence, Fault
+from harness.faults.chat_probe import ChatProbe, ChatProbeError
 from harness.faults.registry import CATALOG, build
 from harness.faults.undo import execute
 from harness.record.clock import NS_PER_S, SystemClock
@@ -45,9 +48,30 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     made: Stack = SmallStack(folder) if request.param == "small" else reference_stack(folder)
     try:
         made.start()
-        yield made
+        with callers_of_the_provider(made):
+            yield made
     finally:
         made.stop()
+
+
+@contextmanager
+def callers_of_the_provider(stack: Stack) -> Iterator[None]:
+    """Somebody else who asks the provider all the time: a fault that hits nobody is no fault."""
+    probe = ChatProbe(stack.instances("llm")[0].url, SystemClock(), getattr(stack, "provider_key", None))
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.wait(0.1):
+            with suppress(ChatProbeError):
+                probe.ask("What is asked all day?", 5.0)
+
+    thread = threading.Thread(target=ask, name="callers")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def reference_stack(folder: Path) -> ProcessStack:
@@ -68,6 +92,19 @@ def evidence_of(look: Callable[[], Evidence | None]) -> Evidence:
         clock.sleep(LOOK_EVERY_S)
     assert found == json.loads(json.dumps(found)), "evidence goes into the record"
     return found
+
+
+@pytest.mark.parametrize("name", [name for name in CATALOG if name.startswith("llm.")])
+def test_a_fault_on_a_provider_that_nobody_calls_has_no_effect(name: str, tmp_path: Path) -> None:
+    stack = SmallStack(tmp_path)
+    stack.start()
+    try:
+        fault = make(name, stack)
+        fault.inject()
+        assert [fault.verify() for _ in range(3)] == [None] * 3
+        fault.heal()
+    finally:
+        stack.stop()
 
 
 def test_every_fault_has_a_row_here() -> None:
