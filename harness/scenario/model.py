@@ -15,7 +15,6 @@ Kind = Literal[
 ]  # fmt: skip
 KINDS: tuple[str, ...] = (*get_args(Kind), "none")
 Outcome = Literal["absorbed", "recovered", "self_healed", "healed_by_harness", "not_recovered"]
-OUTCOMES: tuple[str, ...] = get_args(Outcome)
 VERBS = ("restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex")
 
 # Kept as text when written out again, so that the record's scenario reads like the file.

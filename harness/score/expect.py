@@ -171,7 +171,7 @@ def _action(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) 
     # A verb that heals the fault must also be used where it does.
     placed = [a for a in meant if a.verb not in fault.recoverable_by or recovery.is_right(a, fault)]
     if any(a.status == "performed" for a in placed):
-        return replace(blank, status=Status.PASS, reason=f"{len(taken)} actions in the fault's window")
+        return replace(blank, status=Status.PASS, reason=f"{len(taken)} of any kind in the fault's window")
     if placed:
         return replace(blank, reason=f"{placed[0].verb} was asked for, but it is not recorded that it was performed ({placed[0].status})")
     why = f"{meant[0].verb} at {meant[0].instance or meant[0].service}, where it does not help" if meant else "another action was taken"

@@ -7,7 +7,7 @@ and a broken one is FAIL only where chance is excluded (exact binomial test at 9
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from harness.record import events as ev
@@ -21,10 +21,10 @@ from harness.score.check import Result, Status
 from harness.score.preconditions import Preconditions
 from harness.score.relative import judge_relative
 from harness.score.sli import Context, Observations
-from harness.score.spans import of_phase
+from harness.score.spans import of_phase, seconds
 
 MIN_SAMPLES = 30  # for what no sample size can prove (a limit of 100 %), and for means
-COUNTS = ("wrong_answers", "lost_ingest")
+LISTED = 10  # lines of evidence
 
 
 def check(history: History, scenario: Scenario) -> Iterable[Result]:
@@ -51,7 +51,8 @@ def objective(before: Preconditions, context: Context, phase: str, sli: SliName,
         return _goodput(blank, before, context, phase, limit)
     observations = slis.observe(rows, sli, context)
     if sli.family == "wrong_answers":
-        return _wrong_answers(blank, observations, limit)
+        at_s = [seconds(before.history.start_ns, int(t_ns)) for t_ns in observations.t_ns[observations.values > 0]]
+        return _wrong_answers(replace(blank, evidence=_dated("wrong answer", at_s)), observations, limit)
     if limit.of is not None:
         return judge_relative(blank, before.history, context, phase, sli, limit)
     return judge_absolute(blank, observations, sli, limit)
@@ -125,6 +126,12 @@ def _wrong_answers(blank: Result, observations: Observations, limit: Limit) -> R
     if n < MIN_SAMPLES and slis.keeps(limit, count):
         return replace(blank, value=count, samples=n, reason=f"only {n} answers can be compared with the truth; {MIN_SAMPLES} are needed")
     return _counted(replace(blank, samples=n), count, limit, f"wrong answers among {n}")
+
+
+def _dated(what: str, at_s: Sequence[float]) -> tuple[str, ...]:
+    """One line each, the first `LISTED` of them."""
+    more = (f"and {len(at_s) - LISTED} more",) if len(at_s) > LISTED else ()
+    return (*(f"{what} to the request of {t_s:g}s" for t_s in sorted(at_s)[:LISTED]), *more)
 
 
 def _lost_ingest(blank: Result, history: History, limit: Limit) -> Result:

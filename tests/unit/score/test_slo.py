@@ -91,7 +91,10 @@ def test_counts() -> None:
     right = traffic(0, 60, question=1, canary=1, refused=0)
     assert one(right, "wrong_answers", "<= 0").reason == "0 wrong answers among 750; 0 of 750 bounds the share by 0.004 at 95%"
     right["canary"][7] = 0
-    assert one(right, "wrong_answers", "<= 0").status is Status.FAIL
+    broken = one(right, "wrong_answers", "<= 0")
+    assert (broken.status, broken.evidence) == (Status.FAIL, (f"wrong answer to the request of {7 / 25:g}s",))
+    right["canary"][:20] = 0
+    assert one(right, "wrong_answers", "<= 0").evidence[-1] == "and 10 more"
     assert one(traffic(0, 60), "wrong_answers", "<= 0").status is Status.INCONCLUSIVE
 
 
