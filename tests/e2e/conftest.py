@@ -51,7 +51,7 @@ name: one-of-two-hangs
 hypothesis: When one of two retrieval instances hangs, users are still served by the other.
 {STACK}
 load: {{shape: [{{constant: 20/s}}], mix: {{ask: 2, ask_stream: 1}}, timeout: 5s}}
-phases: {{warmup: 2s, steady_state: 6s, fault: 6s, recovery: 3s}}
+phases: {{warmup: 4s, steady_state: 6s, fault: 6s, recovery: 3s}}
 faults:
   - {{id: hangs, type: process.pause, target: retrieval-2, at: fault, for: 5s}}
 objectives:

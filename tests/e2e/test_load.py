@@ -313,9 +313,9 @@ def test_it_does_not_outlive_a_harness_that_was_killed(tmp_path: Path) -> None:
 def test_the_key_is_neither_in_the_plan_nor_in_the_record_and_the_run_id_is_in_the_environment(tmp_path: Path) -> None:
     with Target().running() as target, loading(tmp_path, target, 1.0, shape=[{"constant": "20/s"}]) as load:
         load.process.start()
+        load.process.wait_ready(START_S)  # before that it may still be us, about to become it
         environment = psutil.Process(load.pid).environ()
         assert os.getsid(load.pid) == load.pid
-        load.process.wait_ready(START_S)
         load.process.begin(time.monotonic_ns())
         assert load.process.finish(60) == 0
     assert environment["GAUNTLET_RUN_ID"] == "run-1"
