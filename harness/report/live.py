@@ -29,7 +29,9 @@ def renderable(state: LiveState) -> RenderableType:
         lists.add_row(name, Text(", ".join(clean(i) for i in items) or "none", style=style if items else "dim"))
     parts: list[RenderableType] = [_head(state), figures, lists]
     if state.run_length_s > 0:
-        parts.insert(1, ProgressBar(total=state.run_length_s, completed=min(state.run_elapsed_s, state.run_length_s), width=60))
+        bar = Table.grid()  # a bar by itself ends without a line break
+        bar.add_row(ProgressBar(total=state.run_length_s, completed=min(state.run_elapsed_s, state.run_length_s), width=60))
+        parts.insert(1, bar)
     return Group(*parts)
 
 

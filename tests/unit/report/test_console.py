@@ -147,3 +147,17 @@ def test_view_on_a_terminal_shows_everything_and_leaves_it_clean() -> None:
     for words in ("llm-brownout", "fault", "25/s", "24.2/s", "4.6s", "1.2%", "slow-llm: effective", "LatencyHigh llm", "switch_provider"):
         assert words in shown, words
     assert written(out).endswith("\x1b[?25h") or "\x1b[?25h" in written(out), "the cursor is back"
+
+
+def test_the_live_view_gives_every_part_a_line_of_its_own() -> None:
+    page = io.StringIO()
+    Console(file=page, width=110, force_terminal=False, color_system=None).print(live.renderable(STATE))
+    head, bar, *rest = (line.rstrip() for line in page.getvalue().splitlines())
+    assert head == "llm-brownout  fault  6 of 40s"
+    assert bar and set(bar) <= set("━╸╺")
+    assert rest == [
+        "offered 25/s   delivered 24.2/s   p95 4.6s   errors 1.2%",
+        "faults  slow-llm: effective",
+        "alerts  LatencyHigh llm",
+        "actions switch_provider generation: performed",
+    ]
