@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.record.clock import NS_PER_S, Clock
 from harness.record.events import INSTANCE, Event
 from harness.record.samples import SampleWriter
-from harness.stack.base import Instance, Stack
+from harness.stack.base import Instance, Stack, StackError
 from harness.telemetry.following import FollowingScraper
 from harness.telemetry.scraper import Target
 
@@ -73,9 +73,15 @@ class Sampler:
 
     def _probe(self) -> None:
         instances = self._instances()
-        for instance, reason in zip(instances, self._pool.map(self._stack.probe, instances), strict=True):
-            state = "ready" if reason is None else "down"
-            if self._states.get(instance.name) != state:
-                self._states[instance.name] = state
-                data = {"service": instance.service, "instance": instance.name, "state": state, "reason": reason or ""}
-                self._append(Event(self._clock.now_ns(), INSTANCE, "truth", data))
+        for instance, probed in [(i, self._pool.submit(self._stack.probe, i)) for i in instances]:
+            try:
+                self._note(instance, probed.result())
+            except StackError:
+                continue  # it was scaled away since it was listed: no instance any more, so neither ready nor down
+
+    def _note(self, instance: Instance, reason: str | None) -> None:
+        state = "ready" if reason is None else "down"
+        if self._states.get(instance.name) != state:
+            self._states[instance.name] = state
+            data = {"service": instance.service, "instance": instance.name, "state": state, "reason": reason or ""}
+            self._append(Event(self._clock.now_ns(), INSTANCE, "truth", data))
