@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,18 @@ class OnCall:
         return self._process.poll() if self._process else None
 
     def stop(self) -> None:
-        """SIGTERM, then SIGKILL; idempotent."""
+        """SIGTERM, then SIGKILL, for it and what it started (`sh -c`, a launcher); idempotent."""
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return
-        process.send_signal(signal.SIGTERM)
-        try:
+        _signal_group(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
             process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    """It leads a session of its own, so its group carries its pid, and keeps it as long as anybody is left in it."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, number)
