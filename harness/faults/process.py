@@ -117,7 +117,7 @@ class ProcessPause(InstanceFault):
     def verify(self) -> Evidence | None:
         instance = self.instance()
         states = tree_states(instance.pid)
-        if any(state != psutil.STATUS_STOPPED for state in states.values()):
+        if set(states.values()) != {psutil.STATUS_STOPPED}:  # nor is a process that is gone a paused one
             return None
         reason = self.context.stack.probe(instance)
         return None if reason is None else {"instance": self.name, "states": states, "probe": reason}
