@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -19,11 +19,12 @@ from harness.telemetry.prometheus_text import ParseError, Sample, parse
 TIMEOUT_S = 0.8
 _CONCURRENCY = 32
 _BODY_LIMIT = 4 * 1024 * 1024
+_KINDS: Mapping[str, type[HTTPConnection]] = {"http": HTTPConnection, "https": HTTPSConnection}
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something with metrics. `url` is plain http, with the path."""
+    """Something with metrics. `url` is http or https, with the path."""
 
     name: str
     url: str
@@ -84,10 +85,11 @@ class _Fetcher:
         self._clock = clock
         self._timeout_s = timeout_s
         parts = urlsplit(target.url)
-        if parts.scheme != "http" or not parts.hostname:
-            raise ValueError(f"{target.url!r}: a target is a plain http URL")
+        if parts.scheme not in _KINDS or not parts.hostname:
+            raise ValueError(f"{target.url!r}: a target is an http or https URL")
+        self._kind = _KINDS[parts.scheme]
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._address = (parts.hostname, parts.port or 80)
+        self._address = (parts.hostname, parts.port or self._kind.default_port)
         self._connection: HTTPConnection | None = None
         self._busy = threading.Lock()
 
@@ -125,7 +127,7 @@ class _Fetcher:
 
     def _exchange(self, deadline_ns: int) -> str:
         if self._connection is None:
-            self._connection = HTTPConnection(*self._address, timeout=self._timeout_s)
+            self._connection = self._kind(*self._address, timeout=self._timeout_s)
         connection = self._connection
         connection.request("GET", self._path, headers={"accept": "text/plain"})
         response = connection.getresponse()

@@ -117,7 +117,17 @@ def test_no_targets_give_no_results() -> None:
         assert scraper.scrape() == []
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1/metrics", "127.0.0.1:80", "http:///metrics"])
-def test_a_target_is_a_plain_http_url(url: str) -> None:
-    with pytest.raises(ValueError, match="plain http"):
+def test_a_target_of_an_external_stack_may_be_https() -> None:
+    """What greets it here is no TLS: the answer says so, and nobody else's scrape is lost."""
+    with listening(metrics("up 1\n")) as port:
+        targets = [Target("tls", f"https://127.0.0.1:{port}/metrics"), Target("plain", f"http://127.0.0.1:{port}/metrics")]
+        with Scraper(targets, SystemClock()) as scraper:
+            tls, plain = scraper.scrape()
+    assert (tls.samples, (tls.error or "").partition(":")[0]) == ((), "SSLError")
+    assert (plain.samples, plain.error) == ([("up", {}, 1.0)], None)
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/metrics", "127.0.0.1:80", "http:///metrics"])
+def test_a_target_is_an_http_or_https_url(url: str) -> None:
+    with pytest.raises(ValueError, match="http or https"):
         Scraper([Target("a", url)], SystemClock())
