@@ -17,11 +17,12 @@ class TargetsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One registered instance of a service."""
+    """One registered instance of a service. `metrics` None: it has none to be scraped."""
 
     service: str
     instance: str
     url: str
+    metrics: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Targets:
     registry: Path | None
     static: Mapping[str, tuple[str, ...]]
     edges: tuple[tuple[str, str], ...]
+    metrics: Mapping[str, str | None] = field(default_factory=dict)  # of services that say where theirs are, or that they have none
     client_metrics: str | None = None
     slos: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)  # alerts, diagnoses, escalations -> URL
@@ -42,7 +44,7 @@ class Targets:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Instances registered at this moment; one that was taken out of discovery on purpose is not watched."""
         listed = self._registered() if self.registry else []
-        fixed = [Endpoint(s, f"{s}-{n}", url) for s, urls in self.static.items() for n, url in enumerate(urls, 1)]
+        fixed = [self._endpoint(s, f"{s}-{n}", url) for s, urls in self.static.items() for n, url in enumerate(urls, 1)]
         return tuple(listed + fixed)
 
     def callees(self, service: str) -> tuple[str, ...]:
@@ -53,6 +55,10 @@ class Targets:
         """Services of kind llm, in the order of the file."""
         return tuple(s for s, kind in self.kinds.items() if kind == "llm")
 
+    def _endpoint(self, service: str, instance: str, url: str) -> Endpoint:
+        usual = f"{url}/metrics" if url.startswith("http") else None
+        return Endpoint(service, instance, url, self.metrics.get(service, usual))
+
     def _registered(self) -> list[Endpoint]:
         assert self.registry is not None
         try:
@@ -60,7 +66,7 @@ class Targets:
         except (OSError, ValueError):
             return []  # replaced atomically, so this is a registry that is gone: nothing is registered
         return [
-            Endpoint(service, str(entry["name"]), str(entry["url"]))
+            self._endpoint(service, str(entry["name"]), str(entry["url"]))
             for service, entries in document.get("services", {}).items()
             for entry in entries
             if service in self.kinds and service not in self.static
@@ -85,6 +91,7 @@ def _targets(document: Mapping[str, Any], path: Path) -> Targets:
             registry=Path(document["registry"]) if document.get("registry") else None,
             static={str(s): tuple(str(u) for u in urls) for s, urls in (document.get("static") or {}).items()},
             edges=tuple((str(a), str(b)) for a, b in document.get("edges") or ()),
+            metrics={str(s): d["metrics"] for s, d in document["services"].items() if d and "metrics" in d},
             client_metrics=(document.get("client") or {}).get("metrics"),
             slos={str(k): str(v) for k, v in (document.get("slos") or {}).items()},
             claims={str(k): str(v) for k, v in (document.get("claims") or {}).items()},

@@ -28,14 +28,14 @@ class NetworkLooker:
 
     def look(self) -> Round:
         endpoints = self._targets.endpoints()
-        scraped = [e for e in endpoints if e.url.startswith("http")]
-        wanted = [Target(e.instance, f"{e.url}/metrics") for e in scraped]
+        scraped = [(e, e.metrics) for e in endpoints if e.metrics is not None]
+        wanted = [Target(e.instance, url) for e, url in scraped]
         if self._targets.client_metrics:
             wanted.append(Target(CLIENT, self._targets.client_metrics))
         t_s = self._clock.now_ns() / NS_PER_S
         probes = [self._pool.submit(self._probe, e) for e in endpoints if not e.url.startswith("http")]
         results = {r.target.name: r for r in self._scraper.scrape(wanted)}
-        looks = [_look(e, results[e.instance]) for e in scraped] + [p.result() for p in probes]
+        looks = [_look(e, results[e.instance]) for e, _ in scraped] + [p.result() for p in probes]
         client = results.get(CLIENT)
         return Round(t_s, tuple(looks), client.samples if client else ())
 

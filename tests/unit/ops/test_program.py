@@ -105,6 +105,16 @@ def test_a_targets_file_is_read(tmp_path: Path) -> None:
     assert (found.providers(), found.callees("gateway"), found.actions_url) == (("llm",), ("llm",), None)
 
 
+def test_metrics_are_scraped_where_a_service_says_and_nowhere_where_it_says_it_has_none(tmp_path: Path) -> None:
+    services = {"a": {"metrics": "http://a:9000/prom"}, "b": {"metrics": None, "health": "http://b/up"}, "c": {}, "d": {"kind": "postgres"}}
+    static = {"a": ["http://a"], "b": ["http://b"], "c": ["http://c"], "d": ["postgresql://d"]}
+    path = tmp_path / "targets.yaml"
+    path.write_text(json.dumps({"services": services, "static": static}), encoding="utf-8")
+    assert {e.service: e.metrics for e in load_targets(path).endpoints()} == {
+        "a": "http://a:9000/prom", "b": None, "c": "http://c/metrics", "d": None,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "text", ["", "- a", "services: [a]", "{", "services: {a: {}}\nedges: [[a]]", "services: {a: {}}\ntime_scale: soon", "\xff"]
 )
