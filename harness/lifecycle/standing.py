@@ -57,6 +57,14 @@ def bring_up(scenario: Path | None, say: Callable[[str], None], clock: Clock | N
             stderr=out,
             start_new_session=True,
         )
+    try:
+        return _await_state(process, log, clock)
+    except BaseException:  # Ctrl-C too: what nobody waits for any more must not come up behind our back, where `down` cannot see it
+        process.terminate()
+        raise
+
+
+def _await_state(process: subprocess.Popen[bytes], log: Path, clock: Clock) -> dict[str, Any]:
     deadline_ns = clock.now_ns() + round(READY_S * NS_PER_S)
     while clock.now_ns() < deadline_ns:
         if state_file().exists():
@@ -64,7 +72,6 @@ def bring_up(scenario: Path | None, say: Callable[[str], None], clock: Clock | N
         if process.poll() is not None:
             raise StackError(f"the stack did not start:\n{log.read_text(encoding='utf-8')[-3000:]}")
         clock.sleep(_POLL_S)
-    process.terminate()
     raise StackError(f"the stack was not ready within {READY_S:g} s; log: {log}")
 
 
