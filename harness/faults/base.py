@@ -63,7 +63,8 @@ class Undo:
 class Fault(Protocol):
     """One injected fault. The schedule calls the verbs in this order; `heal` and `gone` also after a failed `inject`.
 
-    Every verb may take seconds: the schedule calls it in a thread, never two verbs of one fault at once.
+    Every verb may take seconds: the schedule calls it in a thread, never two verbs of one fault at once. One exception: `heal` does not
+    wait for a `verify` that is still looking when the fault's time is up.
     """
 
     spec: ClassVar[FaultSpec]
