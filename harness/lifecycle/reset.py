@@ -9,8 +9,11 @@ from typing import Any
 from harness.stack.base import Configurable, Restartable, Routable, Scalable, Stack, StackError
 
 
-def put_back(stack: Stack) -> dict[str, Any]:
-    """Do it, through the stack's own capabilities; returns what had to be changed. Raises StackError."""
+def put_back(stack: Stack, calm: Callable[[], bool] = lambda: True) -> dict[str, Any]:
+    """Do it, through the stack's own capabilities; returns what had to be changed. Raises StackError.
+
+    Nothing more is touched once `calm` is False: what is amiss then may be the next fault's doing, and must not be healed by us.
+    """
     changed: dict[str, Any] = {}
     declared = stack.info
     if isinstance(stack, Configurable) and declared.settings:
@@ -20,16 +23,20 @@ def put_back(stack: Stack) -> dict[str, Any]:
         counts = {service: len(stack.instances(service)) for service in declared.services}
         changed["replicas"] = {service: n for service, n in counts.items() if n != declared.services[service]}
         for service in changed["replicas"]:
-            stack.scale(service, declared.services[service])
+            if calm():
+                stack.scale(service, declared.services[service])
     instances = [instance for service in declared.services for instance in stack.instances(service)]
     if isinstance(stack, Restartable):
-        changed["restarted"] = [i.name for i in instances if stack.probe(i) is not None]
-        for name in changed["restarted"]:
-            stack.restart(name)
+        changed["restarted"] = []
+        for instance in instances:
+            if stack.probe(instance) is not None and calm():
+                changed["restarted"].append(instance.name)
+                stack.restart(instance.name)
     if isinstance(stack, Routable):
         for instance in instances:
-            if instance.url.startswith("http"):
+            if instance.url.startswith("http") and calm():
                 stack.set_in_rotation(instance.name, True)
+    changed["cut_short"] = not calm()
     return {what: value for what, value in changed.items() if value}
 
 
@@ -44,10 +51,10 @@ class Resetter:
 
     def look(self, *, active: bool, more_to_come: bool) -> None:
         """Called by the loop that plays the faults; never waits."""
-        if self._was_active and not active and more_to_come:
+        ended, self._was_active = self._was_active and not active, active
+        if ended and more_to_come:
             self._thread = threading.Thread(target=self._work, name="reset", daemon=True)
             self._thread.start()
-        self._was_active = active
 
     def join(self, within_s: float) -> None:
         """Wait for what is under way."""
@@ -56,6 +63,6 @@ class Resetter:
 
     def _work(self) -> None:
         try:
-            self._note({"changed": put_back(self._stack)})
+            self._note({"changed": put_back(self._stack, calm=lambda: not self._was_active)})
         except StackError as error:
             self._note({"failed": str(error)})

@@ -61,6 +61,15 @@ def test_everything_goes_back_and_what_was_moved_is_told() -> None:
     assert put_back(stack) == {}  # type: ignore[arg-type]
 
 
+def test_what_the_next_fault_breaks_meanwhile_is_left_to_it() -> None:
+    """It begins while the surplus replica is taken away: what does not answer from then on is its victim."""
+    stack = MovedStack()
+    assert put_back(stack, calm=lambda: stack.counts["retrieval"] == 3) == {  # type: ignore[arg-type]
+        "settings": {"llm_provider": "llm_fallback"}, "replicas": {"retrieval": 3}, "cut_short": True,
+    }  # fmt: skip
+    assert (stack.down, stack.out) == ({"retrieval-2"}, {"retrieval-1"})
+
+
 @pytest.mark.parametrize(
     ("looks", "times"),
     [
