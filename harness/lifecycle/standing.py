@@ -92,8 +92,10 @@ def take_down() -> bool:
 
 
 def supervisor() -> psutil.Process | None:
-    """The supervisor of the standing stack, if it lives."""
+    """The supervisor of the standing stack, if it lives. A file that somebody else has put there names none: we would end what it names."""
     try:
+        if state_file().lstat().st_uid != os.getuid():
+            return None
         state = json.loads(state_file().read_text(encoding="utf-8"))
         process = psutil.Process(int(state["pid"]))
         same = abs(process.create_time() - float(state["create_time"])) < 1.0
