@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from harness import run
+from harness.faults.base import FaultError
 from harness.faults.lease_files import LeaseError
+from harness.inbox.server import InboxError
 from harness.judging import judge_run, write_reports
 from harness.lifecycle.checking import load_all
 from harness.lifecycle.exit_codes import INTERRUPTED, NOT_STARTED
+from harness.lifecycle.oncall import OnCallError
 from harness.load.driver import LoadError
 from harness.report import terminal, verdict_json
 from harness.report.live import LiveView
 from harness.scenario.loader import Loaded
 from harness.stack.base import StackError
+
+_NOT_STARTED_BY = (StackError, LoadError, LeaseError, InboxError, OnCallError, FaultError)  # FaultError: not one that the stack can take
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Batch:
             options = run.Options(out=self.out, seed=seed, argv=self.argv, observe=view.update)
             try:
                 finished = run.execute(loaded, options)
-            except (StackError, LoadError, LeaseError) as error:
+            except _NOT_STARTED_BY as error:
                 view.stop()
                 say(f"{loaded.path}: did not start: {error}")
                 return RunOutcome(NOT_STARTED, {"exit_code": NOT_STARTED, "verdict": None, "reason": str(error), "scenario": loaded.path})

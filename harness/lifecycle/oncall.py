@@ -33,6 +33,10 @@ def targets_document(stack: Stack, scenario: Scenario, *, client_metrics: str, i
     }
 
 
+class OnCallError(RuntimeError):
+    """The operator's command cannot be executed; the message says which, and why."""
+
+
 class OnCall:
     """Starts and ends the operator's process; its working directory holds targets.yaml and nothing of the harness."""
 
@@ -44,7 +48,7 @@ class OnCall:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, command: Sequence[str] | None, targets: Mapping[str, Any]) -> None:
-        """Write targets.yaml (0600: it holds the token) and start the operator with an environment of its own."""
+        """Write targets.yaml (0600: it holds the token) and start the operator with an environment of its own. Raises OnCallError."""
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / "targets.yaml"
         path.touch(mode=0o600)
@@ -54,10 +58,13 @@ class OnCall:
         # Its working directory is not ours, so a source checkout must be named.
         paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(p for p in paths if p)
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                argv, cwd=self._directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+        try:
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    argv, cwd=self._directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                )
+        except OSError as error:
+            raise OnCallError(f"the operator {argv[0]!r} cannot be started: {error}") from error
 
     @property
     def running(self) -> bool:

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
-from harness.lifecycle.oncall import OnCall
+from harness.lifecycle.oncall import OnCall, OnCallError
 from harness.record.clock import NS_PER_S, SystemClock
 from harness.sweep import wait_gone
 
@@ -33,3 +34,10 @@ def test_what_a_launcher_has_started_ends_with_it(tmp_path: Path) -> None:
     for process in left:
         process.kill()
     assert (left, on_call.running) == ([], False)
+
+
+def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    on_call = OnCall(tmp_path / "oncall", tmp_path / "operator.log", "r-1", SystemClock())
+    with pytest.raises(OnCallError, match=r"'/nowhere/agent' cannot be started: .*No such file"):
+        on_call.start(["/nowhere/agent", "{targets}"], {})
+    assert not on_call.running
