@@ -190,7 +190,7 @@ class _Run:
         inbox = Inbox(stack, self.journal.append, self.clock, token)
         cleanup.callback(inbox.stop)
         inbox.start()
-        on_call = OnCall(work_dir / "oncall", self.directory.logs / "operator.log", self.run_id, self.clock)
+        on_call = OnCall(work_dir / "oncall", self.directory.logs / "operator.log", self.run_id)
         cleanup.callback(self.stop_operator, on_call)
         if self.scenario.operator.enabled:
             targets = targets_document(stack, self.scenario, client_metrics=load.metrics_url, inbox=inbox_document(inbox.url, token))

@@ -13,7 +13,6 @@ from typing import Any
 
 import yaml
 
-from harness.record.clock import Clock
 from harness.scenario.model import Scenario
 from harness.stack.base import Stack
 
@@ -40,11 +39,10 @@ class OnCallError(RuntimeError):
 class OnCall:
     """Starts and ends the operator's process; its working directory holds targets.yaml and nothing of the harness."""
 
-    def __init__(self, directory: Path, log: Path, run_id: str, clock: Clock) -> None:
+    def __init__(self, directory: Path, log: Path, run_id: str) -> None:
         self._directory = directory
         self._log = log
         self._run_id = run_id
-        self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, command: Sequence[str] | None, targets: Mapping[str, Any]) -> None:

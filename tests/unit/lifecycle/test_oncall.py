@@ -22,7 +22,7 @@ agent.wait()
 
 def test_what_a_launcher_has_started_ends_with_it(tmp_path: Path) -> None:
     clock, log = SystemClock(), tmp_path / "operator.log"
-    on_call = OnCall(tmp_path / "oncall", log, "r-1", clock)
+    on_call = OnCall(tmp_path / "oncall", log, "r-1")
     on_call.start([sys.executable, "-c", _LAUNCHER], {})
     deadline_ns = clock.now_ns() + 20 * NS_PER_S
     while not log.read_text(encoding="utf-8").endswith("\n"):
@@ -37,7 +37,7 @@ def test_what_a_launcher_has_started_ends_with_it(tmp_path: Path) -> None:
 
 
 def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    on_call = OnCall(tmp_path / "oncall", tmp_path / "operator.log", "r-1", SystemClock())
+    on_call = OnCall(tmp_path / "oncall", tmp_path / "operator.log", "r-1")
     with pytest.raises(OnCallError, match=r"'/nowhere/agent' cannot be started: .*No such file"):
         on_call.start(["/nowhere/agent", "{targets}"], {})
     assert not on_call.running
