@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @command(epilog=EPILOG)
 @FILES
 @OUT
-@click.option("--stack", type=click.Choice(["processes"]), help="Driver of the reference stack.")
+@click.option("--stack", type=click.Choice(["processes"]), help="Driver of the reference stack, instead of the scenario's own.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Instead of the scenario's own.")
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, metavar="N", help="Run each file N times, with seeds counting up.")
 @STRICT

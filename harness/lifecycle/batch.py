@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,15 @@ class Batch:
                     return outcomes
         return outcomes
 
+    def _driven(self, loaded: Loaded) -> Loaded:
+        """The scenario on the driver that the command line asks for."""
+        if self.stack is None:
+            return loaded
+        stack = loaded.scenario.stack.model_copy(update={"driver": self.stack})
+        return replace(loaded, scenario=loaded.scenario.model_copy(update={"stack": stack}))
+
     def _one(self, loaded: Loaded, n: int, say: Callable[[str], None]) -> RunOutcome:
+        loaded = self._driven(loaded)
         seed = (self.seed if self.seed is not None else loaded.scenario.seed) + n
         with LiveView(loaded.scenario.name, quiet=self.quiet) as view:
             options = run.Options(out=self.out, seed=seed, argv=self.argv, observe=view.update)

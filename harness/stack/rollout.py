@@ -68,13 +68,14 @@ class Rollout:
 
         Raises StackError; one that runs without being ready is in rotation nevertheless: its callers probe it and decide.
         """
-        if self._has_peers(member) and member.running and member.probe() is None:
-            self.drain(member)
-        try:
-            member.restart()
-        finally:
-            if in_registry(member.service) and member.running:
-                self._registry.put(member.service, member.name, member.url)
+        with self._one_at_a_time:
+            if self._has_peers(member) and member.running and member.probe() is None:
+                self.drain(member)
+            try:
+                member.restart()
+            finally:
+                if in_registry(member.service) and member.running:
+                    self._registry.put(member.service, member.name, member.url)
 
     def scale(self, service: str, replicas: int) -> None:
         """Run that many instances: new ones join when ready, the last ones leave when drained. Raises StackError."""
