@@ -38,7 +38,7 @@ load: {{shape: [{{constant: 40/s}}], mix: {{search: 1}}, timeout: 5s}}
 phases: {{warmup: 1s, steady_state: 3s, fault: 40s, recovery: 2s}}
 faults:
   - {{id: hangs, type: process.pause, target: retrieval-2, at: fault, for: 30s}}
-  - {{id: slow-edge, type: network.latency, target: retrieval->postgres, at: fault, for: 30s, with: {{delay: 100ms}}}}
+  - {{id: slow-edge, type: network.latency, target: retrieval->postgres, at: fault+1s, for: 30s, with: {{delay: 100ms}}}}
 objectives:
   fault: {{availability: ">= 10%"}}
 operator: {{enabled: false}}
