@@ -82,6 +82,8 @@ class Plan:
     """Likewise, where no provider speaks: a gateway's page."""
     before: Cut | Literal["hang"] | None = None
     """What the connection does before the first byte, in the place of an answer."""
+    decided_after_s: float = 0.0
+    """How long `error`, `instead` or `before` keep the client waiting."""
     headers_take_s: float = 0.0
     """Trickle the head of the answer over that long."""
     cut_next: Cut | None = None
