@@ -1,14 +1,19 @@
 """What every fault of every mock has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
-from typing import ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from mocks.faults.match import Criterion
 
 PlanT = TypeVar("PlanT", contravariant=True)
 
 
 class Fault(Protocol[PlanT]):
-    """One fault. A dataclass: its fields are its parameters; construction raises ValueError where one is out of range."""
+    """One fault. A dataclass: its fields are its parameters, each annotated with `documents.Param`.
+
+    Types and ranges follow from the annotations; construction raises ValueError for what those cannot say.
+    """
 
     summary: ClassVar[str]
     """One line that says what a client sees."""
@@ -29,15 +34,26 @@ _Kind = TypeVar("_Kind", bound=type)
 
 
 class Registry(dict[str, type]):
-    """The fault types of one mock by name."""
+    """The fault types of one mock by name, and what `match` of their documents may ask of a call."""
 
-    def register(self, name: str) -> Callable[[_Kind], _Kind]:
+    def __init__(self, criteria: Mapping[str, Criterion] | None = None) -> None:
+        super().__init__()
+        self.criteria: Mapping[str, Criterion] = criteria or {}
+        self.match_defaults: dict[str, Mapping[str, Any]] = {}
+        """By type: the `match` of a document that says nothing else under the same key."""
+        self.standing: set[str] = set()
+        """Types that hold between calls (a refusing port): time alone decides on them."""
+
+    def register(self, name: str, *, match: Mapping[str, Any] | None = None, standing: bool = False) -> Callable[[_Kind], _Kind]:
         """Class decorator: make a type known to the admin API as `name`."""
 
         def add(kind: _Kind) -> _Kind:
             if name in self:
                 raise ValueError(f"two fault types are called {name}")
             self[name] = kind
+            self.match_defaults[name] = match or {}
+            if standing:
+                self.standing.add(name)
             return kind
 
         return add

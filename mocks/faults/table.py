@@ -1,0 +1,172 @@
+"""The faults in force: put, counted, expired, applied."""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Generic, Protocol, TypeVar
+
+from mocks.faults.base import Fault, Registry
+from mocks.faults.documents import FaultError, construct, number
+from mocks.faults.match import Match
+from mocks.faults.shapes import Schedule
+
+__all__ = ["FaultError", "FaultTable"]
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Facts(Protocol):
+    """What the table itself needs to know of a call; `match` reads more, as the registry's criteria say."""
+
+    @property
+    def key(self) -> str:
+        """Identifies the request: equal requests have equal keys in every process."""
+
+    @property
+    def attempt(self) -> int:
+        """Which arrival of the key it is, from 1."""
+
+
+class Decidable(Protocol):
+    """A plan."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether no answer of the service will be given: what further faults would change is gone."""
+
+
+PlanT = TypeVar("PlanT", bound=Decidable)
+
+
+@dataclass
+class _Entry(Generic[PlanT]):
+    document: dict[str, Any]
+    fault: Fault[PlanT]
+    match: Match
+    schedule: Schedule
+    standing: bool
+    put_s: float
+    expires_s: float
+    matched: int = 0
+    applied: int = 0
+
+    def next_edge_s(self, now_s: float) -> float:
+        """The next moment at which it may begin or cease to stand."""
+        return min(self.expires_s, self.put_s + self.schedule.next_edge_s(now_s - self.put_s))
+
+
+class FaultTable(Generic[PlanT]):
+    """Faults by id, in the order in which they were put; `clock` gives monotonic seconds. Not for several threads."""
+
+    def __init__(self, registry: Registry, clock: Callable[[], float], seed: int) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._seed = seed
+        self._entries: dict[str, _Entry[PlanT]] = {}
+        self._callbacks: list[Callable[[], None]] = []
+        self._next_expiry_s = math.inf
+
+    def put(self, fault_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Put a fault in force, in the place of the one with this id if there is one; returns its view. Raises FaultError."""
+        if not _ID.fullmatch(fault_id):
+            raise FaultError(f"an id has 1 to 64 letters, digits, dots, dashes and underscores, unlike {fault_id!r}")
+        self._entries[fault_id] = self._entry(document)
+        self._changed()
+        return self._view(fault_id)
+
+    def remove(self, fault_id: str) -> None:
+        """End a fault, if it is in force."""
+        if self._entries.pop(fault_id, None) is not None:
+            self._changed()
+
+    def clear(self) -> None:
+        """End all faults."""
+        if self._entries:
+            self._entries.clear()
+            self._changed()
+
+    def views(self) -> list[dict[str, Any]]:
+        """The faults in force as they were put, each with `id`, `expires_in_s` (None: never), `matched` and `applied`."""
+        self._expire(self._clock())
+        return [self._view(fault_id) for fault_id in self._entries]
+
+    def apply(self, plan: PlanT, facts: Facts) -> list[str]:
+        """Let the faults in force change `plan`, until one decides it; the ids of those that did.
+
+        What a fault draws for a call depends on the seed, the call's key and attempt and the fault's id, not on what came before.
+        """
+        if not self._entries:
+            return []
+        now_s = self._clock()
+        self._expire(now_s)
+        applied: list[str] = []
+        for fault_id, entry in self._entries.items():
+            if not (entry.match.holds(facts) and entry.fault.concerns(plan)):
+                continue
+            entry.matched += 1
+            share, state = _draw(self._seed, facts, fault_id)
+            if entry.schedule.strikes(facts.key, now_s - entry.put_s, share) and entry.fault.apply(plan, now_s, Random(state)):
+                entry.applied += 1
+                applied.append(fault_id)
+            if plan.decided:
+                break
+        return applied
+
+    def refusing(self) -> bool:
+        """Whether a fault that holds between calls does so now: the port refuses connections."""
+        now_s = self._clock()
+        self._expire(now_s)
+        return any(entry.standing and entry.schedule.in_time(now_s - entry.put_s) for entry in self._entries.values())
+
+    def next_change_s(self) -> float | None:
+        """When `refusing` may change by itself next, on the table's clock; None where it will not."""
+        now_s = self._clock()
+        moment_s = min((entry.next_edge_s(now_s) for entry in self._entries.values() if entry.standing), default=math.inf)
+        return None if math.isinf(moment_s) else moment_s
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call back whenever a fault was put or has ended. One that ends by time is noticed when the table is asked next."""
+        self._callbacks.append(callback)
+
+    def _entry(self, document: Mapping[str, Any]) -> _Entry[PlanT]:
+        parameters = dict(document)
+        name = parameters.pop("type", None)
+        if not isinstance(name, str) or name not in self._registry:
+            raise FaultError(f"type must be one of {', '.join(sorted(self._registry))}")
+        ttl_s = parameters.pop("ttl_s", None)
+        lasts_s = math.inf if ttl_s is None else number(ttl_s, "ttl_s", above=0)
+        schedule = Schedule(parameters)
+        match = Match(parameters.pop("match", {}), self._registry.criteria, self._registry.match_defaults[name])
+        standing = name in self._registry.standing
+        if standing:
+            schedule.refuse_counting(name)
+            if "match" in document:
+                raise FaultError(f"{name} holds between calls and cannot take match")
+        fault = construct(self._registry[name], parameters)
+        now_s = self._clock()
+        return _Entry(dict(document), fault, match, schedule, standing, now_s, now_s + lasts_s)
+
+    def _expire(self, now_s: float) -> None:
+        if now_s < self._next_expiry_s:
+            return
+        self._entries = {fault_id: entry for fault_id, entry in self._entries.items() if entry.expires_s > now_s}
+        self._changed()
+
+    def _changed(self) -> None:
+        self._next_expiry_s = min((entry.expires_s for entry in self._entries.values()), default=math.inf)
+        for callback in self._callbacks:
+            callback()
+
+    def _view(self, fault_id: str) -> dict[str, Any]:
+        entry = self._entries[fault_id]
+        left_s = None if math.isinf(entry.expires_s) else max(0.0, entry.expires_s - self._clock())
+        return {**entry.document, "id": fault_id, "expires_in_s": left_s, "matched": entry.matched, "applied": entry.applied}
+
+
+def _draw(seed: int, facts: Facts, fault_id: str) -> tuple[float, int]:
+    """A number in [0, 1), and the state of a generator: uniform over requests and repetitions, fixed for this one."""
+    digest = hashlib.blake2b(f"{seed}:{facts.key}:{facts.attempt}:{fault_id}".encode(), digest_size=15).digest()
+    return int.from_bytes(digest[:7]) / 2**56, int.from_bytes(digest[7:])
