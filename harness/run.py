@@ -37,7 +37,7 @@ from harness.report.state import LiveState
 from harness.scenario.loader import Loaded
 from harness.scenario.model import Scenario
 from harness.scenario.schema import digest, resolved
-from harness.stack.base import Stack, StackError
+from harness.stack.base import Questioned, Stack, StackError
 
 LOAD_READY_S = 30.0
 RESET_WITHIN_S = 30.0
@@ -160,10 +160,12 @@ class _Run:
     def start_load(self, stack: Stack, work_dir: Path, cleanup: ExitStack) -> LoadProcess:
         """Start the load process up to the point where it waits for the first instant."""
         self._show("starting", "the load generator starts")
-        corpus, questions = getattr(stack, "corpus_path", None), getattr(stack, "questions_path", None)
-        if corpus and questions:
-            self.directory.questions.write_text(json.dumps(question_truth(corpus, questions)), encoding="utf-8")
-        files = load_plan.LoadFiles(self.directory.requests, self.directory.load_events, questions, corpus)
+        asked = stack if isinstance(stack, Questioned) else None
+        if asked is not None:
+            truth = question_truth(asked.corpus_path, asked.questions_path)
+            self.directory.questions.write_text(json.dumps(truth), encoding="utf-8")
+        known = (asked.questions_path, asked.corpus_path) if asked is not None else (None, None)
+        files = load_plan.LoadFiles(self.directory.requests, self.directory.load_events, *known)
         planned = load_plan.build(
             self.scenario.load,
             files,
@@ -172,7 +174,7 @@ class _Run:
             seed=self.scenario.seed,
             base_url=stack.entry_url,
             service_urls={i.service: i.url for s in stack.info.services for i in stack.instances(s)},
-            preferred_model=getattr(stack, "preferred_model", None),
+            preferred_model=asked.preferred_model if asked is not None else None,
             allowed_hosts=frozenset(self.scenario.stack.allow_hosts),
         )
         load = LoadProcess(planned, work_dir, stack.api_key, self.clock)

@@ -13,7 +13,7 @@ from harness.faults.base import Context, Evidence, FaultError, Parameters, Targe
 from harness.faults.chat_probe import ChatAnswer, ChatProbe, ChatProbeError
 from harness.scenario.catalog import FaultParameters, FaultSpec
 from harness.scenario.model import Duration, Rate
-from harness.stack.base import AdminApi, Programmable, StackError
+from harness.stack.base import AdminApi, KeyedProviders, Programmable, StackError
 
 FAULTS_PATH = "/admin/faults"
 ANSWER_TIMEOUT_S = 5.0
@@ -62,8 +62,8 @@ class ProviderFault(TargetedFault[Parameters]):
         self._asked += 1
         if self._chat is None:
             instance = self.context.stack.instances(self.target.service)[0]
-            # A stack whose provider wants a key hands it out under this name; others have no such attribute.
-            self._chat = ChatProbe(instance.url, self.context.clock, getattr(self.context.stack, "provider_key", None))
+            stack = self.context.stack
+            self._chat = ChatProbe(instance.url, self.context.clock, stack.provider_key if isinstance(stack, KeyedProviders) else None)
         try:
             return self._chat.ask(f"Are you there? ({self.context.fault_id} {self._asked})", timeout_s)
         except ChatProbeError as error:

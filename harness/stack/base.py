@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from harness.scenario.catalog import StackInfo
@@ -141,6 +142,34 @@ class CacheClearable(Protocol):
 class Rollbackable(Protocol):
     def deploy(self, service: str, version: str) -> str:
         """Roll a service to a version, one drained instance at a time; returns the version it had."""
+        ...
+
+
+@runtime_checkable
+class KeyedProviders(Protocol):
+    """A stack whose providers want a credential on their public interface."""
+
+    @property
+    def provider_key(self) -> str: ...
+
+
+@runtime_checkable
+class Questioned(Protocol):
+    """A stack that comes with questions whose answers are known."""
+
+    @property
+    def corpus_path(self) -> Path:
+        """`corpus.jsonl`, from `start` to `stop`."""
+        ...
+
+    @property
+    def questions_path(self) -> Path:
+        """`questions.jsonl`, from `start` to `stop`."""
+        ...
+
+    @property
+    def preferred_model(self) -> str:
+        """The name in answers of the provider that the deployment prefers: by it, others tell which path served an answer."""
         ...
 
 

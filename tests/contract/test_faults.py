@@ -21,7 +21,7 @@ from harness.faults.registry import CATALOG, build
 from harness.faults.undo import execute
 from harness.record.clock import NS_PER_S, SystemClock
 from harness.scenario.model import FaultUse
-from harness.stack.base import Stack, capabilities_of
+from harness.stack.base import KeyedProviders, Stack, capabilities_of
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
 from tests.contract.small_stack import EDGE, SmallStack
@@ -57,7 +57,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @contextmanager
 def callers_of_the_provider(stack: Stack) -> Iterator[None]:
     """Somebody else who asks the provider all the time: a fault that hits nobody is no fault."""
-    probe = ChatProbe(stack.instances("llm")[0].url, SystemClock(), getattr(stack, "provider_key", None))
+    probe = ChatProbe(stack.instances("llm")[0].url, SystemClock(), stack.provider_key if isinstance(stack, KeyedProviders) else None)
     ended = threading.Event()
 
     def ask() -> None:
