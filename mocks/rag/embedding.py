@@ -9,8 +9,7 @@ import base64
 import binascii
 import json
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mocks.rag.common.app import create_app, json_object, run_service
+from mocks.rag.common.app import json_object, run_service
 from mocks.rag.common.breaker import CircuitBreaker
 from mocks.rag.common.client import ServiceClient
 from mocks.rag.common.config import ServiceConfig
 from mocks.rag.common.errors import ApiError, UpstreamError
 from mocks.rag.common.lru import LruCache
 from mocks.rag.common.outbound import status_outcome
+from mocks.rag.common.providers import provider_app
 from mocks.rag.common.registry import PROVIDERS, Registry
 
 DEFAULT_MODEL = "rag-embedding"
@@ -127,20 +127,7 @@ def build(config: ServiceConfig, env: Mapping[str, str] = os.environ) -> Starlet
         vectors = await embedder.embed(parse_texts(await json_object(request)))
         return Response(b'{"embeddings":[' + b",".join(vectors) + tail, media_type="application/json")
 
-    async def listed() -> str | None:
-        return None if any(map(registry.instances, PROVIDERS)) else f"not in the registry: {' or '.join(PROVIDERS)}"
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await registry.start()
-        try:
-            yield
-        finally:
-            for client in clients:
-                await client.close()
-            await registry.stop()
-
-    return create_app(config, [Route("/embed", embed, methods=["POST"])], checks={"registry": listed}, lifespan=lifespan)
+    return provider_app(config, [Route("/embed", embed, methods=["POST"])], registry, clients)
 
 
 def _client(provider: str, registry: Registry) -> ServiceClient:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mocks.rag.common.app import create_app, json_object
+from mocks.rag.common.app import json_object
 from mocks.rag.common.attention import event_stream, while_connected
 from mocks.rag.common.config import ServiceConfig
 from mocks.rag.common.metrics import DEGRADED
+from mocks.rag.common.providers import provider_app
 from mocks.rag.common.registry import PROVIDERS, Registry
 from mocks.rag.generation.events import Answer
 from mocks.rag.generation.failover import Failover, Served
@@ -106,17 +107,4 @@ def build(config: ServiceConfig, env: Mapping[str, str] = os.environ) -> Starlet
             return JSONResponse(await while_connected(request.receive, generating.answer(asked)))
         return await event_stream(request, generating.stream(asked))
 
-    async def listed() -> str | None:
-        return None if any(map(registry.instances, PROVIDERS)) else f"not in the registry: {' or '.join(PROVIDERS)}"
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await registry.start()
-        try:
-            yield
-        finally:
-            for provider in providers:
-                await provider.close()
-            await registry.stop()
-
-    return create_app(config, [Route("/generate", generate, methods=["POST"])], checks={"registry": listed}, lifespan=lifespan)
+    return provider_app(config, [Route("/generate", generate, methods=["POST"])], registry, providers)
