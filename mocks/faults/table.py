@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Generic, Protocol, TypeVar
@@ -114,6 +114,17 @@ class FaultTable(Generic[PlanT]):
             if plan.decided:
                 break
         return applied
+
+    def retract(self, fault_ids: list[str], void: Collection[object]) -> list[str]:
+        """Of those that `apply` named, the ids whose faults are not in `void`; the others have changed nothing and are not counted."""
+        kept: list[str] = []
+        for fault_id in fault_ids:
+            entry = self._entries.get(fault_id)
+            if entry is not None and any(entry.fault is fault for fault in void):
+                entry.applied -= 1
+            else:
+                kept.append(fault_id)
+        return kept
 
     def refusing(self) -> bool:
         """Whether a fault that holds between calls does so now: the port refuses connections."""

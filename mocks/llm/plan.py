@@ -66,6 +66,8 @@ class Facts:
     tenant: str | None = None
     call: ChatCall | None = None
     """None for embeddings."""
+    inputs: int = 0
+    """How many texts are to be embedded; 0 for generated text."""
 
 
 @dataclass(slots=True)
@@ -92,6 +94,8 @@ class Plan:
     embedding_edits: list[Callable[[EmbeddingAnswer], EmbeddingAnswer]] = field(default_factory=list)
     whole_edits: list[Callable[[Whole], Whole]] = field(default_factory=list)
     stream_edits: list[Callable[[Stream], Stream]] = field(default_factory=list)
+    void: list[object] = field(default_factory=list)
+    """Faults whose edit has found nothing to change in this answer: `FaultTable.retract` takes them back."""
     pace: Callable[[int], float] | None = None
     """When token number i (from 1) is due, seconds after arrival, where that is not `ttft_s + (i - 1) * itl_s`."""
 
