@@ -1,0 +1,137 @@
+"""The mocks as containers: one image, built without a registry, that runs any of them and nothing as root."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.backends import wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "admin-secret"
+MOST_BYTES = 120_000_000
+HEALTHY_WITHIN_S = 30.0
+
+
+def docker(*arguments: str) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def why_not() -> str | None:
+    if shutil.which("docker") is None:
+        return "no docker client on the PATH"
+    done = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=60, check=False)
+    return None if done.returncode == 0 else f"no Docker engine answers: {(done.stderr or done.stdout).strip().splitlines()[-1]}"
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[str]:
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    tag = f"gauntlet-mocks:test-{uuid.uuid4().hex[:8]}"
+    built = subprocess.run([ROOT / "pipelines" / "images", tag], capture_output=True, text=True, timeout=240, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    yield tag
+    docker("image", "rm", "--force", tag)
+
+
+class Container:
+    """One mock in a container, its ports published on loopback."""
+
+    def __init__(self, image: str, *command: str) -> None:
+        environment = ["-e", "ADMIN_PORT=8081", "-e", f"ADMIN_TOKEN={TOKEN}"]
+        ports = ["-p", "127.0.0.1::8080", "-p", "127.0.0.1::8081"]
+        hardened = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "256m"]
+        self.id = docker("run", "--detach", *ports, *environment, *hardened, image, *command)
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        self.http = httpx.Client(base_url=self._published(8080), timeout=10, trust_env=False)
+        self.admin = httpx.Client(base_url=f"{self._published(8081)}/admin", headers=headers, timeout=10, trust_env=False)
+
+    def _published(self, port: int) -> str:
+        return f"http://{docker('port', self.id, str(port)).splitlines()[0]}"
+
+    def inspect(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(docker("inspect", self.id))[0]
+        return found
+
+    def ready(self) -> bool:
+        assert self.inspect()["State"]["Running"], docker("logs", self.id)
+        try:
+            return self.http.get("/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def close(self) -> None:
+        self.http.close()
+        self.admin.close()
+        docker("rm", "--force", self.id)
+
+
+@contextmanager
+def running(image: str, *command: str) -> Iterator[Container]:
+    container = Container(image, *command)
+    try:
+        wait_until(container.ready, f"container {' '.join(command)} ready")
+        yield container
+    finally:
+        container.close()
+
+
+def test_the_image_is_small_and_runs_as_nobody(image: str) -> None:
+    told = json.loads(docker("image", "inspect", image))[0]
+    assert told["Size"] <= MOST_BYTES
+    assert told["Config"]["User"] == "65534:65534"
+    assert told["Config"]["Healthcheck"]["Test"][0] == "CMD"
+
+
+def test_the_provider_answers_breaks_and_stops_in_order(image: str) -> None:
+    with running(image) as llm:
+        asked = {"model": "rag-chat", "messages": [{"role": "user", "content": "Hello?"}]}
+        answer = llm.http.post("/v1/chat/completions", json=asked)
+        assert answer.status_code == 200
+        assert answer.json()["choices"][0]["finish_reason"] == "stop"
+
+        assert llm.admin.put("/faults/down", json={"type": "server_error"}).status_code == 200
+        assert llm.http.post("/v1/chat/completions", json=asked).status_code == 500
+        assert llm.admin.delete("/faults/down").status_code == 204
+        assert llm.http.post("/v1/chat/completions", json=asked).status_code == 200
+
+        wait_until(lambda: llm.inspect()["State"]["Health"]["Status"] == "healthy", "the health check passes", HEALTHY_WITHIN_S)
+        docker("stop", "--time", "10", llm.id)
+        state = llm.inspect()["State"]
+        assert (state["ExitCode"], state["OOMKilled"]) == (0, False), docker("logs", llm.id)
+
+
+@pytest.mark.parametrize(
+    ("product", "path", "key"), [("qdrant", "/collections", "result"), ("chroma", "/api/v2/heartbeat", "nanosecond heartbeat")]
+)
+def test_the_vector_stores_answer(image: str, product: str, path: str, key: str) -> None:
+    with running(image, "mocks.vector", product) as store:
+        answer = store.http.get(path)
+        assert answer.status_code == 200
+        assert key in answer.json()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is offered an engine by pipelines/docker")
+def test_the_engine_script_leaves_an_engine_that_answers_alone() -> None:
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    before = docker("info", "--format", "{{.ID}}")
+    subprocess.run([ROOT / "pipelines" / "docker"], check=True, timeout=60)
+    assert docker("info", "--format", "{{.ID}}") == before
