@@ -1,0 +1,67 @@
+"""The journal of a mock: what it was asked and what it answered, in bounded memory."""
+
+import secrets
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import orjson
+
+ROWS = 10_000
+BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows as JSON, oldest first; `next` is the cursor behind them; `lost` rows between the cursor asked for and the first are gone."""
+
+    rows: list[bytes]
+    next: int
+    lost: int
+
+
+class Journal:
+    """The last rows, at most `rows` of them with `most_bytes` of JSON; each gets the next `seq`, from 1."""
+
+    def __init__(self, rows: int = ROWS, most_bytes: int = BYTES) -> None:
+        self.id = secrets.token_hex(8)
+        """Another for every journal: its sequence begins anew with the process."""
+        self._most_rows = rows
+        self._most_bytes = most_bytes
+        self._rows: deque[bytes] = deque()
+        self._bytes = 0
+        self._seq = 0
+
+    @property
+    def last(self) -> int:
+        """The `seq` of the latest row; 0 before the first."""
+        return self._seq
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Remember a row, which must not be empty, forgetting the oldest where there is no more room."""
+        self._seq += 1
+        encoded = b'{"seq":%d,' % self._seq + orjson.dumps(row)[1:]
+        rows = self._rows
+        rows.append(encoded)
+        self._bytes += len(encoded)
+        while len(rows) > self._most_rows or self._bytes > self._most_bytes:
+            self._bytes -= len(rows.popleft())
+
+    def after(self, seq: int, limit: int) -> Page:
+        """At most `limit` rows that follow the one with `seq`."""
+        oldest = self._seq - len(self._rows) + 1
+        first = max(seq + 1, oldest)
+        end = min(self._seq + 1, first + limit)
+        found = list(islice(self._rows, first - oldest, max(first, end) - oldest))
+        return Page(found, end - 1 if found else min(max(seq, oldest - 1), self._seq), max(0, oldest - seq - 1))
+
+    def latest(self, limit: int) -> Page:
+        """The last `limit` rows."""
+        return self.after(max(self._seq - limit, self._seq - len(self._rows)), limit)
+
+    def clear(self) -> None:
+        """Forget the rows; the sequence goes on."""
+        self._rows.clear()
+        self._bytes = 0
