@@ -1,0 +1,209 @@
+"""What the mock providers saw of their callers: one row an exchange, one file a service (`provider/<service>.jsonl`)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.record.events import SCHEMA_VERSION
+
+OWN_USER_AGENT = "gauntlet"
+"""Of the harness's own requests to a provider, which are no caller's."""
+
+FIELDS = (
+    "seq", "ts", "arrived_s", "duration_ms", "method", "route", "dialect", "status", "error_code", "request_id", "trace_id", "parent_id",
+    "client_attempt", "user_agent", "account", "tenant", "connection", "sequence", "body_sha", "attempt", "model", "stream", "faults",
+    "retry_after_s", "should_retry", "queued_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "finish_reason", "ending",
+    "disconnected_after_ms", "content_sent_tokens",
+)  # fmt: skip
+"""What is kept of a journal row. Everything else stays where it is, so that nothing that somebody adds there leaks into the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request as its provider saw it. Times are monotonic seconds; what is not known is None.
+
+    `status` is 0 where nothing was answered. `ending` says how the answer ended: complete, disconnected (the client left first), fin,
+    reset, hang. `body` is the fingerprint of what was asked; `faults` are (id, type) of those that changed the answer.
+    """
+
+    service: str
+    seq: int
+    arrived_s: float
+    ended_s: float
+    method: str = "POST"
+    route: str = ""
+    status: int = 200
+    user_agent: str | None = None
+    account: str | None = None
+    trace_id: str | None = None
+    body: str | None = None
+    client_attempt: int | None = None
+    stream: bool = False
+    faults: tuple[tuple[str, str], ...] = ()
+    error_code: str | None = None
+    retry_after_s: float | None = None
+    should_retry: bool | None = None
+    finish_reason: str | None = None
+    ending: str = "complete"
+    connection: int | None = None
+
+    @property
+    def caller(self) -> str:
+        """Who asked: the user agent, with the account where one is known."""
+        name = self.user_agent or "unnamed client"
+        return f"{name} ({self.account})" if self.account else name
+
+    @property
+    def fault_types(self) -> frozenset[str]:
+        return frozenset(kind for _, kind in self.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderJournal:
+    """The exchanges of one service, and why they may not be all of them."""
+
+    service: str
+    rows: tuple[Exchange, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def exchange(service: str, row: Mapping[str, Any]) -> Exchange:
+    """A journal row, typed. Raises ValueError for one without sequence number or times."""
+    arrived_s, duration_ms = _number(row.get("arrived_s")), _number(row.get("duration_ms"))
+    seq = row.get("seq")
+    if type(seq) is not int or arrived_s is None or duration_ms is None:
+        raise ValueError(f"no row of a journal: seq {seq!r}, arrived_s {row.get('arrived_s')!r}, duration_ms {row.get('duration_ms')!r}")
+    left_ms = _number(row.get("disconnected_after_ms"))
+    status = row.get("status")
+    return Exchange(
+        service=service,
+        seq=seq,
+        arrived_s=arrived_s,
+        ended_s=arrived_s + (duration_ms if left_ms is None else left_ms) / 1000.0,
+        method=_text(row.get("method")) or "POST",
+        route=_text(row.get("route")) or "",
+        status=status if type(status) is int else 0,
+        user_agent=_text(row.get("user_agent")),
+        account=_text(row.get("account")),
+        trace_id=_text(row.get("trace_id")),
+        body=_text(row.get("body_sha")),
+        client_attempt=_count(row.get("client_attempt")),
+        stream=row.get("stream") is True,
+        faults=tuple(_faults(row.get("faults"))),
+        error_code=_text(row.get("error_code")),
+        retry_after_s=_number(row.get("retry_after_s")),
+        should_retry=_flag(row.get("should_retry")),
+        finish_reason=_text(row.get("finish_reason")),
+        ending=_text(row.get("ending")) or "complete",
+        connection=row["connection"] if type(row.get("connection")) is int else None,
+    )
+
+
+def kept(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a journal row that the record keeps."""
+    return {name: row[name] for name in FIELDS if row.get(name) is not None}
+
+
+class ProviderWriter:
+    """Writes the journal of one service; one thread. Without its last line a journal counts as cut."""
+
+    def __init__(self, folder: Path, service: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / f"{service}.jsonl").open("w", encoding="utf-8")
+        self.rows = 0
+        self._line({"schema": SCHEMA_VERSION, "service": service})
+
+    def rows_of(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows as the provider told them, less what the record does not keep."""
+        for row in rows:
+            self._line(kept(row))
+            self.rows += 1
+        self._file.flush()
+
+    def missing(self, reason: str) -> None:
+        """Note that rows are missing at this point, and why."""
+        self._line({"missing": reason})
+        self._file.flush()
+
+    def close(self) -> None:
+        """The last line; idempotent."""
+        if not self._file.closed:
+            self._line({"end": True, "rows": self.rows})
+            self._file.close()
+
+    def _line(self, document: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(document, separators=(",", ":"), default=str) + "\n")
+
+
+def read_journals(folder: Path) -> tuple[ProviderJournal, ...]:
+    """The journals under a folder, by the service's name; none where there is no such folder."""
+    return tuple(_read(file) for file in sorted(folder.glob("*.jsonl")))
+
+
+def parse_rows(service: str, documents: Iterable[Any]) -> ProviderJournal:
+    """A journal from its documents: rows, and lines that say what is missing."""
+    rows: list[Exchange] = []
+    missing: list[str] = []
+    unreadable = 0
+    for document in documents:
+        if isinstance(document, dict) and isinstance(document.get("missing"), str):
+            missing.append(document["missing"])
+            continue
+        try:
+            rows.append(exchange(service, document if isinstance(document, dict) else {}))
+        except ValueError:
+            unreadable += 1
+    if unreadable:
+        missing.append(f"{unreadable} rows cannot be read")
+    return ProviderJournal(service, tuple(rows), tuple(dict.fromkeys(missing)))
+
+
+def _read(file: Path) -> ProviderJournal:
+    documents = list(_documents(file))
+    ends = [d for d in documents if isinstance(d, dict) and d.get("end") is True]
+    journal = parse_rows(file.stem, [d for d in documents if not (isinstance(d, dict) and ("schema" in d or "end" in d))])
+    if not ends or ends[-1].get("rows") != len(journal.rows):
+        return ProviderJournal(journal.service, journal.rows, (*journal.missing, "the journal was cut"))
+    return journal
+
+
+def _documents(file: Path) -> Iterator[Any]:
+    with file.open("rb") as lines:
+        for line in lines:
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError):
+                yield None
+
+
+def _faults(value: object) -> Iterator[tuple[str, str]]:
+    for fault in value if isinstance(value, list) else []:
+        if isinstance(fault, dict) and isinstance(fault.get("type"), str):
+            yield str(fault.get("id", "")), fault["type"]
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _number(value: object) -> float | None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return float(value) if usable else None  # type: ignore[arg-type]  # `usable` says that it is a number
+
+
+def _count(value: object) -> int | None:
+    """Clients send it as a header, so it may come as text."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 6:
+        return int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def _flag(value: object) -> bool | None:
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
