@@ -24,6 +24,8 @@ class Request:
     sequence: int
     """Its number on that connection, from 1."""
     arrived_s: float
+    raw_path: str = ""
+    """The path as it was sent, still percent-encoded: what `Router.find` takes."""
 
     def header(self, name: str) -> str | None:
         """The value of a header, given its lower-case name; None where it is absent."""
@@ -51,6 +53,13 @@ class Reply(Protocol):
     @property
     def gone(self) -> bool:
         """Whether the client has hung up (or was cut off)."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether the client takes bytes more slowly than they are written. Writing on is not refused, but every byte stays in memory."""
+
+    def on_drained(self, callback: Callable[[], None]) -> None:
+        """Call back once it is no longer congested, soon where it is not. One callback; a later one takes its place."""
 
     def now(self) -> float:
         """The event loop's time in seconds: the clock of `Request.arrived_s` and `at`."""

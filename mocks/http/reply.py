@@ -1,0 +1,264 @@
+"""The answer to one request (`mocks.http.message.Reply`), as bytes for the connection."""
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Protocol
+
+from mocks.http import wire
+from mocks.http.message import Cut
+from mocks.http.timers import Due, Timers
+
+_MOST_PIECES = 256
+"""So many pieces are collected in one turn of the loop before they are handed to the transport."""
+_FRESH, _BEGUN, _RAW, _OVER = range(4)
+
+_INTERNAL_ERROR = b'{"error":{"type":"internal_error","message":"the server failed on this request; its standard error says how"}}'
+
+
+class Carrier(Protocol):
+    """What a reply needs of its connection."""
+
+    congested: bool
+    drained: Callable[[], None] | None
+    timers: Timers
+
+    @property
+    def date(self) -> bytes: ...
+    @property
+    def closes(self) -> bool: ...
+    @property
+    def soon(self) -> Callable[[Callable[[], None]], object]: ...
+    @property
+    def put(self) -> Callable[[bytes], object]: ...
+    def answered(self, *, closes: bool) -> None: ...
+    def cut(self, how: Cut) -> None: ...
+    def deafen(self) -> None: ...
+    def cut_next(self, how: Cut) -> None: ...
+
+
+class Exchange:
+    """One request's `Reply`. What is written in one turn of the loop leaves together, at the latest when the turn is over.
+
+    `head_only` is for HEAD, `http_1_0` for clients that know no chunks, `keep_alive` what the client wants.
+    """
+
+    __slots__ = (
+        "_carrier",
+        "_chunked",
+        "_gone_callback",
+        "_head_only",
+        "_http_1_0",
+        "_keep_alive",
+        "_left",
+        "_out",
+        "_scheduled",
+        "_stage",
+        "gone",
+        "waiting",
+    )
+
+    def __init__(self, carrier: Carrier, *, head_only: bool, http_1_0: bool, keep_alive: bool) -> None:
+        self.gone = False
+        self.waiting: set[Due] = set()
+        self._carrier = carrier
+        self._head_only = head_only
+        self._http_1_0 = http_1_0
+        self._keep_alive = keep_alive
+        self._chunked = not http_1_0
+        self._stage = _FRESH
+        self._left = False
+        self._out: list[bytes] = []
+        self._scheduled = False
+        self._gone_callback: Callable[[], None] | None = None
+
+    @property
+    def congested(self) -> bool:
+        """As in `Reply`."""
+        return self._carrier.congested
+
+    def now(self) -> float:
+        """As in `Reply`."""
+        return monotonic()
+
+    def at(self, moment_s: float, callback: Callable[[], None]) -> Due:
+        """As in `Reply`."""
+        due = self._carrier.timers.at(moment_s, callback, self)
+        if self.gone:
+            due.cancel()
+        return due
+
+    def on_gone(self, callback: Callable[[], None]) -> None:
+        """As in `Reply`."""
+        self._gone_callback = callback
+
+    def on_drained(self, callback: Callable[[], None]) -> None:
+        """As in `Reply`."""
+        if self.gone:
+            return
+        if self._carrier.congested:
+            self._carrier.drained = callback
+        else:
+            self.at(monotonic(), callback)
+
+    def send(
+        self, status: int, body: bytes, headers: Mapping[str, str], content_type: str = "application/json", *, length: int | None = None
+    ) -> None:
+        """As in `Reply`. An answer that has no body by its status has neither length nor type."""
+        if not self._may(_FRESH):
+            return
+        carrier = self._carrier
+        closes = not self._keep_alive or carrier.closes
+        if wire.may_have_body(status):
+            described = wire.content_type_line(content_type) + b"content-length: %d\r\n" % (len(body) if length is None else length)
+        elif body:
+            raise ValueError(f"an answer with status {status} has no body")
+        else:
+            described = b""
+        extra = wire.header_lines(headers) if headers else b""
+        head = b"".join((wire.status_line(status), described, carrier.date, extra, self._connection(closes), wire.CRLF))
+        carrier.put(head if self._head_only else head + body)
+        self._over(closes=closes or (length is not None and length != len(body)))
+
+    def begin(self, status: int, headers: Mapping[str, str], content_type: str) -> None:
+        """As in `Reply`. For a client of HTTP/1.0 the body ends where the connection does."""
+        if not self._may(_FRESH):
+            return
+        if not wire.may_have_body(status):
+            raise ValueError(f"an answer with status {status} has no body")
+        if self._http_1_0:
+            self._keep_alive = False
+        closes = not self._keep_alive or self._carrier.closes
+        self._keep_alive = not closes
+        framing = wire.CHUNKED if self._chunked else b""
+        self._out += (wire.status_line(status), wire.content_type_line(content_type), framing, self._carrier.date)
+        self._out += (wire.header_lines(headers), self._connection(closes), wire.CRLF)
+        self._stage = _BEGUN
+
+    def flush(self) -> None:
+        """As in `Reply`."""
+        self._scheduled = False
+        out = self._out
+        if out and not self.gone:
+            self._left = True
+            data = b"".join(out)
+            out.clear()
+            self._carrier.put(data)
+
+    def write(self, data: bytes) -> None:
+        """As in `Reply`."""
+        if self._stage != _BEGUN and not self._may(_BEGUN):
+            return
+        size = len(data)
+        if not size:
+            raise ValueError("an empty chunk would end the answer")
+        if self._head_only:
+            return
+        out = self._out
+        if not self._chunked:
+            out.append(data)
+        elif size < 2048:
+            out += (wire.CHUNK_SIZES[size], data, wire.CRLF)
+        else:
+            out += (b"%x\r\n" % size, data, wire.CRLF)
+        if size >= 2048 or len(out) > _MOST_PIECES:
+            self.flush()
+        elif not self._scheduled:
+            self._scheduled = True
+            self._carrier.soon(self.flush)
+
+    def end(self) -> None:
+        """As in `Reply`; after `raw` it ends the connection in order."""
+        if self._stage == _RAW:
+            self.cut("fin")
+        elif self._may(_BEGUN):
+            if self._chunked and not self._head_only:
+                self._out.append(wire.LAST_CHUNK)
+            self.flush()
+            self._over(closes=not self._keep_alive)
+
+    def raw(self, data: bytes) -> None:
+        """As in `Reply`."""
+        if self._stage == _OVER and not self._may(_RAW):
+            return
+        if self._stage != _RAW:
+            self._stage = _RAW
+            self._carrier.deafen()
+        self._out.append(data)
+        self.flush()
+
+    def cut(self, how: Cut) -> None:
+        """As in `Reply`."""
+        if self.gone or (self._stage == _OVER and not self._may(_RAW)):
+            return
+        self.flush()
+        self._leave()
+        self._carrier.cut(how)
+
+    def hang(self) -> None:
+        """As in `Reply`. It can still be cut."""
+        if self._stage == _OVER and not self._may(_RAW):
+            return
+        self.flush()
+        self._stage = _RAW
+        self._carrier.deafen()
+
+    def cut_next(self, how: Cut) -> None:
+        """As in `Reply`."""
+        if not self.gone:
+            self._carrier.cut_next(how)
+
+    def hung_up(self) -> None:
+        """The client has gone (or the server stops) before the answer was complete: tell the handler."""
+        callback = self._gone_callback
+        self._leave()
+        if callback is not None:
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 (the handler's failure must not keep the connection from being cleared away)
+                traceback.print_exc(file=sys.stderr)
+
+    def failed(self) -> None:
+        """The handler or a callback of its has raised, and this is called in the `except`: print it and answer 500, or cut what has begun."""
+        traceback.print_exc(file=sys.stderr)
+        if self.gone or self._stage == _OVER:
+            return
+        self._cancel()
+        if self._stage != _RAW and not self._left:
+            self._out.clear()
+            self._stage = _FRESH
+            self.send(500, _INTERNAL_ERROR, {})
+        else:
+            self.cut("reset")
+
+    def _connection(self, closes: bool) -> bytes:
+        if closes:
+            return wire.CLOSE
+        return wire.KEEP_ALIVE if self._http_1_0 else b""
+
+    def _may(self, stage: int) -> bool:
+        """Whether the answer is at `stage`; False where nobody listens any more, RuntimeError where the handler is out of order."""
+        if self.gone:
+            return False
+        if self._stage != stage:
+            raise RuntimeError(
+                "the answer is complete" if self._stage == _OVER else "out of order: an answer is send, or begin, write, end"
+            )
+        return True
+
+    def _over(self, *, closes: bool) -> None:
+        self._stage = _OVER
+        self._gone_callback = None
+        self._carrier.answered(closes=closes)
+
+    def _leave(self) -> None:
+        self.gone = True
+        self._stage = _OVER
+        self._gone_callback = None
+        self._out.clear()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        for due in list(self.waiting):
+            due.cancel()
