@@ -1,5 +1,7 @@
 """Creates the schema and loads the corpus: `python -m mocks.rag.migrate` with `DATABASE_URL` and `CORPUS_FILE`.
 
+`VECTOR_STORE` says where the vectors go; one of its own is found through `REGISTRY_FILE`.
+
 One transaction under an advisory lock, so that two starts at once, or one killed half-way, leave a whole database. Running it again
 changes nothing but documents of the corpus whose text changed. Vectors come from the embedding service when `EMBEDDING_URL` is set, else
 straight from the provider's embedding function, which is the same space without 1 200 texts over HTTP.
@@ -11,9 +13,8 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,25 +22,28 @@ from typing import Any
 import httpx
 import numpy as np
 import psycopg
+import structlog
 from numpy.typing import NDArray
 
-from mocks.rag.document.chunking import Chunk, chunk_document
-
-EMBEDDING_DIMENSIONS = 384
-CORPUS_REVISION = 0
-"""Below every revision of an upload: a corpus loaded again never overwrites what a client uploaded since."""
+from mocks.rag.common.config import ConfigError
+from mocks.rag.common.errors import UpstreamError
+from mocks.rag.common.registry import Registry
+from mocks.rag.document.chunking import chunk_document
+from mocks.rag.vectorstore.base import DIMENSIONS
+from mocks.rag.vectorstore.choice import chosen, open_points
+from mocks.rag.vectorstore.loading import CORPUS_REVISION, Embed, SchemaMismatchError, Vectors, VectorsInDatabase, VectorsInStore
 
 _LOCK_KEY = 0x5241475F4D494752
-_EMBED_BATCH = 128
 _EMBED_TIMEOUT_S = 30.0
+_VECTOR_TIMEOUT_S = 30.0
 
-_SCHEMA = f"""
-CREATE EXTENSION IF NOT EXISTS vector;
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
     doc_id text PRIMARY KEY,
     title text NOT NULL,
     text text NOT NULL,
     revision bigint NOT NULL,
+    indexed_revision bigint,
     status text NOT NULL CHECK (status IN ('queued', 'spooled', 'indexed', 'dead')),
     chunks integer NOT NULL DEFAULT 0,
     error text,
@@ -51,21 +55,15 @@ CREATE TABLE IF NOT EXISTS chunks (
     doc_id text NOT NULL REFERENCES documents ON DELETE CASCADE,
     ordinal integer NOT NULL,
     text text NOT NULL,
-    embedding vector({EMBEDDING_DIMENSIONS}) STORAGE PLAIN NOT NULL,
     words tsvector GENERATED ALWAYS AS (to_tsvector('english', text)) STORED
 );
 CREATE INDEX IF NOT EXISTS chunks_doc_id ON chunks (doc_id);
 """
 
-# Built after the load: an HNSW graph built once is several times cheaper than one grown row by row.
 _SEARCH_INDEXES = """
-CREATE INDEX IF NOT EXISTS chunks_embedding ON chunks USING hnsw (embedding vector_cosine_ops) WITH (m = 16, ef_construction = 64);
 CREATE INDEX IF NOT EXISTS chunks_words ON chunks USING gin (words);
 ANALYZE documents, chunks;
 """
-
-Embed = Callable[[Sequence[str]], NDArray[np.float32]]
-"""Texts → float32 array of shape (texts, 384), unit vectors."""
 
 
 class InvalidCorpusError(Exception):
@@ -98,14 +96,19 @@ def _document(line: str, where: str) -> CorpusDocument:
         raise InvalidCorpusError(f"{where}: {type(error).__name__}: {error}") from error
 
 
-def migrate(database_url: str, corpus: Sequence[CorpusDocument], embed: Embed) -> dict[str, int]:
+def migrate(
+    database_url: str, corpus: Sequence[CorpusDocument], embed: Embed, vectors_of: Callable[[Embed], Vectors] = VectorsInDatabase
+) -> dict[str, int]:
     """Creates what is missing and loads new or changed documents; returns the counts of the whole database."""
+    vectors = vectors_of(embed)
     with psycopg.connect(database_url, connect_timeout=10) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])
         connection.execute(_SCHEMA.encode())
+        vectors.prepare(connection)
         missing = _missing(connection, corpus)
         if missing:
-            _load(connection, missing, embed)
+            _load(connection, missing, vectors)
+        vectors.complete(connection)
         connection.execute(_SEARCH_INDEXES.encode())
         row = connection.execute("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)").fetchone()
         assert row is not None, "a SELECT without FROM answers one row"
@@ -122,36 +125,21 @@ def _missing(connection: psycopg.Connection[Any], corpus: Sequence[CorpusDocumen
     return [document for document in corpus if is_missing(document)]
 
 
-def _load(connection: psycopg.Connection[Any], documents: Sequence[CorpusDocument], embed: Embed) -> None:
+def _load(connection: psycopg.Connection[Any], documents: Sequence[CorpusDocument], vectors: Vectors) -> None:
     chunks = {document.doc_id: chunk_document(document.doc_id, document.title, document.text) for document in documents}
     connection.execute("DELETE FROM documents WHERE doc_id = ANY(%s)", [list(chunks)])
     cursor = connection.cursor()
-    with cursor.copy("COPY documents (doc_id, title, text, revision, status, chunks) FROM STDIN") as copy:
+    with cursor.copy("COPY documents (doc_id, title, text, revision, indexed_revision, status, chunks) FROM STDIN") as copy:
         for document in documents:
             count = len(chunks[document.doc_id])
-            copy.write_row((document.doc_id, document.title, document.text, CORPUS_REVISION, "indexed", count))
-    with cursor.copy("COPY chunks (chunk_id, doc_id, ordinal, text, embedding) FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types(["text", "text", "int4", "text", "bytea"])
-        for chunk, vector in _embedded([chunk for parts in chunks.values() for chunk in parts], embed):
-            copy.write_row((chunk.chunk_id, chunk.doc_id, chunk.ordinal, chunk.text, vector))
-
-
-def _embedded(chunks: Sequence[Chunk], embed: Embed) -> Iterator[tuple[Chunk, bytes]]:
-    """Each chunk with its vector in pgvector's binary format: int16 dimensions, int16 zero, float32 values, all big-endian."""
-    header = struct.pack(">HH", EMBEDDING_DIMENSIONS, 0)
-    for start in range(0, len(chunks), _EMBED_BATCH):
-        batch = chunks[start : start + _EMBED_BATCH]
-        vectors = np.asarray(embed([chunk.text for chunk in batch]))
-        if vectors.shape != (len(batch), EMBEDDING_DIMENSIONS):
-            raise ValueError(f"embeddings of shape {vectors.shape}, expected {(len(batch), EMBEDDING_DIMENSIONS)}")
-        for chunk, vector in zip(batch, vectors.astype(">f4"), strict=True):
-            yield chunk, header + vector.tobytes()
+            copy.write_row((document.doc_id, document.title, document.text, CORPUS_REVISION, CORPUS_REVISION, "indexed", count))
+    vectors.load(connection, chunks)
 
 
 def _provider_embed(texts: Sequence[str]) -> NDArray[np.float32]:
     from mocks.llm.hashing import embed  # only here: with EMBEDDING_URL the provider may be any other
 
-    return np.stack([embed(text, EMBEDDING_DIMENSIONS) for text in texts])
+    return np.stack([embed(text, DIMENSIONS) for text in texts])
 
 
 def _service_embed(url: str) -> Embed:
@@ -163,17 +151,34 @@ def _service_embed(url: str) -> Embed:
     return embed
 
 
+def _vectors(environment: Mapping[str, str]) -> Callable[[Embed], Vectors]:
+    """By `VECTOR_STORE`. Raises ConfigError."""
+    store = chosen(environment)
+    if store == "pgvector":
+        return VectorsInDatabase
+    if not environment.get("REGISTRY_FILE"):
+        raise ConfigError(f"REGISTRY_FILE is not set: {store} is found through it")
+    registry = Registry(Path(environment["REGISTRY_FILE"]))
+    return lambda embed: VectorsInStore(embed, lambda: open_points(store, registry, timeout_s=_VECTOR_TIMEOUT_S))
+
+
 def main(environment: Mapping[str, str]) -> int:
-    """Exit code: 0, 1 (database, embedding service or corpus), 2 (a variable is missing)."""
+    """Exit code: 0, 1 (database, vector store, embedding service or corpus), 2 (a variable is missing or cannot be used)."""
     missing = [name for name in ("DATABASE_URL", "CORPUS_FILE") if not environment.get(name)]
     if missing:
         print(f"migrate: set {' and '.join(missing)}", file=sys.stderr)
         return 2
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is for the answer
+    try:
+        vectors = _vectors(environment)
+    except ConfigError as error:
+        print(f"migrate: {error}", file=sys.stderr)
+        return 2
     embedding_url = environment.get("EMBEDDING_URL")
     embed = _service_embed(embedding_url) if embedding_url else _provider_embed
     try:
-        counts = migrate(environment["DATABASE_URL"], read_corpus(Path(environment["CORPUS_FILE"])), embed)
-    except (InvalidCorpusError, psycopg.Error, httpx.HTTPError) as error:
+        counts = migrate(environment["DATABASE_URL"], read_corpus(Path(environment["CORPUS_FILE"])), embed, vectors)
+    except (InvalidCorpusError, SchemaMismatchError, UpstreamError, psycopg.Error, httpx.HTTPError) as error:
         print(f"migrate: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     print(json.dumps(counts))

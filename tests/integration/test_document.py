@@ -31,6 +31,7 @@ from mocks.rag.document.spool import Spool
 from mocks.rag.document.store import DocumentState, DocumentStore
 from mocks.rag.document.stream import IngestStream, Lengths, StreamFullError
 from mocks.rag.migrate import migrate
+from mocks.rag.vectorstore.pgvector import PgVectorStore
 from tests.integration.backends import Postgres, Valkey, wait_until
 from tests.integration.services import Reply, ServiceProcess, StandIn, write_registry
 from tests.unit.mocks_data.test_uploads import pdf_with
@@ -248,7 +249,7 @@ def test_a_document_that_cannot_be_embedded_becomes_a_dead_letter_after_five_tri
             await stream.publish(event("bad", 1, "poison"))
             await stream.publish(event("good", 2))
             await redis.xadd("ingest", {"event": "garbage"})
-            async with running(Indexer(stream, shelf, embed_all_but_poison, LIMITS).run()):
+            async with running(Indexer(stream, shelf, shelf, embed_all_but_poison, LIMITS).run()):
                 await until(lambda: _lengths_are(stream, Lengths(0, 2)), "one indexed, two dead")
             letters = await entries(redis, "ingest:dead")
             return await stream.lengths(), letters[-1], await redis.hlen("ingest:tries")
@@ -274,7 +275,7 @@ def test_a_dead_letter_that_the_database_refuses_leaves_the_stream_all_the_same(
     async def scenario() -> bytes:
         async with stream_of(valkey) as (stream, redis):
             await stream.publish(event("bad", 1, "poison"))
-            async with running(Indexer(stream, shelf, embed, LIMITS).run()):
+            async with running(Indexer(stream, shelf, shelf, embed, LIMITS).run()):
                 await until(lambda: _lengths_are(stream, Lengths(0, 1)), "one dead")
                 await stream.publish(event("good", 2))
                 await until(lambda: _lengths_are(stream, Lengths(0, 1)), "the next one indexed")
@@ -302,7 +303,7 @@ def test_an_outage_is_waited_out_and_never_counts_against_the_document(valkey: V
     async def scenario() -> Lengths:
         async with stream_of(valkey) as (stream, _):
             await stream.publish(event("a", 1))
-            async with running(Indexer(stream, shelf, embed_from_the_twelfth_call, LIMITS).run()):
+            async with running(Indexer(stream, shelf, shelf, embed_from_the_twelfth_call, LIMITS).run()):
                 await until(lambda: _lengths_are(stream, Lengths(0, 0)), "indexed")
             return await stream.lengths()
 
@@ -321,7 +322,7 @@ def test_a_document_that_is_never_in_time_does_not_hold_up_the_others(valkey: Va
         async with stream_of(valkey) as (stream, _):
             await stream.publish(event("slow", 1, "slow"))
             await stream.publish(event("quick", 2))
-            async with running(Indexer(stream, shelf, embed_the_quick, replace(LIMITS, pauses_max=3)).run()):
+            async with running(Indexer(stream, shelf, shelf, embed_the_quick, replace(LIMITS, pauses_max=3)).run()):
                 await until(lambda: _lengths_are(stream, Lengths(0, 0)), "both indexed")
 
     shelf = Shelf()
@@ -338,7 +339,7 @@ def test_work_of_a_consumer_that_died_is_taken_over_by_another(valkey: Valkey) -
             await dead.ensure_group()
             await dead.publish(event("orphan", 1))
             assert [delivery.event for delivery in await dead.read_new(10, 50)] == [event("orphan", 1)]
-            async with running(Indexer(alive, shelf, embed_any, LIMITS).run()):
+            async with running(Indexer(alive, shelf, shelf, embed_any, LIMITS).run()):
                 await until(lambda: _lengths_are(alive, Lengths(0, 0)), "taken over")
 
     shelf = Shelf()
@@ -360,11 +361,11 @@ def test_a_full_stream_refuses_and_drops_nothing(valkey: Valkey) -> None:
 
 
 @asynccontextmanager
-async def store_on(url: str) -> AsyncIterator[DocumentStore]:
+async def pool_on(url: str) -> AsyncIterator[Pool]:
     pool = Pool(url, name="test")
     await pool.open()
     try:
-        yield DocumentStore(pool)
+        yield pool
     finally:
         await pool.close()
 
@@ -375,11 +376,12 @@ def chunks_of(event: IngestEvent, count: int) -> list[Chunk]:
 
 def test_events_may_come_twice_late_and_in_any_order(schema_url: str) -> None:
     async def scenario() -> list[DocumentState | None]:
-        async with store_on(schema_url) as store:
+        async with pool_on(schema_url) as pool:
+            store = DocumentStore(pool)
             old, new = event("d", 1), event("d", 2)
-            assert await store.index(new, chunks_of(new, 3), [vector("n")] * 3)
+            assert await PgVectorStore(pool).index(new, chunks_of(new, 3), [vector("n")] * 3)
             await store.accept(new, "spooled")  # the row of an upload that was indexed meanwhile
-            assert not await store.index(old, chunks_of(old, 1), [vector("o")])
+            assert not await PgVectorStore(pool).index(old, chunks_of(old, 1), [vector("o")])
             await store.accept(old, "queued")
             await store.bury(old, "too old to matter")
             states = [await store.state("d")]
@@ -387,7 +389,7 @@ def test_events_may_come_twice_late_and_in_any_order(schema_url: str) -> None:
             await store.bury(newest, "cannot be embedded")
             states.append(await store.state("d"))
             new = replace(new, revision=4)
-            assert await store.index(new, chunks_of(new, 2), [vector("n")] * 2)
+            assert await PgVectorStore(pool).index(new, chunks_of(new, 2), [vector("n")] * 2)
             return [*states, await store.state("d"), await store.state("unknown")]
 
     assert asyncio.run(scenario()) == [
@@ -402,7 +404,8 @@ def test_events_may_come_twice_late_and_in_any_order(schema_url: str) -> None:
 
 def test_what_a_flushed_cache_lost_is_published_again(schema_url: str, valkey: Valkey, tmp_path: Path) -> None:
     async def scenario() -> list[IngestEvent | None]:
-        async with stream_of(valkey) as (stream, redis), store_on(schema_url) as store:
+        async with stream_of(valkey) as (stream, redis), pool_on(schema_url) as pool:
+            store = DocumentStore(pool)
             pace = IntakePace(reconcile_every_s=0.05, reconcile_age_s=0.0)
             intake = Intake(stream, Spool(tmp_path / "spool"), store, pace)
             assert await intake.accept("d", "Title", "Words.", "request") == "queued"
@@ -421,9 +424,10 @@ def test_a_clock_set_back_does_not_make_an_upload_look_old(schema_url: str, valk
     ahead = time.time_ns() + 3_600 * 10**9
 
     async def scenario() -> list[IngestEvent]:
-        async with stream_of(valkey) as (stream, _), store_on(schema_url) as store:
+        async with stream_of(valkey) as (stream, _), pool_on(schema_url) as pool:
+            store = DocumentStore(pool)
             before = event("d", ahead, "Before.")
-            assert await store.index(before, chunks_of(before, 1), [vector("b")])
+            assert await PgVectorStore(pool).index(before, chunks_of(before, 1), [vector("b")])
             intake = Intake(stream, Spool(tmp_path / "spool"), store, IntakePace(reconcile_every_s=0.02))
             async with running(intake.reconcile()):
                 await until(lambda: _accepted_as_newer(intake, store), "the latest revision is known")
@@ -440,7 +444,8 @@ async def _accepted_as_newer(intake: Intake, store: DocumentStore) -> bool:
 
 def test_the_spool_is_driven_in_order_and_new_events_queue_up_behind_it(schema_url: str, valkey: Valkey, tmp_path: Path) -> None:
     async def scenario() -> list[str]:
-        async with stream_of(valkey) as (stream, redis), store_on(schema_url) as store:
+        async with stream_of(valkey) as (stream, redis), pool_on(schema_url) as pool:
+            store = DocumentStore(pool)
             intake = Intake(stream, Spool(tmp_path / "spool"), store, IntakePace(drive_pause_s=0.02))
             valkey.kill()
             statuses = [await intake.accept(f"d{number}", "t", "x", "r") for number in range(3)]

@@ -38,6 +38,9 @@ LLM_REQUESTS = Counter("rag_llm_requests_total", "Requests to LLM providers", ["
 LLM_TOKENS = Counter("rag_llm_tokens_total", "Tokens by direction", ["provider", "model", "direction"])
 LLM_FIRST_TOKEN = Histogram("rag_llm_first_token_seconds", "Time to the first token", ["provider", "model"], buckets=BUCKETS_S)
 
+VECTOR_REJECTED = Counter("rag_vector_rejected_total", "Hits of the vector store that could not be used", ["reason"])
+VECTOR_RECREATED = Counter("rag_vector_recreated_total", "Times that the collection was found under another id")
+
 RATE_LIMITED = Counter("rag_rate_limited_total", "Requests refused by a rate limit", ["reason"])
 AUTH_FAILURES = Counter("rag_auth_failures_total", "Requests refused for their credentials", ["reason"])
 BUILD_INFO = Gauge("rag_build_info", "1, labelled with what runs here", ["service", "version"])

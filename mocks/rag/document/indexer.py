@@ -1,9 +1,9 @@
 """The subscriber: takes events from the stream, chunks, embeds, stores, acknowledges.
 
-Failures are of two kinds. When the database or the embedding service is away, nothing is wrong with the document: the subscriber waits,
-and after `pauses_max` waits takes up the next event, so that one that is never in time cannot hold up the others; the first one
-comes back, however often it takes. When the document itself cannot be indexed, the try is counted, the event stays pending and comes
-back after `retry_idle_ms`; after `tries_max` tries it becomes a dead letter.
+Failures are of two kinds. When the database, the vector store or the embedding service is away, nothing is wrong with the document: the
+subscriber waits, and after `pauses_max` waits takes up the next event, so that one that is never in time cannot hold up the others; the
+first one comes back, however often it takes. When the document itself cannot be indexed, the try is counted, the event stays pending and
+comes back after `retry_idle_ms`; after `tries_max` tries it becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
 
 
 class Index(Protocol):
-    """Where indexed documents go (`DocumentStore`)."""
+    """Where chunks go (`VectorStore`)."""
 
     async def index(self, event: IngestEvent, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]) -> bool:
         """False when a newer revision is there."""
+
+
+class Ledger(Protocol):
+    """Where it is noted what became of a document (`DocumentStore`)."""
 
     async def bury(self, event: IngestEvent, reason: str) -> None:
         """Marks a document that cannot be indexed."""
@@ -56,9 +60,10 @@ class IndexerLimits:
 class Indexer:
     """`run` until it is cancelled."""
 
-    def __init__(self, stream: IngestStream, index: Index, embed: Embed, limits: IndexerLimits | None = None) -> None:
+    def __init__(self, stream: IngestStream, index: Index, ledger: Ledger, embed: Embed, limits: IndexerLimits | None = None) -> None:
         self._stream = stream
         self._index = index
+        self._ledger = ledger
         self._embed = embed
         self._limits = limits or IndexerLimits()
         self._log = get_logger("indexer")
@@ -129,7 +134,7 @@ class Indexer:
             self._log.warning("indexing failed", doc_id=event.doc_id, tries=tries, error=reason)
             return False
         try:
-            await self._index.bury(event, reason)
+            await self._ledger.bury(event, reason)
         except _OUTAGES as error:  # the next claim buries it
             self._log.warning("dead letter waits for the database", doc_id=event.doc_id, error=str(error))
             return False

@@ -190,8 +190,11 @@ class Intake:
         self._rowless[doc_id] = None
 
     def _next_revision(self) -> int:
-        """Wall-clock nanoseconds, but never back: revisions must grow over restarts of this service too."""
-        self._last_revision = max(time.time_ns(), self._last_revision + 1)
+        """Wall-clock microseconds, but never back: revisions must grow over restarts of this service too.
+
+        They stay below 2**53, so that a vector store that compares numbers as doubles tells neighbours apart.
+        """
+        self._last_revision = max(time.time_ns() // 1_000, self._last_revision + 1)
         return self._last_revision
 
 

@@ -31,11 +31,14 @@ from mocks.rag.document.storable import storable
 from mocks.rag.document.store import DocumentStore
 from mocks.rag.document.stream import IngestStream
 from mocks.rag.document.uploads import BODY_BYTES_MAX, Upload
+from mocks.rag.vectorstore.base import VectorStoreName
+from mocks.rag.vectorstore.choice import open_store
 
 COMMAND_TIMEOUT_S = 0.5
 READER_TIMEOUT_S = 3.0
 """Longer than the subscriber's blocking reads."""
 EMBEDDING_TIMEOUT_S = 10.0
+VECTOR_TIMEOUT_S = 3.0
 PARSERS_MAX = 2
 POOL_LIMITS = PoolLimits(min_size=1, max_size=6, wait_s=2.0, block_s=5.0)
 
@@ -47,6 +50,7 @@ class Backends:
     database_url: str
     redis_url: str
     spool_folder: Path
+    vector_store: VectorStoreName = "pgvector"
 
 
 def build(config: ServiceConfig, backends: Backends, limits: IndexerLimits | None = None) -> Starlette:
@@ -58,8 +62,9 @@ def build(config: ServiceConfig, backends: Backends, limits: IndexerLimits | Non
     embedding = ServiceClient("embedding", registry, timeout_s=EMBEDDING_TIMEOUT_S, attempts=2)
     stream = IngestStream(commands, reader, consumer=config.instance)
     store = DocumentStore(pool)
+    vectors = open_store(backends.vector_store, pool, registry, timeout_s=VECTOR_TIMEOUT_S)
     intake = Intake(stream, Spool(backends.spool_folder), store)
-    indexer = Indexer(stream, store, Embedder(embedding).embed, limits)
+    indexer = Indexer(stream, vectors, store, Embedder(embedding).embed, limits)
     parsing = asyncio.Semaphore(PARSERS_MAX)
 
     async def upload(request: Request) -> Response:
@@ -87,10 +92,12 @@ def build(config: ServiceConfig, backends: Backends, limits: IndexerLimits | Non
         finally:
             await cancel_all(tasks)
             await embedding.close()
+            await vectors.close()
             await commands.aclose()
             await reader.aclose()
             await pool.close()
             await registry.stop()
 
     routes = [Route("/documents", upload, methods=["POST"]), Route("/documents/{doc_id}", state)]
-    return create_app(config, routes, checks={"postgres": at_most_every(pool.check)}, lifespan=lifespan)
+    checks = {name: at_most_every(check) for name, check in {"postgres": pool.check, **vectors.checks}.items()}
+    return create_app(config, routes, checks=checks, lifespan=lifespan)

@@ -1,36 +1,23 @@
-"""Documents and chunks in PostgreSQL.
+"""What became of each document, in PostgreSQL; its chunks are the vector store's.
 
 Every write names the revision it speaks of and changes nothing newer, so events may come twice, late or in any order.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal
 
-from psycopg import AsyncConnection
-
-from mocks.rag.document.chunking import Chunk
 from mocks.rag.document.events import IngestEvent
+from mocks.rag.vectorstore.table import Database
 
 Status = Literal["queued", "spooled", "indexed", "dead"]
-Vector = Sequence[float]
 
 _ACCEPT = """
 INSERT INTO documents (doc_id, title, text, revision, status) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (doc_id) DO UPDATE SET title = EXCLUDED.title, text = EXCLUDED.text, revision = EXCLUDED.revision, status = EXCLUDED.status,
     error = NULL, updated_at = now()
 WHERE documents.revision < EXCLUDED.revision
-"""
-_CLAIM_FOR_INDEX = """
-INSERT INTO documents (doc_id, title, text, revision, status, chunks) VALUES (%s, %s, %s, %s, 'indexed', %s)
-ON CONFLICT (doc_id) DO UPDATE SET title = EXCLUDED.title, text = EXCLUDED.text, revision = EXCLUDED.revision, status = 'indexed',
-    chunks = EXCLUDED.chunks, error = NULL, updated_at = now()
-WHERE documents.revision <= EXCLUDED.revision
-RETURNING doc_id
 """
 _BURY = """
 INSERT INTO documents (doc_id, title, text, revision, status, error) VALUES (%s, %s, %s, %s, 'dead', %s)
@@ -42,14 +29,6 @@ _UNSETTLED = """
 SELECT doc_id, title, text, revision FROM documents
 WHERE status IN ('queued', 'spooled') AND updated_at < now() - make_interval(secs => %s) ORDER BY revision LIMIT %s
 """
-_INSERT_CHUNK = "INSERT INTO chunks (chunk_id, doc_id, ordinal, text, embedding) VALUES (%s, %s, %s, %s, %s::vector)"
-
-
-class Database(Protocol):
-    """What the store needs of a pool (`common.db.Pool`)."""
-
-    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[Any]]:
-        """A connection in autocommit mode, within the pool's own time limits."""
 
 
 @dataclass(frozen=True)
@@ -71,21 +50,6 @@ class DocumentStore:
         """Notes a new document, unless this revision, or a newer one, has got further already."""
         async with self._database.connection() as connection:
             await connection.execute(_ACCEPT, (event.doc_id, event.title, event.text, event.revision, status))
-
-    async def index(self, event: IngestEvent, chunks: Sequence[Chunk], vectors: Sequence[Vector]) -> bool:
-        """Replaces the document's chunks in one transaction; False, and no change, when a newer revision is there."""
-        rows = [
-            (chunk.chunk_id, chunk.doc_id, chunk.ordinal, chunk.text, json.dumps(vector))
-            for chunk, vector in zip(chunks, vectors, strict=True)
-        ]
-        async with self._database.connection() as connection, connection.transaction():
-            claimed = await connection.execute(_CLAIM_FOR_INDEX, (event.doc_id, event.title, event.text, event.revision, len(rows)))
-            if await claimed.fetchone() is None:
-                return False
-            await connection.execute("DELETE FROM chunks WHERE doc_id = %s", (event.doc_id,))
-            async with connection.cursor() as cursor:
-                await cursor.executemany(_INSERT_CHUNK, rows)
-        return True
 
     async def bury(self, event: IngestEvent, reason: str) -> None:
         """Marks a document that cannot be indexed."""

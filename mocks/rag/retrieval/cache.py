@@ -1,6 +1,6 @@
 """Results of earlier searches: in this process (LRU), then in Redis.
 
-Entries are served for `REDIS_TTL_S`; a copy stays in this process for `STALE_TTL_S` and is served only while the database is away.
+Entries are served for `REDIS_TTL_S`; a copy stays in this process for `STALE_TTL_S` and is served only while there is nothing to search in.
 After a failure Redis is left alone for `HOLD_OFF_S`: a dead cache then costs one short timeout a second, not one a request.
 """
 
@@ -20,7 +20,7 @@ from mocks.rag.common.lru import LruCache
 from mocks.rag.common.metrics import CACHE_REQUESTS
 from mocks.rag.common.redis_client import cache_call
 from mocks.rag.common.registry import Registry
-from mocks.rag.retrieval.search import Result
+from mocks.rag.vectorstore.base import Result
 
 NAME = "retrieval"
 REDIS_TTL_S = 60

@@ -1,9 +1,14 @@
-"""One retrieval: cache, then database, then — where the database is away — what is still known."""
+"""One retrieval: cache, then a search by vector, then — where that is not to be had — by words, then what is still known.
+
+Words are in the database. So they are no help where the database is away; they are where nothing but the vector store is, or where
+nobody gave a vector. They come before older results of the same question: a weaker ranking of today's documents is worth more than a good
+one that may name documents which have changed since.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +17,9 @@ import psycopg
 from mocks.rag.common.errors import ApiError, UpstreamError
 from mocks.rag.common.metrics import DEGRADED
 from mocks.rag.retrieval.cache import ResultCache, text_key, vector_key
-from mocks.rag.retrieval.search import Result, Search
+from mocks.rag.vectorstore.base import DIMENSIONS, Result, VectorStore
+from mocks.rag.vectorstore.points import CALLEE as VECTOR
 
-EMBEDDING_DIMENSIONS = 384
 TOP_K_MAX = 50
 TEXT_CHARS_MAX = 16_000
 LEXICAL_RETRIEVAL = "lexical_retrieval"
@@ -42,54 +47,77 @@ class Wanted:
         if embedding is None and not text.strip():
             raise _invalid("one of embedding and text is needed")
         if embedding is not None and not _is_vector(embedding):
-            raise _invalid(f"embedding must be {EMBEDDING_DIMENSIONS} finite numbers")
+            raise _invalid(f"embedding must be {DIMENSIONS} finite numbers")
         return cls(text.replace("\x00", " "), embedding, top_k)  # PostgreSQL's text type cannot hold NUL
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way to results: their key in the cache, why it is not the preferred one, and the search."""
+
+    key: str
+    reasons: tuple[str, ...]
+    search: Callable[[], Awaitable[list[Result]]]
 
 
 class Retrieving:
     """`retrieve` for the route."""
 
-    def __init__(self, search: Search, cache: ResultCache) -> None:
-        self._search = search
+    def __init__(self, store: VectorStore, cache: ResultCache) -> None:
+        self._store = store
         self._cache = cache
 
     async def retrieve(self, wanted: Wanted) -> dict[str, Any]:
-        """The body of the answer. Raises ApiError: 503 where neither the database nor a memory has results."""
-        key, reasons, search = self._plan(wanted)
-        results = await self._cache.get(key)
-        cached = results is not None
-        if results is None:
+        """The body of the answer. Raises ApiError: 503 where neither a search nor a memory has results."""
+        ways = self._ways(wanted)
+        failures: list[UpstreamError | psycopg.Error] = []
+        for way in ways:
+            results = await self._cache.get(way.key)
+            if results is not None:
+                return _answer(results, way.reasons, cached=True)
             try:
-                results = await search()
+                results = await way.search()
             except (UpstreamError, psycopg.Error) as error:
-                results = self._stale(key, error)
-                reasons = [*reasons, STALE_CACHE]
-                cached = True
+                failures.append(error)
+                if not _is_of_vector_store(error):
+                    break
             else:
-                await self._cache.put(key, results)
-        for reason in reasons:
-            DEGRADED.labels(reason).inc()
-        return {"results": results, "cached": cached, "degraded": bool(reasons), "degraded_reasons": reasons}
+                await self._cache.put(way.key, results)
+                return _answer(results, way.reasons, cached=False)
+        return self._stale(ways, failures[-1])
 
-    def _plan(self, wanted: Wanted) -> tuple[str, list[str], Callable[[], Awaitable[list[Result]]]]:
-        """Cache key, reasons for being degraded, and the search."""
+    def _ways(self, wanted: Wanted) -> list[_Way]:
+        """The preferred one first."""
+        by_words = _Way(text_key(wanted.text, wanted.top_k), (LEXICAL_RETRIEVAL,), lambda: self._store.by_words(wanted.text, wanted.top_k))
         embedding = wanted.embedding
         if embedding is None:
-            return text_key(wanted.text, wanted.top_k), [LEXICAL_RETRIEVAL], lambda: self._search.by_words(wanted.text, wanted.top_k)
-        return vector_key(embedding, wanted.top_k), [], lambda: self._search.by_vector(embedding, wanted.top_k)
+            return [by_words]
+        by_vector = _Way(vector_key(embedding, wanted.top_k), (), lambda: self._store.by_vector(embedding, wanted.top_k))
+        return [by_vector, by_words] if wanted.text.strip() else [by_vector]
 
-    def _stale(self, key: str, error: UpstreamError | psycopg.Error) -> list[Result]:
-        results = self._cache.get_stale(key)
-        if results is not None:
-            return results
+    def _stale(self, ways: Sequence[_Way], error: UpstreamError | psycopg.Error) -> dict[str, Any]:
+        for way in ways:
+            results = self._cache.get_stale(way.key)
+            if results is not None:
+                return _answer(results, (*way.reasons, STALE_CACHE), cached=True)
         if isinstance(error, UpstreamError):
             raise ApiError(503, error.code, error.message, {"retry-after": str(RETRY_AFTER_S)}) from error
         raise error
 
 
+def _answer(results: list[Result], reasons: tuple[str, ...], *, cached: bool) -> dict[str, Any]:
+    for reason in reasons:
+        DEGRADED.labels(reason).inc()
+    return {"results": results, "cached": cached, "degraded": bool(reasons), "degraded_reasons": list(reasons)}
+
+
+def _is_of_vector_store(error: UpstreamError | psycopg.Error) -> bool:
+    return isinstance(error, UpstreamError) and error.callee == VECTOR
+
+
 def _is_vector(value: Any) -> bool:
     """Finite numbers, as many as the index has dimensions."""
-    if not isinstance(value, list) or len(value) != EMBEDDING_DIMENSIONS or any(type(number) not in _NUMBERS for number in value):
+    if not isinstance(value, list) or len(value) != DIMENSIONS or any(type(number) not in _NUMBERS for number in value):
         return False
     return math.isfinite(sum(value))
 

@@ -18,19 +18,24 @@ from mocks.rag.common.redis_client import redis_client
 from mocks.rag.common.registry import Registry
 from mocks.rag.retrieval.cache import REDIS_TIMEOUT_S, ResultCache
 from mocks.rag.retrieval.retrieving import Retrieving, Wanted
-from mocks.rag.retrieval.search import EF_SEARCH, Search
+from mocks.rag.vectorstore.base import VectorStoreName
+from mocks.rag.vectorstore.choice import open_store
+from mocks.rag.vectorstore.pgvector import EF_SEARCH
 
 BODY_BYTES_MAX = 256 * 1024
 STATEMENT_TIMEOUT_MS = 1_500
+VECTOR_TIMEOUT_S = 1.0
+"""A search takes milliseconds; with this limit a search by words after it still answers within the caller's patience of 4 s."""
 POOL_LIMITS = PoolLimits(min_size=2, max_size=8, wait_s=2.0, block_s=2.0)
 
 
-def build(config: ServiceConfig, database_url: str, redis_url: str) -> Starlette:
+def build(config: ServiceConfig, database_url: str, redis_url: str, vector_store: VectorStoreName = "pgvector") -> Starlette:
     """The application."""
     registry = Registry(config.registry_file)
     pool = Pool(database_url, limits=POOL_LIMITS, registry=registry, configure=_configure)
     redis = redis_client(redis_url, timeout_s=REDIS_TIMEOUT_S)
-    retrieving = Retrieving(Search(pool), ResultCache(redis, registry))
+    store = open_store(vector_store, pool, registry, timeout_s=VECTOR_TIMEOUT_S)
+    retrieving = Retrieving(store, ResultCache(redis, registry))
 
     async def retrieve(request: Request) -> Response:
         wanted = Wanted.from_body(await json_object(request, max_bytes=BODY_BYTES_MAX))
@@ -44,10 +49,11 @@ def build(config: ServiceConfig, database_url: str, redis_url: str) -> Starlette
             yield
         finally:
             await redis.aclose()
+            await store.close()
             await pool.close()
             await registry.stop()
 
-    checks = {"postgres": at_most_every(pool.check)}
+    checks = {name: at_most_every(check) for name, check in {"postgres": pool.check, **store.checks}.items()}
     return create_app(config, [Route("/retrieve", retrieve, methods=["POST"])], checks=checks, lifespan=lifespan)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,29 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from mocks.rag.common.checks import Check
 from mocks.rag.common.errors import ApiError, UpstreamError
 from mocks.rag.common.registry import Registry
+from mocks.rag.document.chunking import Chunk
+from mocks.rag.document.events import IngestEvent
 from mocks.rag.retrieval.cache import HOLD_OFF_S, ResultCache, text_key, vector_key
 from mocks.rag.retrieval.retrieving import Retrieving, Wanted
-from mocks.rag.retrieval.search import Result, Search
+from mocks.rag.vectorstore.base import Result
 
 FOUND: list[Result] = [{"doc_id": "d", "chunk_id": "d#0", "text": "t", "score": 0.5}]
+BY_WORDS: list[Result] = [{"doc_id": "w", "chunk_id": "w#0", "text": "t", "score": 0.25}]
 VECTOR = [0.5] * 384
 
 
-class FakeSearch(Search):
-    """Counts; fails when told to."""
+class FakeSearch:
+    """A vector store that counts and fails when told to; `words_fail` False: only by vector."""
+
+    checks: Mapping[str, Check] = {}
 
     def __init__(self) -> None:
         self.calls = 0
         self.failure: Exception | None = None
+        self.words_fail = True
 
     async def by_vector(self, embedding: Sequence[float], top_k: int) -> list[Result]:
         self.calls += 1
@@ -35,7 +42,15 @@ class FakeSearch(Search):
         return FOUND
 
     async def by_words(self, text: str, top_k: int) -> list[Result]:
-        return await self.by_vector([], top_k)
+        if self.words_fail:
+            return await self.by_vector([], top_k)
+        return BY_WORDS
+
+    async def index(self, event: IngestEvent, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]) -> bool:
+        raise NotImplementedError("retrieval only searches")
+
+    async def close(self) -> None:
+        """It holds nothing."""
 
 
 class FakeRedis(Redis):
@@ -130,6 +145,61 @@ def test_lexical_and_stale_are_both_named() -> None:
         return await Retrieving(search, cache).retrieve(words)
 
     assert asyncio.run(scenario())["degraded_reasons"] == ["lexical_retrieval", "stale_cache"]
+
+
+def test_without_the_vector_store_words_answer_and_older_results_only_where_they_cannot() -> None:
+    redis, search = FakeRedis(), FakeSearch()
+    retrieving = Retrieving(search, ResultCache(redis, Registry(None)))
+
+    async def scenario() -> list[tuple[list[Result], bool, list[str]]]:
+        answers = [await retrieving.retrieve(wanted(text="some words"))]  # remembered, should nothing else be left
+        retrieving._cache._memory.clear()
+        redis.entries.clear()
+        search.failure, search.words_fail = UpstreamError("vector", "circuit_open", "open"), False
+        answers += [await retrieving.retrieve(wanted(text="some words")) for _ in range(2)]
+        search.failure, search.words_fail = UpstreamError("vector", "timeout", "slow"), True
+        answers.append(await retrieving.retrieve(wanted(text="some words", top_k=5)))
+        redis.entries.clear()
+        retrieving._cache._memory.clear()
+        retrieving._cache._stale.clear()
+        with pytest.raises(ApiError) as refused:
+            await retrieving.retrieve(wanted(text="some words"))
+        assert (refused.value.status, refused.value.code) == (503, "vector_timeout")
+        return [(answer["results"], answer["cached"], answer["degraded_reasons"]) for answer in answers]
+
+    assert asyncio.run(scenario()) == [
+        (FOUND, False, []),
+        (BY_WORDS, False, ["lexical_retrieval"]),
+        (BY_WORDS, True, ["lexical_retrieval"]),
+        (BY_WORDS, True, ["lexical_retrieval"]),
+    ]
+
+
+def test_without_the_database_words_are_not_even_tried() -> None:
+    search = FakeSearch()
+    search.failure = UpstreamError("postgres", "timeout", "slow")
+
+    async def scenario() -> None:
+        with pytest.raises(ApiError):
+            await Retrieving(search, ResultCache(FakeRedis(), Registry(None))).retrieve(wanted(text="some words"))
+
+    asyncio.run(scenario())
+    assert search.calls == 1
+
+
+def test_without_words_a_lost_vector_store_leaves_older_results() -> None:
+    redis, search = FakeRedis(), FakeSearch()
+    retrieving = Retrieving(search, ResultCache(redis, Registry(None)))
+
+    async def scenario() -> list[str]:
+        await retrieving.retrieve(wanted())
+        retrieving._cache._memory.clear()
+        redis.entries.clear()
+        search.failure = UpstreamError("vector", "connect_error", "refused")
+        reasons: list[str] = (await retrieving.retrieve(wanted()))["degraded_reasons"]
+        return reasons
+
+    assert asyncio.run(scenario()) == ["stale_cache"]
 
 
 def test_a_new_epoch_is_another_name_space(tmp_path: Path) -> None:

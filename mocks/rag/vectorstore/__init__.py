@@ -1,0 +1,1 @@
+"""Where chunks are kept and found: pgvector, Qdrant or Chroma behind one interface."""
