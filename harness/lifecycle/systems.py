@@ -29,6 +29,7 @@ def build_stack(
             replicas=dict(spec.replicas),
             documents=spec.documents,
             corpus=Path(spec.corpus) if spec.corpus else None,
+            vector_store=spec.vector_store,
             proxied_edges=proxied,
         )
     )

@@ -15,6 +15,7 @@ Kind = Literal[
 ]  # fmt: skip
 KINDS: tuple[str, ...] = (*get_args(Kind), "none")
 Outcome = Literal["absorbed", "recovered", "self_healed", "healed_by_harness", "not_recovered"]
+VectorStoreName = Literal["pgvector", "qdrant", "chroma"]
 VERBS = ("restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex")
 
 # Kept as text when written out again, so that the record's scenario reads like the file.
@@ -69,6 +70,7 @@ class StackSpec(Model):
     replicas: dict[str, Annotated[int, Field(ge=1, le=8)]] = Field(default_factory=dict)
     documents: Annotated[int, Field(ge=20, le=5000)] = 400
     corpus: str | None = Field(default=None, description="folder of .txt and .md files; default: the standard library's docstrings")
+    vector_store: VectorStoreName = Field(default="pgvector", description="where the reference stack keeps its vectors")
     services: dict[str, ServiceUrl] = Field(default_factory=dict)
     edges: list[tuple[str, str]] = Field(default_factory=list, description="caller, callee; for external stacks")
     allow_hosts: list[str] = Field(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.scenario.catalog import StackInfo
-from harness.scenario.model import StackSpec
-from harness.stack.topology import EDGES, PROVIDERS, PROXYABLE_CALLEES, declared_replicas
+from harness.scenario.model import StackSpec, VectorStoreName
+from harness.stack.topology import PROVIDERS, topology
 
 REFERENCE_CAPABILITIES = frozenset(
     {
@@ -30,20 +30,21 @@ def info_for(spec: StackSpec) -> StackInfo:
     if spec.use == "reference":
         if spec.services or spec.edges:
             raise ValueError("`services` and `edges` describe an external stack; the reference stack has its own")
-        return reference_info(spec.replicas)
+        return reference_info(spec.replicas, spec.vector_store)
     return external_info(spec)
 
 
-def reference_info(replicas: Mapping[str, int]) -> StackInfo:
+def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = "pgvector") -> StackInfo:
     """The embedded reference stack with that many replicas of some services. Raises ValueError."""
+    chosen = topology(vector_store)
     return StackInfo(
         name="reference",
-        services=declared_replicas(replicas),
-        edges=frozenset(EDGES),
+        services=chosen.declared_replicas(replicas),
+        edges=frozenset(chosen.edges),
         capabilities=REFERENCE_CAPABILITIES,
         journeys=frozenset({"ask", "ask_stream", "search", "ingest"}),
-        proxyable=frozenset(edge for edge in EDGES if edge[1] in PROXYABLE_CALLEES),
-        programmable=frozenset(PROVIDERS),
+        proxyable=chosen.proxyable,
+        programmable=frozenset(chosen.programmable),
         quality=True,
         settings={"llm_provider": PROVIDERS[0], "shed_ratio": 0.0},
     )

@@ -19,7 +19,7 @@ from harness.stack.proxies import EdgeProxies
 from harness.stack.ready import Probe, wait_ready
 from harness.stack.registry import RegistryFile
 from harness.stack.supervise import Member
-from harness.stack.topology import CHAT_MODEL, PROVIDERS, SERVICES, SNAPSHOTS, Variable
+from harness.stack.topology import CHAT_MODEL, PROVIDERS, SNAPSHOTS, VECTOR, Topology, Variable
 from harness.sweep import LABEL
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH")
@@ -31,6 +31,7 @@ class Launcher:
     def __init__(
         self,
         options: StackOptions,
+        topology: Topology,
         credentials: Credentials,
         registry: RegistryFile,
         proxies: EdgeProxies,
@@ -38,6 +39,7 @@ class Launcher:
         port_of: Callable[[str], int],
     ) -> None:
         self._options = options
+        self._topology = topology
         self._credentials = credentials
         self._registry = registry
         self._proxies = proxies
@@ -64,10 +66,10 @@ class Launcher:
         engine = self._engines.get(member.service)
         if engine is not None:
             return engine.command(member.port, base_environment(self._options.run_id), log)
-        service = SERVICES[member.service]
-        particular = self._provider_environment(member) if service.kind == "llm" else self._service_environment(member)
+        service = self._topology.services[member.service]
+        particular = self._service_environment(member) if service.kind == "http" else self._mock_environment(member)
         environment = {"HOST": LOOPBACK, "PORT": str(member.port), "INSTANCE": member.name, "VERSION": member.version, **particular}
-        return python_command(service.module, environment, self._options, log)
+        return python_command(service.module, environment, self._options, log, *service.arguments)
 
     def url(self, service: str, port: int) -> str:
         engine = self._engines.get(service)
@@ -78,24 +80,24 @@ class Launcher:
         return engine.probe(url) if engine is not None else http_probe.ready(url)
 
     def admin(self, service: str) -> AdminApi:
-        """Of a mock provider. Raises StackError for any other service."""
+        """Of a mock. Raises StackError for any other service."""
         if service not in self._admin_ports:
-            raise StackError(f"{service} has no admin API; {' and '.join(PROVIDERS)} have")
+            raise StackError(f"{service} has no admin API; {' and '.join(self._topology.programmable)} have")
         return AdminApi(f"http://{LOOPBACK}:{self._admin_ports[service]}", self._credentials.admin_token)
 
-    def _provider_environment(self, member: Member) -> dict[str, str]:
+    def _mock_environment(self, member: Member) -> dict[str, str]:
         port = self._admin_ports.get(member.service)
         if port is None or not is_free(port):  # a restarted one keeps it: leases of faults know the address
             port = self._admin_ports[member.service] = free_ports(1)[0]
         return {
-            "LLM_PROFILE": str(self._profile_file(member.service)),
+            "VECTOR_PROFILE" if member.service == VECTOR else "LLM_PROFILE": str(self._profile_file(member.service)),
             "ADMIN_PORT": str(port),
             "ADMIN_TOKEN": self._credentials.admin_token,
         }
 
     def _service_environment(self, member: Member) -> dict[str, str]:
         environment = {"REGISTRY_FILE": str(self._registry.path_for(member.service))}
-        for variable in SERVICES[member.service].variables:
+        for variable in self._topology.services[member.service].variables:
             environment[variable] = self._value(variable, member)
         return environment
 
@@ -111,6 +113,8 @@ class Launcher:
                 return self._credentials.jwt_secret
             case "LLM_API_KEY":
                 return self._credentials.provider_key
+            case "VECTOR_STORE":
+                return self._options.vector_store
             case "SPOOL_DIR":
                 return str(self._options.work_dir / "spool" / member.name)
 
@@ -121,8 +125,8 @@ class Launcher:
     def _keys_file(self) -> Path:
         return self._options.work_dir / "keys.json"
 
-    def _profile_file(self, provider: str) -> Path:
-        return self._options.work_dir / f"{provider}.json"
+    def _profile_file(self, mock: str) -> Path:
+        return self._options.work_dir / f"{mock}.json"
 
 
 def base_environment(run_id: str) -> dict[str, str]:

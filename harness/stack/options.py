@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.scenario.model import VectorStoreName
+
 DEFAULT_VERSION = "1.0.0"
 
 
@@ -31,6 +33,7 @@ class StackOptions:
     replicas: Mapping[str, int] = field(default_factory=dict)
     documents: int = 400
     corpus: Path | None = None
+    vector_store: VectorStoreName = "pgvector"
     proxied_edges: frozenset[tuple[str, str]] = frozenset()
     version: str = DEFAULT_VERSION
     timing: Mapping[str, ProviderTiming] = field(

@@ -21,10 +21,10 @@ from harness.stack.options import StackOptions
 from harness.stack.postgres import Postgres
 from harness.stack.proxies import EdgeProxies
 from harness.stack.registry import NOTICE_S, RegistryFile
-from harness.stack.rollout import Rollout, Roster, in_registry
+from harness.stack.rollout import Rollout, Roster
 from harness.stack.start_order import Step, run_steps
 from harness.stack.supervise import Member
-from harness.stack.topology import EDGES, MIGRATION, PROVIDERS, SERVICES, SNAPSHOTS, instance_name
+from harness.stack.topology import MIGRATION, PROVIDERS, SNAPSHOTS, VECTOR, instance_name, topology
 from harness.stack.valkey import Valkey
 from harness.sweep import end_processes, processes_in
 
@@ -40,7 +40,8 @@ class ProcessStack:
 
     def __init__(self, options: StackOptions, clock: Clock | None = None) -> None:
         """Check the options; nothing is started. Raises ValueError."""
-        self._info = reference_info(options.replicas)
+        self._topology = topology(options.vector_store)
+        self._info = reference_info(options.replicas, options.vector_store)
         unknown = sorted(options.proxied_edges - self._info.proxyable)
         if unknown:
             raise ValueError(f"no proxy can be put on {', '.join('->'.join(edge) for edge in unknown)}")
@@ -49,12 +50,14 @@ class ProcessStack:
         self._credentials = Credentials.fresh()
         self._given_up = threading.Event()
         self._stopping = threading.Lock()
-        self._roster = Roster()
+        self._roster = Roster(self._topology)
         self._registry = RegistryFile(options.work_dir)
         self._proxies = EdgeProxies(options, self._credentials.admin_token, self._proxy_command, self._reason_to_give_up)
         self._engines: dict[str, Engine] = {}
-        self._launcher = Launcher(options, self._credentials, self._registry, self._proxies, self._engines, self._port_of_single)
-        self._rollout = Rollout(self._roster, self._registry, self._new_member, self._clock)
+        self._launcher = Launcher(
+            options, self._topology, self._credentials, self._registry, self._proxies, self._engines, self._port_of_single
+        )
+        self._rollout = Rollout(self._topology, self._roster, self._registry, self._new_member, self._clock)
 
     # --- Stack
 
@@ -102,8 +105,8 @@ class ProcessStack:
         """Raises StackError only when a process survives SIGKILL."""
         self._given_up.set()
         with self._stopping:
-            engines = [member for member in self._roster.all() if not _is_service(member)]
-            self._stop_all([member for member in self._roster.all() if _is_service(member)])
+            engines = [member for member in self._roster.all() if not self._is_service(member)]
+            self._stop_all([member for member in self._roster.all() if self._is_service(member)])
             self._proxies.stop()
             self._stop_all(engines)
             left = end_processes(processes_in(self._options.work_dir))
@@ -119,12 +122,13 @@ class ProcessStack:
 
     def targets(self) -> Mapping[str, Any]:
         """`services` by name, the path of the service `registry`, `static` addresses of what is not in it, and `edges`."""
-        engines = [service.name for service in SERVICES.values() if not in_registry(service.name)]
+        services = self._topology.services.values()
+        engines = [service.name for service in services if not service.in_registry]
         return {
-            "services": {service.name: {"kind": service.kind, "critical": service.critical} for service in SERVICES.values()},
+            "services": {service.name: {"kind": service.kind, "critical": service.critical} for service in services},
             "registry": str(self._registry.path),
             "static": {engine: [member.url for member in self._roster.of(engine)] for engine in engines},
-            "edges": [list(edge) for edge in EDGES],
+            "edges": [list(edge) for edge in self._topology.edges],
         }
 
     # --- capabilities
@@ -143,7 +147,7 @@ class ProcessStack:
 
     def set_in_rotation(self, instance: str, in_rotation: bool) -> None:
         member = self._roster.get(instance)
-        if not in_registry(member.service):
+        if not self._in_registry(member.service):
             raise StackError(f"{instance} cannot be taken out of rotation: its callers know its address")
         if in_rotation:
             self._registry.put(member.service, member.name, member.url)
@@ -187,7 +191,7 @@ class ProcessStack:
     def _steps(self) -> list[Step]:
         data = [
             Step(_CORPUS, self._make_corpus),
-            Step(MIGRATION, self._migrate, after=(_CORPUS, *self._names("postgres"))),
+            Step(MIGRATION, self._migrate, after=(_CORPUS, *self._stores())),
         ]
         proxies = [
             Step(_proxy_step(caller, callee), partial(self._start_proxy, caller, callee), after=self._names(callee))
@@ -197,8 +201,12 @@ class ProcessStack:
         return [*data, *proxies, *members]
 
     def _awaited(self, service: str) -> tuple[str, ...]:
-        names = [name for step in SERVICES[service].after for name in ((step,) if step == MIGRATION else self._names(step))]
+        names = [name for step in self._topology.services[service].after for name in ((step,) if step == MIGRATION else self._names(step))]
         return (*names, *(_proxy_step(*edge) for edge in self._options.proxied_edges if edge[0] == service))
+
+    def _stores(self) -> tuple[str, ...]:
+        """What the migration fills."""
+        return tuple(name for service in ("postgres", VECTOR) if service in self._topology.services for name in self._names(service))
 
     def _names(self, service: str) -> tuple[str, ...]:
         return tuple(member.name for member in self._roster.of(service))
@@ -211,12 +219,12 @@ class ProcessStack:
         self._publish(member)  # again, for it may have had to take another port
 
     def _publish(self, member: Member) -> None:
-        if in_registry(member.service):
+        if self._in_registry(member.service):
             self._registry.put(member.service, member.name, member.url)
 
     def _start_proxy(self, caller: str, callee: str) -> None:
         port = self._proxies.start(caller, callee, self._port_of_single(callee))
-        if in_registry(callee):
+        if self._in_registry(callee):
             self._registry.detour(caller, callee, self._launcher.url(callee, port))
 
     def _make_corpus(self) -> None:
@@ -227,7 +235,12 @@ class ProcessStack:
         run_to_end("the corpus", command, CORPUS_DEADLINE_S, self._reason_to_give_up)
 
     def _migrate(self) -> None:
-        environment = {"DATABASE_URL": self._roster.get("postgres-1").url, "CORPUS_FILE": str(self.corpus_path)}
+        environment = {
+            "DATABASE_URL": self._roster.get("postgres-1").url,
+            "CORPUS_FILE": str(self.corpus_path),
+            "VECTOR_STORE": self._options.vector_store,
+            "REGISTRY_FILE": str(self._registry.path),
+        }
         command = python_command("mocks.rag.migrate", environment, self._options, self._options.logs_dir / "migrate.log")
         run_to_end("the migration", command, MIGRATION_DEADLINE_S, self._reason_to_give_up)
 
@@ -249,13 +262,15 @@ class ProcessStack:
     def _port_of_single(self, service: str) -> int:
         return self._roster.get(instance_name(service, 1)).port
 
+    def _in_registry(self, service: str) -> bool:
+        return self._topology.services[service].in_registry
+
+    def _is_service(self, member: Member) -> bool:
+        return self._topology.services[member.service].kind == "http"
+
     def _reason_to_give_up(self) -> str | None:
         return "the stack is being stopped" if self._given_up.is_set() else None
 
 
 def _proxy_step(caller: str, callee: str) -> str:
     return f"proxy {caller}->{callee}"
-
-
-def _is_service(member: Member) -> bool:
-    return SERVICES[member.service].kind == "http"

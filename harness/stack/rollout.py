@@ -10,7 +10,7 @@ from harness.stack import http_probe
 from harness.stack.base import StackError
 from harness.stack.registry import NOTICE_S, RegistryFile
 from harness.stack.supervise import Member
-from harness.stack.topology import SERVICES, check_replicas, instance_name
+from harness.stack.topology import Topology, instance_name
 
 DRAIN_DEADLINE_S = 2.0
 DRAIN_POLL_S = 0.05
@@ -19,7 +19,8 @@ DRAIN_POLL_S = 0.05
 class Roster:
     """The declared members, by name. Safe for several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, topology: Topology) -> None:
+        self._services = topology.services
         self._lock = threading.Lock()
         self._members: dict[str, Member] = {}
 
@@ -41,8 +42,8 @@ class Roster:
 
     def of(self, service: str) -> Sequence[Member]:
         """The members of a service in order of their numbers. Raises StackError for an unknown one."""
-        if service not in SERVICES:
-            raise StackError(f"no service {service!r}; there are {', '.join(SERVICES)}")
+        if service not in self._services:
+            raise StackError(f"no service {service!r}; there are {', '.join(self._services)}")
         with self._lock:
             found = [member for member in self._members.values() if member.service == service]
         return sorted(found, key=lambda member: int(member.name.rpartition("-")[2]))
@@ -55,8 +56,11 @@ class Roster:
 class Rollout:
     """Moves members in and out of service discovery and replaces them. One change at a time."""
 
-    def __init__(self, roster: Roster, registry: RegistryFile, new_member: Callable[[str, str, str], Member], clock: Clock) -> None:
+    def __init__(
+        self, topology: Topology, roster: Roster, registry: RegistryFile, new_member: Callable[[str, str, str], Member], clock: Clock
+    ) -> None:
         """`new_member` takes service, name and version."""
+        self._topology = topology
         self._roster = roster
         self._registry = registry
         self._new_member = new_member
@@ -74,13 +78,13 @@ class Rollout:
             try:
                 member.restart()
             finally:
-                if in_registry(member.service) and member.running:
+                if self._topology.services[member.service].in_registry and member.running:
                     self._registry.put(member.service, member.name, member.url)
 
     def scale(self, service: str, replicas: int) -> None:
         """Run that many instances: new ones join when ready, the last ones leave when drained. Raises StackError."""
         try:
-            check_replicas(service, replicas)
+            self._topology.check_replicas(service, replicas)
         except ValueError as error:
             raise StackError(str(error)) from error
         with self._one_at_a_time:
@@ -94,13 +98,14 @@ class Rollout:
 
     def deploy(self, service: str, version: str) -> str:
         """Replace one instance after the other; returns the version there was. Raises StackError; then the rest stays as it was."""
-        if SERVICES[service].kind != "http":
+        described = self._topology.services[service]
+        if described.kind != "http":
             raise StackError(f"{service} is not deployed from here: it has no version of ours")
         with self._one_at_a_time:
             members = self._roster.of(service)
             before = members[0].version
             for member in members:
-                if SERVICES[service].single:
+                if described.single:
                     _replace_in_place(member, version)
                 else:
                     self._replace(member, version)
@@ -132,11 +137,6 @@ class Rollout:
     def _has_peers(self, member: Member) -> bool:
         others = [peer for peer in self._roster.of(member.service) if peer is not member]
         return any(self._registry.lists(peer.service, peer.name) and peer.running for peer in others)
-
-
-def in_registry(service: str) -> bool:
-    """Engines are found by their URL, everything else through service discovery."""
-    return SERVICES[service].kind in ("http", "llm")
 
 
 def _replace_in_place(member: Member, version: str) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
-Kind = Literal["http", "postgres", "redis", "llm"]
-Variable = Literal["DATABASE_URL", "REDIS_URL", "KEYS_FILE", "JWT_SECRET", "SPOOL_DIR", "LLM_API_KEY"]
+from harness.scenario.model import VectorStoreName
+
+Kind = Literal["http", "postgres", "redis", "llm", "vector"]
+Variable = Literal["DATABASE_URL", "REDIS_URL", "KEYS_FILE", "JWT_SECRET", "SPOOL_DIR", "LLM_API_KEY", "VECTOR_STORE"]
 
 MIGRATION = "migration"
-"""The start step that fills the database."""
+"""The start step that fills the database, and the vector store where it is another service."""
+VECTOR = "vector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +24,20 @@ class Service:
     name: str
     kind: Kind = "http"
     module: str = ""  # what `python -m` runs; empty for the engines
+    arguments: tuple[str, ...] = ()
     replicas: int = 1
     single: bool = False
     critical: bool = True
     variables: tuple[Variable, ...] = ()
     after: tuple[str, ...] = ()
 
+    @property
+    def in_registry(self) -> bool:
+        """Engines are found by their URL, everything else through service discovery."""
+        return self.kind in ("http", "llm", "vector")
 
-SERVICES: Mapping[str, Service] = {
+
+_SERVICES: Mapping[str, Service] = {
     service.name: service
     for service in (
         Service("postgres", "postgres", single=True),
@@ -51,7 +61,7 @@ SERVICES: Mapping[str, Service] = {
 }
 """In the order in which they are started where nothing else decides: what others wait for, first."""
 
-EDGES: tuple[tuple[str, str], ...] = (
+_EDGES: tuple[tuple[str, str], ...] = (
     ("gateway", "query"),
     ("gateway", "document"),
     ("gateway", "user"),
@@ -72,7 +82,8 @@ EDGES: tuple[tuple[str, str], ...] = (
 )
 """(caller, callee)."""
 
-PROXYABLE_CALLEES = frozenset({"postgres", "cache", "llm", "llm_fallback"})
+_VECTOR_CALLERS = ("retrieval", "document")
+_PROXYABLE_CALLEES = frozenset({"postgres", "cache", "llm", "llm_fallback", VECTOR})
 """One address each, handed to the caller when it starts. The others are found and balanced through service discovery."""
 
 PROVIDERS = ("llm", "llm_fallback")  # the preferred one first
@@ -86,19 +97,49 @@ def instance_name(service: str, number: int) -> str:
     return f"{service}-{number}"
 
 
-def declared_replicas(asked: Mapping[str, int]) -> dict[str, int]:
-    """Replicas of every service. Raises ValueError for an unknown service or a number it cannot have."""
-    for name, count in asked.items():
-        check_replicas(name, count)
-    return {name: asked.get(name, service.replicas) for name, service in SERVICES.items()}
+@dataclass(frozen=True)
+class Topology:
+    """The services of one deployment of the reference stack, in the order of their start, and its edges (caller, callee)."""
+
+    vector_store: VectorStoreName
+    services: Mapping[str, Service]
+    edges: tuple[tuple[str, str], ...]
+
+    @property
+    def proxyable(self) -> frozenset[tuple[str, str]]:
+        """Edges on which a proxy can be put."""
+        return frozenset(edge for edge in self.edges if edge[1] in _PROXYABLE_CALLEES)
+
+    @property
+    def programmable(self) -> tuple[str, ...]:
+        """The mocks, which have an admin API."""
+        return tuple(service.name for service in self.services.values() if service.kind in ("llm", "vector"))
+
+    def declared_replicas(self, asked: Mapping[str, int]) -> dict[str, int]:
+        """Replicas of every service. Raises ValueError for an unknown service or a number it cannot have."""
+        for name, count in asked.items():
+            self.check_replicas(name, count)
+        return {name: asked.get(name, service.replicas) for name, service in self.services.items()}
+
+    def check_replicas(self, name: str, count: int) -> None:
+        """Raises ValueError that says what the service can have."""
+        service = self.services.get(name)
+        if service is None:
+            raise ValueError(f"no service {name!r}; there are {', '.join(self.services)}")
+        if service.single and count != 1:
+            raise ValueError(f"{name} cannot be replicated: it runs exactly once")
+        if not 1 <= count <= MOST_REPLICAS:
+            raise ValueError(f"{name} can have 1 to {MOST_REPLICAS} replicas, not {count}")
 
 
-def check_replicas(name: str, count: int) -> None:
-    """Raises ValueError that says what the service can have."""
-    service = SERVICES.get(name)
-    if service is None:
-        raise ValueError(f"no service {name!r}; there are {', '.join(SERVICES)}")
-    if service.single and count != 1:
-        raise ValueError(f"{name} cannot be replicated: it runs exactly once")
-    if not 1 <= count <= MOST_REPLICAS:
-        raise ValueError(f"{name} can have 1 to {MOST_REPLICAS} replicas, not {count}")
+@cache
+def topology(vector_store: VectorStoreName = "pgvector") -> Topology:
+    """With pgvector PostgreSQL keeps the vectors; else a service `vector` does, which retrieval and document call besides."""
+    if vector_store == "pgvector":
+        return Topology(vector_store, _SERVICES, _EDGES)
+    services: dict[str, Service] = {}
+    for name, service in _SERVICES.items():
+        services[name] = replace(service, variables=(*service.variables, "VECTOR_STORE")) if name in _VECTOR_CALLERS else service
+        if name == "postgres":
+            services[VECTOR] = Service(VECTOR, "vector", "mocks.vector", (vector_store,), single=True, critical=service.critical)
+    return Topology(vector_store, services, (*_EDGES, *((caller, VECTOR) for caller in _VECTOR_CALLERS)))

@@ -5,18 +5,23 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from harness.scenario.model import StackSpec
+from harness.scenario.model import StackSpec, VectorStoreName
 from harness.stack.base import CAPABILITIES, Stack, StackError, capabilities_of
 from harness.stack.catalog import REFERENCE_CAPABILITIES, external_info, reference_info
 from harness.stack.external import ExternalStack
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
-from harness.stack.topology import EDGES, MIGRATION, SERVICES
+from harness.stack.topology import MIGRATION, Topology, topology
+from mocks.rag.vectorstore.base import VectorStoreName as StoreOfTheServices
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "reference-stack.md").read_text(encoding="utf-8")
+
+
+TOPOLOGIES = tuple(topology(name) for name in get_args(VectorStoreName))
 
 
 def process_stack(folder: Path) -> ProcessStack:
@@ -42,7 +47,13 @@ def test_both_are_stacks(tmp_path: Path) -> None:
 def test_the_services_are_those_of_the_document() -> None:
     names = re.search(r"Service names \(.*?\): (.*?)\. Instances", DOCUMENT, re.DOTALL)
     assert names is not None
-    assert set(re.findall(r"`(\w+)`", names[1])) == set(SERVICES)
+    listed = set(re.findall(r"`(\w+)`", names[1]))
+    assert listed == set().union(*(chosen.services for chosen in TOPOLOGIES))
+    assert listed - set(topology().services) == {"vector"}
+
+
+def test_a_scenario_may_choose_the_stores_that_the_services_know() -> None:
+    assert get_args(VectorStoreName) == get_args(StoreOfTheServices)
 
 
 def test_every_variable_of_a_service_is_in_the_document_for_that_service() -> None:
@@ -50,16 +61,17 @@ def test_every_variable_of_a_service_is_in_the_document_for_that_service() -> No
     documented = {
         name: {word.strip() for word in row[1].split(",")} for row in rows if len(row) == 3 for name in re.findall(r"`(\w+)`", row[0])
     }
-    wanted = {(variable, service.name) for service in SERVICES.values() for variable in service.variables}
+    wanted = {(variable, service.name) for chosen in TOPOLOGIES for service in chosen.services.values() for variable in service.variables}
     assert {(variable, service) for variable, service in wanted if service not in documented.get(variable, set())} == set()
 
 
-def test_every_service_has_a_module_and_waits_only_for_what_there_is() -> None:
-    for service in SERVICES.values():
+@pytest.mark.parametrize("chosen", TOPOLOGIES, ids=lambda chosen: chosen.vector_store)
+def test_every_service_has_a_module_and_waits_only_for_what_there_is(chosen: Topology) -> None:
+    for service in chosen.services.values():
         assert (service.kind in ("postgres", "redis")) == (service.module == "")
         assert service.module == "" or importlib.util.find_spec(service.module) is not None, service.module
-        assert set(service.after) <= {*SERVICES, MIGRATION}
-    assert {name for edge in EDGES for name in edge} == set(SERVICES)
+        assert set(service.after) <= {*chosen.services, MIGRATION}
+    assert {name for edge in chosen.edges for name in edge} == set(chosen.services)
 
 
 def test_before_the_start_nothing_exists_and_stop_is_harmless(tmp_path: Path) -> None:

@@ -21,13 +21,7 @@ def check_stack(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
         yield loaded.at(("stack",), "an external stack without services cannot be reached", hint)
     if spec.use == "reference" and spec.services:
         yield loaded.at_key(("stack", "services"), "the reference stack brings its own services", "write `use: external` for yours")
-    if spec.use == "external" and spec.replicas:
-        yield loaded.at_key(("stack", "replicas"), "the replicas of an external stack are its own affair", "drop `replicas`")
-    elif spec.use == "reference":
-        for name in spec.replicas:
-            if name not in stack.services:
-                message = f"the stack has no service {name!r}"
-                yield loaded.at_key(("stack", "replicas", name), message, did_you_mean(name, stack.services))
+    yield from _choices(loaded, stack)
     for n, edge in enumerate(spec.edges):
         for m, name in enumerate(edge):
             if name not in stack.services:
@@ -36,6 +30,20 @@ def check_stack(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
     for name, service in spec.services.items():
         for key in ("url", "metrics", "health"):
             yield from _url(loaded, getattr(service, key), ("stack", "services", name, key))
+
+
+def _choices(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
+    """What may be chosen about the reference stack, and about no other."""
+    spec = loaded.scenario.stack
+    if spec.use == "external":
+        for key, is_given in {"replicas": bool(spec.replicas), "vector_store": spec.vector_store != "pgvector"}.items():
+            if is_given:
+                yield loaded.at_key(("stack", key), f"`{key}` is for the reference stack; an external one has what it has", f"drop `{key}`")
+        return
+    for name in spec.replicas:
+        if name not in stack.services:
+            message = f"the stack has no service {name!r}"
+            yield loaded.at_key(("stack", "replicas", name), message, did_you_mean(name, stack.services))
 
 
 def _url(loaded: Loaded, url: str | None, where: KeyPath) -> Iterator[Problem]:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from harness.scenario.catalog import StackInfo
-from harness.scenario.model import StackSpec
+from harness.scenario.model import StackSpec, VectorStoreName
 from harness.stack.catalog import info_for, reference_info
+from harness.stack.topology import topology
 
 
 def test_the_reference_stack_by_default() -> None:
@@ -22,6 +24,24 @@ def test_the_reference_stack_by_default() -> None:
     assert ("retrieval", "postgres") in info.proxyable and ("query", "retrieval") not in info.proxyable
     assert info.quality
     assert info.dependants("postgres") == {"retrieval", "document", "user", "query", "gateway"}
+
+
+@pytest.mark.parametrize("store", ["qdrant", "chroma"])
+def test_a_vector_store_of_its_own_is_one_service_more_and_needed_by_the_same(store: VectorStoreName) -> None:
+    plain, info = info_for(StackSpec()), info_for(StackSpec(vector_store=store))
+    edges = {("retrieval", "vector"), ("document", "vector")}
+    assert info == replace(
+        plain,
+        services={**plain.services, "vector": 1},
+        edges=plain.edges | edges,
+        proxyable=plain.proxyable | edges,
+        programmable=plain.programmable | {"vector"},
+    )
+    assert info.dependants("vector") == {"retrieval", "document", "query", "gateway"}
+    chosen = topology(store)
+    assert (chosen.services["vector"].module, chosen.services["vector"].arguments) == ("mocks.vector", (store,))
+    assert chosen.services["vector"].critical == chosen.services["postgres"].critical
+    assert {name for name, service in chosen.services.items() if "VECTOR_STORE" in service.variables} == {"retrieval", "document"}
 
 
 def test_replicas_are_as_asked() -> None:

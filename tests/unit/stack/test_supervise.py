@@ -15,6 +15,7 @@ from harness.stack.ports import free_ports, is_free
 from harness.stack.registry import RegistryFile
 from harness.stack.rollout import Rollout, Roster
 from harness.stack.supervise import Member
+from harness.stack.topology import topology
 from tests.unit.stack.fakes import FakeClock, SmallService
 
 
@@ -23,9 +24,9 @@ class Fleet:
 
     def __init__(self, folder: Path) -> None:
         self.launch = SmallService(folder)
-        self.roster = Roster()
+        self.roster = Roster(topology())
         self.registry = RegistryFile(folder)
-        self.rollout = Rollout(self.roster, self.registry, self.member, FakeClock())
+        self.rollout = Rollout(topology(), self.roster, self.registry, self.member, FakeClock())
         self.given_up: str | None = None
         self._made: list[Member] = []
 
