@@ -1,0 +1,98 @@
+"""What becomes of the connection, in the place of an answer or around it: real TCP behaviour."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Annotated, ClassVar
+
+from mocks.faults.documents import Param
+from mocks.http.message import Cut
+from mocks.llm.faults.registry import FAULTS, OfAnyCall
+from mocks.llm.plan import Plan
+
+
+@FAULTS.register("connection_refused", standing=True)
+@dataclass(kw_only=True)
+class ConnectionRefused(OfAnyCall):
+    """As if the process had died: nobody listens, and connections that were open are gone."""
+
+    summary: ClassVar[str] = "The port refuses connections (ECONNREFUSED); a request on a connection that was open is answered by a reset."
+
+    def apply(self, plan: Plan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
+        """Reset the open connection: it would lead past the closed door."""
+        plan.before = "reset"
+        return True
+
+
+@dataclass(kw_only=True)
+class _CutBefore(OfAnyCall):
+    """Cuts the connection instead of answering."""
+
+    how: ClassVar[Cut]
+    after_s: Annotated[float, Param("how long the client is kept waiting", "s", least=0)] = 0.0
+
+    def apply(self, plan: Plan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
+        """Cut."""
+        plan.before = self.how
+        plan.decided_after_s = self.after_s
+        return True
+
+
+@FAULTS.register("connection_reset")
+@dataclass(kw_only=True)
+class ConnectionReset(_CutBefore):
+    """The connection breaks while the client waits."""
+
+    summary: ClassVar[str] = "The request is read, then the connection is reset (RST) before the first byte of an answer, after `after_s`."
+
+    how: ClassVar[Cut] = "reset"
+
+
+@FAULTS.register("connection_closed")
+@dataclass(kw_only=True)
+class ConnectionClosed(_CutBefore):
+    """The connection is closed in order, but without an answer."""
+
+    summary: ClassVar[str] = "The request is read, then the connection is closed (FIN) before the first byte of an answer, after `after_s`."
+
+    how: ClassVar[Cut] = "fin"
+
+
+@FAULTS.register("connection_hang")
+@dataclass(kw_only=True)
+class ConnectionHang(OfAnyCall):
+    """Nothing comes, ever: only a timeout of the client's own ends it."""
+
+    summary: ClassVar[str] = "The request is read and never answered; the connection stays open until the client leaves."
+
+    def apply(self, plan: Plan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
+        """Say nothing."""
+        plan.before = "hang"
+        return True
+
+
+@FAULTS.register("slow_headers")
+@dataclass(kw_only=True)
+class SlowHeaders(OfAnyCall):
+    """The head of the answer trickles in: a timeout between two bytes never fires, one over the whole does."""
+
+    summary: ClassVar[str] = "Status line and headers come byte by byte over `over_s`; the answer follows."
+    over_s: Annotated[float, Param("how long the head takes", "s", above=0)] = 5.0
+
+    def apply(self, plan: Plan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
+        """Trickle."""
+        plan.headers_take_s = max(plan.headers_take_s, self.over_s)
+        return True
+
+
+@FAULTS.register("dead_keep_alive")
+@dataclass(kw_only=True)
+class DeadKeepAlive(OfAnyCall):
+    """A connection of the pool is dead when it is used again, as behind a load balancer with a shorter idle timeout than the client's."""
+
+    summary: ClassVar[str] = "A good answer, keep-alive promised; the next request on that connection is cut at its first byte."
+    how: Annotated[Cut, Param("in order or by reset")] = "fin"
+
+    def apply(self, plan: Plan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
+        """Set the trap."""
+        plan.cut_next = self.how
+        return True
