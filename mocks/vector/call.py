@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mocks.http.message import Request
+from mocks.vector.encoding import Encode, strict
 from mocks.vector.plan import Hits, Kind, Others, Product, VectorError, Whole
 
 OPERATIONS: dict[str, Kind] = {
@@ -30,7 +31,7 @@ of points that exist, and Qdrant's batches of writes."""
 
 @dataclass(slots=True)
 class Outcome:
-    """What an operation came to. `body` gives the JSON value of the answer (text, where `content_type` is no JSON) from the result lists.
+    """What an operation came to. `body` makes the JSON value (or text, by `content_type`) of the answer from the result lists.
 
     `lists` holds one list of hits for every query, `others` what else each could have answered; both are empty where the answer holds no
     points. `commit` makes the changes of a valid write; only then `body` is called.
@@ -44,6 +45,8 @@ class Outcome:
     commit: Callable[[], None] | None = None
     status: int = 200
     content_type: str = "application/json"
+    bare: bool = False
+    """Whether the body goes without the product's envelope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Service(Protocol):
         """Give the collection of a call another id, if there is such a collection."""
         ...
 
-    def answer(self, body: Any, status: int, took_s: float) -> Whole:
+    def answer(self, body: Any, status: int, took_s: float, encode: Encode = strict) -> Whole:
         """A JSON value as this product sends it; `took_s` is the time that it says it took."""
         ...
 

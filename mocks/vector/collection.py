@@ -113,6 +113,11 @@ class Collection:
         """Memory of its vectors."""
         return sum(index.size_bytes for index in self._indexes.values())
 
+    @property
+    def rows(self) -> int:
+        """The length of its masks."""
+        return len(self._rows)
+
     def search(self, queries: Floats, k: int, space: str = "", allowed: Mask | None = None, *, farthest: bool = False) -> list[list[Match]]:
         """The best `k` points for each query (shape: queries x dimensions), best first; `farthest`: the worst `k`, worst first."""
         index = self._indexes.get(space)

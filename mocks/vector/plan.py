@@ -39,7 +39,7 @@ class Hit:
     """One found or read point before it is encoded. `score` is None where nothing was scored (retrieve, scroll, get).
 
     `payload` is the whole of it (Chroma: the metadata), also where the caller asked for less: that is taken out when it is encoded.
-    `vectors` are all that it has, by name. `document` is Chroma's; Qdrant's text lies in the payload.
+    `vectors` go by name, and are there where they were asked for. `document` is Chroma's; Qdrant's text lies in the payload.
     """
 
     id: PointId

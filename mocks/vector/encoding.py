@@ -1,0 +1,23 @@
+"""JSON on its way out."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+Encode = Callable[[Any], bytes]
+
+
+def strict(value: Any) -> bytes:
+    """JSON by the standard; arrays of float32 with the fewest digits that tell them apart."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def lenient(value: Any) -> bytes:
+    """The same, but what is no number stays so (`NaN`, `Infinity`): what a broken service sends."""
+    return json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist()  # numpy's arrays and numbers: nothing else comes here

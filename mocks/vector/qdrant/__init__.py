@@ -1,0 +1,1 @@
+"""Qdrant's REST interface, as its clients call it."""
