@@ -36,7 +36,9 @@ class ChatCall:
     """A checked request for generated text.
 
     `tool_choice` is `auto`, `none`, `required` or the name of a tool. `json_schema` is None unless JSON is wanted; `{}` means any object.
-    `max_tokens` None means the model's own limit; `n` is the number of choices.
+    `max_tokens` None means the model's own limit; `n` is the number of choices. `logprobs` None means that none are wanted, else how many
+    alternatives to each token are. `other_tokens` are those of the prompt that are in no turn: pictures, descriptions of tools.
+    `repeated` is what the answer repeats of the request (the Responses API).
     """
 
     model: str
@@ -48,7 +50,11 @@ class ChatCall:
     n: int = 1
     tools: tuple[Tool, ...] = ()
     tool_choice: str = "auto"
+    parallel_tools: bool = True
     json_schema: Mapping[str, Any] | None = None
+    logprobs: int | None = None
+    other_tokens: int = 0
+    repeated: Mapping[str, Any] = field(default_factory=dict)
     tenant: str | None = None
     """Who the caller says it asks for (`user`, `safety_identifier`, `metadata.user_id`)."""
 
@@ -86,6 +92,8 @@ class Choice:
     finish: Finish = "stop"
     tool_calls: tuple[ToolCall, ...] = ()
     refusal: str | None = None
+    stopped_by: str | None = None
+    """The stop sequence that ended it; it is no part of the text."""
 
     @property
     def text(self) -> str:

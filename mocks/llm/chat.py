@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mocks.llm import asgi, extractive
+from mocks.llm import asgi
+from mocks.llm.answers import extractive
 from mocks.llm.exchange import Exchange
 from mocks.llm.fault_types import Plan
 from mocks.llm.metrics import Metrics

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mocks.llm.extractive import REFUSAL, answer, parse
+from mocks.llm.answers.extractive import REFUSAL, answer, parse
 from mocks.llm.hashing import embed
 from mocks.llm.words import is_identifier, parts, tokens
 from tests.unit.mocks_llm.corpus_index import CorpusIndex

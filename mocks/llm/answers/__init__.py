@@ -1,0 +1,1 @@
+"""What the mock's model says: answers by strategy, in prose, as calls of tools, or as JSON."""

@@ -1,0 +1,125 @@
+"""From what a strategy writes to what is sent: calls of tools, JSON, stop sequences and token limits, the same for every strategy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple, Protocol
+
+from mocks.llm.answer import Answer, ChatCall, Choice, ToolCall, Usage
+from mocks.llm.answers import json_format, tools
+from mocks.llm.words import tokens
+
+MOST_TOKENS = 4_096
+"""The model's own limit: no choice is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a strategy wants to say in one choice: text, or calls of tools, or a refusal. `pieces` are the tokens of `text`, where known."""
+
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    refusal: str | None = None
+    pieces: tuple[str, ...] | None = None
+
+
+class Task(NamedTuple):
+    """One choice to write: number `number` (from 0) of the answer to a call."""
+
+    call: ChatCall
+    number: int
+    rng: Random
+
+
+class Writer(Protocol):
+    """A strategy."""
+
+    def write(self, task: Task) -> Draft:
+        """What one choice says. Equal calls and equally seeded generators get equal drafts."""
+
+
+class Answerer(Protocol):
+    """Answers calls."""
+
+    def compose(self, call: ChatCall, rng: Random) -> tuple[Choice, ...]:
+        """The `call.n` choices. Depends on the call and the generator's seed alone."""
+
+
+class Composer:
+    """The Answerer that finishes what a strategy writes."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def compose(self, call: ChatCall, rng: Random) -> tuple[Choice, ...]:
+        """The `call.n` choices."""
+        return tuple([self._choice(call, index, rng) for index in range(call.n)])
+
+    def _choice(self, call: ChatCall, index: int, rng: Random) -> Choice:
+        draft = self._writer.write(Task(call, index, rng))
+        if call.tools and not draft.calls and draft.refusal is None:
+            draft = Draft(draft.text, tools.called(call, rng), pieces=draft.pieces)
+        if draft.calls:
+            return _calling(draft.calls if call.parallel_tools else draft.calls[:1], _limit(call))
+        if draft.refusal is not None:
+            return _refusing(draft.refusal, _limit(call))
+        if call.json_schema is not None:
+            return cut(json_format.as_json(draft.text, call.json_schema, rng), None, call)
+        return cut(draft.text, draft.pieces, call)
+
+
+def cut(text: str, pieces: tuple[str, ...] | None, call: ChatCall) -> Choice:
+    """The text up to the first of the call's stop sequences, and no longer than its token limit."""
+    stopped_by = None
+    if call.stop:
+        found = [(at, len(stop), stop) for stop in call.stop if (at := text.find(stop)) >= 0]
+        if found:
+            at, _, stopped_by = min(found)
+            text, pieces = text[:at], None
+    if pieces is None:
+        pieces = tuple(tokens(text))
+    limit = _limit(call)
+    if len(pieces) > limit:
+        return Choice(pieces[:limit], "length")
+    return Choice(pieces, stopped_by=stopped_by)
+
+
+def prompt_tokens(call: ChatCall) -> int:
+    """Tokens of the prompt: the text of its turns, and what else the dialect counted."""
+    return len(tokens(call.prompt)) + call.other_tokens
+
+
+def length(choice: Choice) -> int:
+    """How many tokens a choice takes to generate: those of its text, of its refusal, or of its calls' arguments."""
+    if choice.tool_calls:
+        return sum(len(tokens(call.arguments)) for call in choice.tool_calls)
+    return len(choice.tokens) if choice.refusal is None else len(tokens(choice.refusal))
+
+
+def completed(answer_id: str, model: str, created: int, choices: Sequence[Choice], prompt: int) -> Answer:
+    """The choices as an answer, with its usage: `prompt` tokens read, and the tokens of all choices written."""
+    lengths = [length(choice) for choice in choices]
+    return Answer(answer_id, model, created, tuple(choices), Usage(prompt, sum(lengths)), max(lengths, default=0))
+
+
+def _limit(call: ChatCall) -> int:
+    return MOST_TOKENS if call.max_tokens is None else min(call.max_tokens, MOST_TOKENS)
+
+
+def _calling(calls: Sequence[ToolCall], limit: int) -> Choice:
+    """The calls; where the limit falls within one, its arguments end there, as a model's do."""
+    kept: list[ToolCall] = []
+    for call in calls:
+        pieces = tokens(call.arguments)
+        if len(pieces) > limit:
+            return Choice((), "length", (*kept, ToolCall(call.id, call.name, "".join(pieces[:limit]))))
+        kept.append(call)
+        limit -= len(pieces)
+    return Choice((), "tool_calls", tuple(kept))
+
+
+def _refusing(refusal: str, limit: int) -> Choice:
+    pieces = tokens(refusal)
+    if len(pieces) > limit:
+        return Choice((), "length", refusal="".join(pieces[:limit]))
+    return Choice((), refusal=refusal)

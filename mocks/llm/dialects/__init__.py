@@ -1,0 +1,1 @@
+"""The words of each provider's API: requests into calls, answers and errors into bytes."""

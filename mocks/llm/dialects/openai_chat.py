@@ -1,0 +1,279 @@
+"""`POST /v1/chat/completions` in OpenAI's words."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from heapq import merge
+from itertools import repeat
+from typing import Any, Final
+
+from mocks.llm.answer import CHAT, Answer, ChatCall, Choice, ToolCall, Usage
+from mocks.llm.dialects.base import Body, DialectName, encode, grouped, last_tokens, quoted
+from mocks.llm.dialects.kinds import (
+    Anything,
+    Either,
+    Fields,
+    Flag,
+    Kind,
+    Many,
+    MismatchError,
+    Number,
+    NumberMap,
+    OneOf,
+    Text,
+    TextMap,
+    Whole,
+    check_present,
+)
+from mocks.llm.dialects.logprobs import scored
+from mocks.llm.dialects.openai_messages import MESSAGES, read_messages
+from mocks.llm.dialects.openai_tools import CHAT_FORMAT, CHAT_TOOL_CHOICE, CHAT_TOOLS, chat_choice, choose, read_format, read_functions
+from mocks.llm.dialects.wording import openai_error, refused
+from mocks.llm.plan import Frame, FrameKind
+from mocks.llm.words import tokens
+
+FINGERPRINT = "fp_gauntlet"
+STOPS = Either({str: Text(1), list: Many(Text(1), 0, 4)}, "one of a string or array of strings")
+
+PARAMETERS: Mapping[str, Kind] = {
+    "model": Text(1),
+    "messages": MESSAGES,
+    "stream": Flag(),
+    "stream_options": Fields({"include_usage": Flag(), "include_obfuscation": Flag()}),
+    "max_tokens": Whole(1),
+    "max_completion_tokens": Whole(1),
+    "stop": STOPS,
+    "n": Whole(1, 128),
+    "tools": CHAT_TOOLS,
+    "tool_choice": CHAT_TOOL_CHOICE,
+    "parallel_tool_calls": Flag(),
+    "response_format": CHAT_FORMAT,
+    "temperature": Number(0, 2),
+    "top_p": Number(0, 1),
+    "frequency_penalty": Number(-2, 2),
+    "presence_penalty": Number(-2, 2),
+    "logit_bias": NumberMap(-100, 100),
+    "logprobs": Flag(),
+    "top_logprobs": Whole(0, 20),
+    "seed": Whole(),
+    "user": Text(),
+    "safety_identifier": Text(),
+    "prompt_cache_key": Text(),
+    "metadata": TextMap(16),
+    "store": Flag(),
+    "service_tier": OneOf(("auto", "default", "flex", "scale", "priority", "fast")),
+    "reasoning_effort": OneOf(("none", "minimal", "low", "medium", "high", "xhigh", "max")),
+    "verbosity": OneOf(("low", "medium", "high")),
+    "modalities": Many(OneOf(("text",)), 1),
+    "prediction": Anything(),
+}
+"""The parameters that are understood or at least checked; others are accepted and let be, as OpenAI-compatible servers do."""
+REQUIRED = ("model", "messages")
+
+_LEGACY = {"functions": "tools", "function_call": "tool_choice"}
+_NO_DETAILS = {
+    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+    "completion_tokens_details": {
+        "reasoning_tokens": 0,
+        "audio_tokens": 0,
+        "accepted_prediction_tokens": 0,
+        "rejected_prediction_tokens": 0,
+    },
+}
+
+
+class OpenAIChat:
+    """Chat completions, whole and streamed."""
+
+    route: Final = CHAT
+    id_prefix: Final = "chatcmpl-"
+
+    def __init__(self, name: DialectName = "openai", extras: Callable[[Choice], Mapping[str, Any]] | None = None) -> None:
+        """`extras` are the fields that a variant of this dialect adds to a choice."""
+        self.name = name
+        self._extras = extras
+
+    def parse(self, body: Body) -> ChatCall:
+        """Check a request. Raises ProviderError 400 naming the parameter."""
+        try:
+            return _parse(body)
+        except MismatchError as wrong:
+            raise openai_error(wrong) from None
+
+    def whole(self, answer: Answer, call: ChatCall) -> bytes:
+        """The JSON body."""
+        return encode(
+            {
+                "id": answer.id,
+                "object": "chat.completion",
+                "created": answer.created,
+                "model": answer.model,
+                "choices": [self._choice(i, choice, call) for i, choice in enumerate(answer.choices)],
+                "usage": usage(answer.usage),
+                "service_tier": "default",
+                "system_fingerprint": FINGERPRINT,
+            }
+        )
+
+    def frames(self, answer: Answer, call: ChatCall, tokens_per_chunk: int) -> list[Frame]:
+        """The events; those of several choices take turns as their tokens come."""
+        head = {
+            "id": answer.id,
+            "object": "chat.completion.chunk",
+            "created": answer.created,
+            "model": answer.model,
+            "service_tier": "default",
+            "system_fingerprint": FINGERPRINT,
+        }
+        start = b"data: " + encode(head)[:-1]
+        end = (b',"usage":null' if call.include_usage else b"") + b"}\n\n"
+        streams = [self._stream(i, choice, call, start, end, tokens_per_chunk) for i, choice in enumerate(answer.choices)]
+        frames = streams[0] if len(streams) == 1 else list(merge(*streams, key=lambda frame: frame.token))
+        last = frames[-1].token
+        if call.include_usage:
+            frames.append(Frame(start + b',"choices":[],"usage":' + encode(usage(answer.usage)) + b"}\n\n", last, "usage"))
+        frames.append(Frame(b"data: [DONE]\n\n", last, "done"))
+        return frames
+
+    def _choice(self, index: int, choice: Choice, call: ChatCall) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": choice.refusal, "annotations": []}
+        if choice.tool_calls:
+            message["tool_calls"] = [_call(one) for one in choice.tool_calls]
+        elif choice.refusal is None:
+            message["content"] = choice.text
+        scores = None
+        if call.logprobs is not None and message["content"] is not None:
+            scores = {"content": scored(choice.tokens, 0, len(choice.tokens), call.logprobs), "refusal": None}
+        return {
+            "index": index,
+            "message": message,
+            "logprobs": scores,
+            "finish_reason": choice.finish,
+            **(self._extras(choice) if self._extras else {}),
+        }
+
+    def _stream(self, index: int, choice: Choice, call: ChatCall, start: bytes, end: bytes, size: int) -> list[Frame]:
+        """The events of one choice."""
+        open_choice = start + b',"choices":[{"index":%d,"delta":' % index
+        extras = b"," + encode(self._extras(choice))[1:-1] if self._extras else b""
+        close = b',"logprobs":null,"finish_reason":null' + extras + b"}]" + end
+        first = b'{"role":"assistant","content":null' if choice.tool_calls else b'{"role":"assistant","content":""'
+        frames = [Frame(open_choice + first + b',"refusal":null}' + close, 1, "open")]
+        if choice.tool_calls:
+            frames += _call_frames(choice.tool_calls, open_choice, close, size)
+        elif choice.refusal is not None:
+            frames += _text_frames(tuple(tokens(choice.refusal)), open_choice + b'{"refusal":', b"}" + close, size)
+        elif call.logprobs is not None:
+            frames += _scored_frames(choice, call.logprobs, open_choice, close, size)
+        else:
+            frames += _text_frames(choice.tokens, open_choice + b'{"content":', b"}" + close, size)
+        finish = b'{},"logprobs":null,"finish_reason":"%b"' % choice.finish.encode()
+        frames.append(Frame(open_choice + finish + extras + b"}]" + end, frames[-1].token, "finish"))
+        return frames
+
+
+def usage(counted: Usage) -> dict[str, Any]:
+    """As a chat completion reports it."""
+    return {
+        "prompt_tokens": counted.prompt_tokens,
+        "completion_tokens": counted.completion_tokens,
+        "total_tokens": counted.prompt_tokens + counted.completion_tokens,
+        **_NO_DETAILS,
+    }
+
+
+def tenant(body: Body) -> str | None:
+    """Who the caller says it asks for."""
+    return body.get("safety_identifier") or body.get("user") or None
+
+
+def _parse(body: Body) -> ChatCall:
+    for name in REQUIRED:
+        if body.get(name) is None:
+            raise MismatchError((name,), "missing")
+    check_present(body, PARAMETERS)
+    _check_combinations(body)
+    turns, pictures = read_messages(body["messages"])
+    call = ChatCall(
+        body["model"],
+        turns,
+        stream=body.get("stream") is True,
+        include_usage=(body.get("stream_options") or {}).get("include_usage") is True,
+        max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
+        stop=_stops(body.get("stop")),
+        n=body.get("n") or 1,
+        parallel_tools=body.get("parallel_tool_calls") is not False,
+        logprobs=(body.get("top_logprobs") or 0) if body.get("logprobs") else None,
+        other_tokens=pictures,
+        tenant=tenant(body),
+    )
+    if body.get("tools") or body.get("tool_choice") or body.get("parallel_tool_calls") is not None:
+        call = _with_tools(call, body)
+    form = body.get("response_format")
+    return replace(call, json_schema=read_format(form, ("response_format",), call.prompt)) if form else call
+
+
+def _with_tools(call: ChatCall, body: Body) -> ChatCall:
+    choice = chat_choice(body.get("tool_choice"))
+    tools, count = read_functions([tool["function"] for tool in body.get("tools") or ()], "tools[{}].function")
+    return replace(call, tools=choose(tools, choice, body), tool_choice=choice.wanted, other_tokens=call.other_tokens + count)
+
+
+def _check_combinations(body: Body) -> None:
+    """What OpenAI refuses although each parameter is right by itself."""
+    for name, successor in _LEGACY.items():
+        if body.get(name) is not None:
+            raise refused(
+                name,
+                f"Unsupported parameter: '{name}' is not supported with this model. Use '{successor}' instead.",
+                "unsupported_parameter",
+            )
+    if body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None:
+        both = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
+        raise refused("max_tokens", both, "invalid_parameter_combination")
+    if body.get("stream_options") is not None and not body.get("stream"):
+        raise refused("stream_options", "The 'stream_options' parameter is only allowed when 'stream' is enabled.")
+    if body.get("top_logprobs") is not None and not body.get("logprobs"):
+        raise refused("top_logprobs", "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.")
+
+
+def _stops(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    return () if value is None else (value,) if isinstance(value, str) else tuple(value)
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+_frame: Callable[[bytes, int, FrameKind], Frame] = Frame
+_CONTENT: FrameKind = "content"
+
+
+def _text_frames(pieces: tuple[str, ...], before: bytes, after: bytes, size: int) -> list[Frame]:
+    """One event for each group of tokens: the hot path of the mock."""
+    data = [before + text + after for text in map(quoted, grouped(pieces, size))]
+    return list(map(_frame, data, last_tokens(len(pieces), size), repeat(_CONTENT)))
+
+
+def _scored_frames(choice: Choice, alternatives: int, before: bytes, after: bytes, size: int) -> list[Frame]:
+    """Text events with log probabilities, which replace the null of the others."""
+    frames = []
+    ends = last_tokens(len(choice.tokens), size)
+    for start, end in zip([0, *ends], ends, strict=False):
+        scores = encode({"content": scored(choice.tokens, start, end, alternatives), "refusal": None})
+        delta = b'{"content":' + encode("".join(choice.tokens[start:end])) + b"}"
+        frames.append(Frame(before + delta + after.replace(b'"logprobs":null', b'"logprobs":' + scores, 1), end, "content"))
+    return frames
+
+
+def _call_frames(calls: Sequence[ToolCall], before: bytes, after: bytes, size: int) -> list[Frame]:
+    """Each call's head with its first token, then the rest of its arguments piece by piece."""
+    frames: list[Frame] = []
+    token = 0
+    for i, call in enumerate(calls):
+        pieces = tuple(tokens(call.arguments))
+        opening = {"tool_calls": [{"index": i, **_call(ToolCall(call.id, call.name, ""))}]}
+        frames.append(Frame(before + encode(opening) + after, token + 1, "content"))
+        part = before + b'{"tool_calls":[{"index":%d,"function":{"arguments":' % i
+        frames += [frame._replace(token=frame.token + token) for frame in _text_frames(pieces, part, b"}}]}" + after, size)]
+        token += len(pieces)
+    return frames
