@@ -21,6 +21,7 @@ from harness.inbox.server import Inbox
 from harness.lifecycle import host
 from harness.lifecycle.oncall import OnCall, targets_document
 from harness.lifecycle.play import Parts, Player
+from harness.lifecycle.provider_journal import JournalCollector
 from harness.lifecycle.reset import Resetter
 from harness.lifecycle.sampler import Sampler
 from harness.lifecycle.signals import Interruption, interruptible
@@ -184,10 +185,13 @@ class _Run:
         return load
 
     def start_observers(self, stack: Stack, load: LoadProcess, work_dir: Path, cleanup: ExitStack) -> OnCall:
-        """The harness's own sampler, the inbox for claims and actions, and the operator."""
+        """The harness's own sampler, the providers' journals, the inbox for claims and actions, and the operator."""
         sampler = Sampler(stack, self.journal.append, self.directory.samples, self.clock, {"client": load.metrics_url})
         cleanup.callback(sampler.stop)
         sampler.start()
+        journals = JournalCollector(stack, self.directory.providers)
+        cleanup.callback(journals.stop)
+        journals.start()
         token = token_hex(16)
         inbox = Inbox(stack, self.journal.append, self.clock, token)
         cleanup.callback(inbox.stop)

@@ -41,7 +41,7 @@ def row(seq: int, line: str) -> tuple[str, dict[str, Any]]:
     names = {
         "retry": "client_attempt",
         "should": "should_retry",
-        "code": "error_code",
+        "code": "error",
         "trace": "trace_id",
         "body": "body_sha",
         "agent": "user_agent",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from harness.record.clock import NS_PER_S, Clock
+from harness.record.provider import OWN_USER_AGENT
 
 CHAT_PATH = "/v1/chat/completions"
 MODELS_PATH = "/v1/models"
@@ -32,7 +33,8 @@ class ChatProbe:
     def __init__(self, url: str, clock: Clock, key: str | None = None) -> None:
         self._url: SplitResult = urlsplit(url)
         self._clock = clock
-        self._headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
+        authorization = {"authorization": f"Bearer {key}"} if key else {}
+        self._headers = {"content-type": "application/json", "user-agent": OWN_USER_AGENT, **authorization}
         self._model: str | None = None
 
     def ask(self, question: str, timeout_s: float) -> ChatAnswer:

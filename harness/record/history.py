@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.record import views
 from harness.record.events import ENDED, FAULT, Event
+from harness.record.provider import ProviderJournal
 from harness.record.requests import REQUEST, Outcome
 
 
@@ -38,6 +39,7 @@ class History:
     questions: Mapping[int, Question] = field(default_factory=dict)
     documents: int = 0
     damage: tuple[str, ...] = ()  # what could not be read: torn segments, missing files
+    providers: tuple[ProviderJournal, ...] = ()  # what the mock providers saw of their callers
 
     @cached_property
     def phases(self) -> tuple[views.PhaseSpan, ...]:

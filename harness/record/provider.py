@@ -15,7 +15,7 @@ OWN_USER_AGENT = "gauntlet"
 """Of the harness's own requests to a provider, which are no caller's."""
 
 FIELDS = (
-    "seq", "ts", "arrived_s", "duration_ms", "method", "route", "dialect", "status", "error_code", "request_id", "trace_id", "parent_id",
+    "seq", "ts", "arrived_s", "duration_ms", "method", "route", "dialect", "status", "error", "request_id", "trace_id", "parent_id",
     "client_attempt", "user_agent", "account", "tenant", "connection", "sequence", "body_sha", "attempt", "model", "stream", "faults",
     "retry_after_s", "should_retry", "queued_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "finish_reason", "ending",
     "disconnected_after_ms", "content_sent_tokens",
@@ -45,7 +45,7 @@ class Exchange:
     client_attempt: int | None = None
     stream: bool = False
     faults: tuple[tuple[str, str], ...] = ()
-    error_code: str | None = None
+    error: str | None = None
     retry_after_s: float | None = None
     should_retry: bool | None = None
     finish_reason: str | None = None
@@ -95,7 +95,7 @@ def exchange(service: str, row: Mapping[str, Any]) -> Exchange:
         client_attempt=_count(row.get("client_attempt")),
         stream=row.get("stream") is True,
         faults=tuple(_faults(row.get("faults"))),
-        error_code=_text(row.get("error_code")),
+        error=_text(row.get("error")),
         retry_after_s=_number(row.get("retry_after_s")),
         should_retry=_flag(row.get("should_retry")),
         finish_reason=_text(row.get("finish_reason")),
@@ -142,7 +142,7 @@ class ProviderWriter:
 
 def read_journals(folder: Path) -> tuple[ProviderJournal, ...]:
     """The journals under a folder, by the service's name; none where there is no such folder."""
-    return tuple(_read(file) for file in sorted(folder.glob("*.jsonl")))
+    return tuple(read_journal(file) for file in sorted(folder.glob("*.jsonl")))
 
 
 def parse_rows(service: str, documents: Iterable[Any]) -> ProviderJournal:
@@ -163,7 +163,8 @@ def parse_rows(service: str, documents: Iterable[Any]) -> ProviderJournal:
     return ProviderJournal(service, tuple(rows), tuple(dict.fromkeys(missing)))
 
 
-def _read(file: Path) -> ProviderJournal:
+def read_journal(file: Path) -> ProviderJournal:
+    """One journal of a record."""
     documents = list(_documents(file))
     ends = [d for d in documents if isinstance(d, dict) and d.get("end") is True]
     journal = parse_rows(file.stem, [d for d in documents if not (isinstance(d, dict) and ("schema" in d or "end" in d))])

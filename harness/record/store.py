@@ -18,6 +18,7 @@ from harness.record.events import ENDED, SCHEMA_VERSION, Event
 from harness.record.frames import FrameError, is_torn, read_frames, read_header
 from harness.record.history import History, Question
 from harness.record.journal import JournalError, read_journal
+from harness.record.provider import read_journals
 from harness.record.requests import REQUEST_DTYPE
 
 RUN_FILE = "run.json"
@@ -67,6 +68,11 @@ class RunDirectory:
     @property
     def logs(self) -> Path:
         return self.path / "logs"
+
+    @property
+    def providers(self) -> Path:
+        """What the mock providers saw: one file a service, written by the harness process alone; the folder is made with the first."""
+        return self.path / "provider"
 
     @property
     def questions(self) -> Path:
@@ -120,6 +126,7 @@ def read(path: Path) -> History:
         questions=questions,
         documents=documents,
         damage=tuple(damage),
+        providers=read_journals(directory.providers),
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from harness.scenario import units
+from harness.scenario.fields import Duration as Duration  # part of this module's own names
+from harness.scenario.fields import LimitText, Model, Percent, PositiveDuration
+from harness.scenario.fields import Rate as Rate
 from harness.scenario.slis import PHASES, SliName, sli_name
 
 Kind = Literal[
@@ -18,40 +21,9 @@ Outcome = Literal["absorbed", "recovered", "self_healed", "healed_by_harness", "
 VectorStoreName = Literal["pgvector", "qdrant", "chroma"]
 VERBS = ("restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex")
 
-# Kept as text when written out again, so that the record's scenario reads like the file.
-Duration = Annotated[
-    float,
-    BeforeValidator(units.duration_s),
-    PlainSerializer(lambda s: f"{units.plain(s)}s", return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h)$", "examples": ["10s", "250ms"]}),
-]
-PositiveDuration = Annotated[Duration, AfterValidator(units.positive)]
-Rate = Annotated[
-    float,
-    BeforeValidator(units.rate_per_s),
-    PlainSerializer(lambda r: f"{units.plain(r)}/s", return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?/(s|m|min|h)$", "examples": ["25/s"]}),
-]
-LimitText = Annotated[
-    units.Limit,
-    BeforeValidator(lambda v: v if isinstance(v, units.Limit) else units.limit(v)),
-    PlainSerializer(lambda v: v.text, return_type=str),
-    WithJsonSchema({"type": ["string", "number"], "examples": ["<= 800ms", ">= 99.5%", "<= +25% of steady_state"]}),
-]
-Percent = Annotated[
-    str,
-    AfterValidator(units.percent_text),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?%$", "examples": ["90%"]}),
-]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Sli = Annotated[str, AfterValidator(lambda text: sli_name(text).text)]
 PhaseName = Literal["warmup", "steady_state", "fault", "recovery", "cooldown"]
-
-
-class Model(BaseModel):
-    """Unknown keys are refused, values are immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True, serialize_by_alias=True)
 
 
 class ServiceUrl(Model):
@@ -182,6 +154,20 @@ class RootCause(Model):
         return self
 
 
+CallerFinding = Literal[
+    "retry_after_ignored", "retried_non_retryable", "retry_storm", "truncated_stream_accepted", "no_backoff", "gave_up", "no_read_timeout",
+    "malformed_chunk_ignored", "retry_amplification",
+]  # fmt: skip
+
+
+class Callers(Model):
+    """How the stack should treat a mock provider that fails, by the provider's own journal. Every finding breaks it that is not allowed."""
+
+    allow: list[CallerFinding] = Field(default_factory=list, description="findings that are accepted")
+    amplification: LimitText | None = Field(default=None, description="mean attempts per call that met trouble; default: at most 4")
+    read_timeout: PositiveDuration = Field(default=30.0, description="the longest wait on a provider that is silent")
+
+
 class Expect(Model):
     """What the operator and the outcome should be: for one fault, or (without `fault`) for the whole run."""
 
@@ -198,11 +184,12 @@ class Expect(Model):
     needless_actions: LimitText | None = None
     wrong_actions: LimitText | None = None
     harmful_actions: LimitText | None = None
+    callers: Callers | None = Field(default=None, description="how the stack treats its mock providers; `{}` for no finding at all")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         per_fault = {"alert", "root_cause", "outcome", "within", "escalated", "action"}
-        run_wide = {"false_alarms", "needless_actions", "wrong_actions", "harmful_actions"}
+        run_wide = {"false_alarms", "needless_actions", "wrong_actions", "harmful_actions", "callers"}
         given = {n for n in per_fault | run_wide if getattr(self, n) is not None}
         wrong = given & (run_wide if self.fault else per_fault)
         if wrong:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,17 @@ class ClientReport:
     def graded(self) -> int:
         """Opportunities in all."""
         return sum(self.checked.values())
+
+    @property
+    def troubled(self) -> int:
+        """Calls that met trouble."""
+        return sum(c.troubled for c in self.callers)
+
+    @property
+    def amplification(self) -> float | None:
+        """Mean attempts per call that met trouble, over all callers."""
+        attempts = math.fsum((c.attempts_per_troubled_call_mean or 0.0) * c.troubled for c in self.callers)
+        return stats.rounded(attempts / self.troubled) if self.troubled else None
 
     def to_json(self) -> dict[str, Any]:
         """A stable, JSON-ready document."""

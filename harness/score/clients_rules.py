@@ -147,7 +147,7 @@ def _refusal(attempt: Attempt) -> str:
     row = attempt.row
     if row.status == 0:
         return f"no answer ({row.ending})"
-    why = next(iter(sorted(row.fault_types & PERMANENT_FAULTS)), row.error_code)
+    why = next(iter(sorted(row.fault_types & PERMANENT_FAULTS)), row.error)
     told = " with x-should-retry: false" if row.should_retry is False else ""
     return f"{row.status}{f' {why}' if why else ''}{told}"
 

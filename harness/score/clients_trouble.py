@@ -64,6 +64,6 @@ def is_final(attempt: Exchange) -> bool:
     """Does this error say that asking again cannot help? What the provider says of it goes first (`x-should-retry`)."""
     if attempt.should_retry is not None:
         return not attempt.should_retry
-    if attempt.fault_types & PERMANENT_FAULTS or attempt.error_code in PERMANENT_CODES:
+    if attempt.fault_types & PERMANENT_FAULTS or attempt.error in PERMANENT_CODES:
         return True
     return 400 <= attempt.status < 500 and attempt.status not in _REPEATABLE_STATUS

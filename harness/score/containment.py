@@ -22,12 +22,13 @@ from harness.score.validity import baseline_reason
 MIN_SAMPLES = 20
 
 # Which services a journey of the reference stack passes through (docs/reference-stack.md).
-_ASKING = frozenset({"gateway", "user", "query", "embedding", "retrieval", "generation", "llm", "llm_fallback", "postgres", "cache"})
+_STORES = frozenset({"postgres", "cache", "vector"})
+_ASKING = _STORES | {"gateway", "user", "query", "embedding", "retrieval", "generation", "llm", "llm_fallback"}
 REFERENCE_PATHS: Mapping[str, frozenset[str]] = {
     "ask": _ASKING,
     "ask_stream": _ASKING,
-    "search": frozenset({"gateway", "user", "query", "embedding", "retrieval", "llm", "postgres", "cache"}),
-    "ingest": frozenset({"gateway", "user", "document", "postgres", "cache", "embedding", "llm"}),
+    "search": _STORES | {"gateway", "user", "query", "embedding", "retrieval", "llm"},
+    "ingest": _STORES | {"gateway", "user", "document", "embedding", "llm"},
 }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from harness.record.history import History
 from harness.scenario.model import Scenario
-from harness.score import containment, expect, slo, validity
+from harness.score import clients_check, containment, expect, slo, validity
 from harness.score.check import Check, Result, run_safely
 
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("validity", validity.check),
     ("objectives", slo.check),
     ("expect", expect.check),
+    ("callers", clients_check.check),
     ("containment", containment.check),
     ("safety", validity.safety),
 )

@@ -31,6 +31,7 @@ def check_expectations(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> It
                 yield loaded.at_key((*where, name), f"{name} is expected twice of {entry.fault or 'the run'}", "keep one of them")
             seen.add((entry.fault, name))
         if entry.fault is None:
+            yield from _callers(loaded, entry, catalog, stack, where)
             continue
         fault = faults.get(entry.fault)
         if fault is None:
@@ -59,6 +60,25 @@ def _units(loaded: Loaded, entry: Expect, where: KeyPath) -> Iterator[Problem]:
             yield loaded.at((*where, name), f"{name} is {wanted}, and {limit.text!r} is not", f'write "{example}"')
         elif limit.op in (">", ">="):
             yield loaded.at((*where, name), f"{limit.text!r} would ask {name} to be bad", f'write an upper limit: "{example}"')
+
+
+def _callers(loaded: Loaded, entry: Expect, catalog: Catalog, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:
+    """How callers treat a provider shows in the journal of a mock, and only while one fails."""
+    if entry.callers is None:
+        return
+    at = (*where, "callers")
+    if not stack.programmable:
+        yield loaded.at_key(at, f"the stack {stack.name!r} has no mock provider whose journal would show its callers", "drop `callers`")
+    elif not any("Programmable" in spec.needs for fault in loaded.scenario.faults if (spec := catalog.get(fault.type))):
+        hint = "add a fault of a mock, such as llm.rate_limited (`gauntlet faults list`), or drop `callers`"
+        yield loaded.at_key(at, "no fault makes a mock provider fail, so nothing could be said of its callers", hint)
+    limit = entry.callers.amplification
+    if limit is None:
+        return
+    if limit.of is not None or limit.unit != "number":
+        yield loaded.at((*at, "amplification"), f"amplification is a number of attempts, and {limit.text!r} is not", 'write "<= 3"')
+    elif limit.op in (">", ">="):
+        yield loaded.at((*at, "amplification"), f"{limit.text!r} would ask amplification to be bad", 'write an upper limit: "<= 3"')
 
 
 def _root_cause(loaded: Loaded, entry: Expect, spec: FaultSpec | None, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:

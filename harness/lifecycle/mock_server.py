@@ -1,0 +1,284 @@
+"""`gauntlet mock …`: one mock as a process of its own, from its start to its end."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import importlib.util
+import ipaddress
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.faults.admin_client import call
+from harness.faults.base import FaultError
+from harness.lifecycle.signals import Interruption
+from harness.record.clock import NS_PER_S, Clock, SystemClock
+from harness.stack.base import AdminApi
+from harness.stack.ports import LOOPBACK, free_ports
+
+READY_S = 20.0
+GRACE_S = 10.0
+NEEDS = ("httptools", "numpy", "orjson", "uvloop")
+_POLL_S = 0.02
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One mock: what starts it, where it listens by default, how its profile is named, and where clients of each API send requests."""
+
+    arguments: tuple[str, ...]
+    port: int
+    profile: str
+    clients: Mapping[str, str]  # environment variable of a client -> path below the base URL
+
+
+KINDS: Mapping[str, Kind] = {
+    "llm": Kind(("mocks.llm",), 8080, "LLM_PROFILE", {"OPENAI_BASE_URL": "/v1", "ANTHROPIC_BASE_URL": ""}),
+    "qdrant": Kind(("mocks.vector", "qdrant"), 6333, "VECTOR_PROFILE", {"QDRANT_URL": ""}),
+    "chroma": Kind(("mocks.vector", "chroma"), 8000, "VECTOR_PROFILE", {"CHROMA_URL": ""}),
+}
+
+
+class MockUsageError(ValueError):
+    """What was asked for cannot be had: a profile, a fault, an address, a package that is not installed."""
+
+
+class MockStartError(RuntimeError):
+    """The mock did not start: its port is taken, or it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asked for. Ports may be 0: any that is free. `faults` are documents of the admin API."""
+
+    kind: str
+    host: str = LOOPBACK
+    port: int | None = None
+    admin_port: int = 0
+    token: str = ""
+    profile: Path | None = None
+    seed: int | None = None
+    faults: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    quiet: bool = False
+
+
+class MockServer:
+    """A mock that runs until it is stopped, and that ends with this process however that ends."""
+
+    def __init__(self, asked: Asked, clock: Clock | None = None) -> None:
+        """Check what can be checked; nothing is started. Raises MockUsageError or MockStartError."""
+        lacking = [name for name in (*NEEDS, "mocks") if importlib.util.find_spec(name) is None]
+        if lacking:
+            raise MockUsageError(f"`gauntlet mock` needs {', '.join(lacking)}, which is not installed: pip install 'rag-gauntlet[run]'")
+        self._asked = asked
+        self._clock = clock or SystemClock()
+        self._kind = KINDS[asked.kind]
+        self._port = _port(asked.host, self._kind.port if asked.port is None else asked.port, "--port")
+        self._admin_port = _port(asked.host, asked.admin_port, "--admin-port", but=self._port)
+        self._last_words = ""
+        self._cleanup = ExitStack()
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        """Base URL, as this machine reaches it."""
+        return f"http://{_reachable(self._asked.host)}:{self._port}"
+
+    @property
+    def admin(self) -> AdminApi:
+        return AdminApi(f"http://{_reachable(self._asked.host)}:{self._admin_port}", self._asked.token)
+
+    def describe(self) -> dict[str, Any]:
+        """What a client needs to know, JSON-ready."""
+        return {
+            "mock": self._asked.kind,
+            "pid": self._process.pid if self._process else None,
+            "url": self.url,
+            "env": {name: self.url + path for name, path in self._kind.clients.items()},
+            "admin_url": self.admin.url,
+            "admin_token": self.admin.token,
+            "faults": [str(fault["id"]) for fault in self._asked.faults],
+        }
+
+    def start(self, say: Callable[[str], None]) -> None:
+        """Start it, put the faults in force, and return once it answers; `say` gets the lines of its log. Raises like the constructor."""
+        environment = self._environment()
+        try:
+            self._process = subprocess.Popen(
+                (sys.executable, "-P", "-m", *self._kind.arguments),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # Ctrl-C is for us, who pass it on in order
+                preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509  # no other thread of ours runs yet
+            )
+            threading.Thread(target=self._listen, args=(say,), name="mock log", daemon=True).start()
+            self._wait_ready()
+            for fault in self._asked.faults:
+                self._put(fault)
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait(self, interruption: Interruption) -> str | None:
+        """Until a signal comes: then stop it, and None. Where it ends by itself, how."""
+        process = self._running()
+        while process.poll() is None:
+            if interruption.signal is not None:
+                self.stop()
+                return None
+            self._clock.sleep(_POLL_S)
+        code = process.returncode
+        self._cleanup.close()
+        return f"the mock was killed by {signal.Signals(-code).name}" if code < 0 else f"the mock ended by itself: exit status {code}"
+
+    def stop(self) -> None:
+        """End it, by force after GRACE_S. Idempotent."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._cleanup.close()
+
+    def _environment(self) -> dict[str, str]:
+        """Secrets travel in it, never in the process list."""
+        asked = self._asked
+        found = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        found |= {
+            "HOST": asked.host,
+            "PORT": str(self._port),
+            "ADMIN_PORT": str(self._admin_port),
+            "ADMIN_TOKEN": asked.token,
+            "INSTANCE": f"{asked.kind}-1",
+            "LOG_LEVEL": "warning" if asked.quiet else "info",
+            "PYTHONPATH": os.pathsep.join(filter(None, [_import_path(), os.environ.get("PYTHONPATH")])),
+        }
+        profile = self._profile()
+        return found | ({self._kind.profile: str(profile)} if profile is not None else {})
+
+    def _profile(self) -> Path | None:
+        """The profile as given; with a seed, a copy that has it."""
+        asked = self._asked
+        if asked.seed is None:
+            return asked.profile.resolve() if asked.profile is not None else None
+        document = read_json(asked.profile) if asked.profile is not None else {}
+        if not isinstance(document, dict):
+            raise MockUsageError(f"{asked.profile}: a profile is a JSON object")
+        folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="gauntlet-mock-")))
+        copy = folder / "profile.json"
+        copy.touch(mode=0o600)  # it may hold keys
+        copy.write_text(json.dumps({**document, "seed": asked.seed}), encoding="utf-8")
+        return copy
+
+    def _wait_ready(self) -> None:
+        process = self._running()
+        deadline_ns = self._clock.now_ns() + round(READY_S * NS_PER_S)
+        while not self._answers():
+            if process.poll() is not None:
+                why = self._last_words or f"exit status {process.returncode}"
+                raise (MockUsageError if process.returncode == 2 else MockStartError)(f"the mock did not start: {why}")
+            if self._clock.now_ns() > deadline_ns:
+                raise MockStartError(f"the mock did not answer within {READY_S:g}s")
+            self._clock.sleep(_POLL_S)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection((_reachable(self._asked.host, bare=True), self._port), timeout=1.0):
+                call(self.admin, "GET", "/admin/faults")
+        except (OSError, FaultError):
+            return False
+        return True
+
+    def _put(self, fault: Mapping[str, Any]) -> None:
+        try:
+            call(self.admin, "PUT", f"/admin/faults/{fault['id']}", {name: value for name, value in fault.items() if name != "id"})
+        except (FaultError, OSError) as error:
+            reason = str(error).partition(": ")[2] or str(error)
+            raise MockUsageError(f"fault {fault['id']} is refused: {reason}") from error
+
+    def _listen(self, say: Callable[[str], None]) -> None:
+        for line in self._running().stdout or ():
+            self._last_words = line.rstrip("\n") or self._last_words
+            say(line.rstrip("\n"))
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            raise MockStartError("the mock was not started")
+        return self._process
+
+
+def read_json(path: Path) -> Any:
+    """The document in a file. Raises MockUsageError."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MockUsageError(f"{path}: {error}") from error
+
+
+def is_loopback(host: str) -> bool:
+    """Does only this machine reach it?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _reachable(host: str, *, bare: bool = False) -> str:
+    """The address under which this machine reaches a server that listens on `host`; in brackets where a URL wants them."""
+    shown = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)
+    return f"[{shown}]" if ":" in shown and not bare else shown
+
+
+def _port(host: str, port: int, option: str, but: int | None = None) -> int:
+    """A port that is free now. Raises MockStartError for one that is taken, MockUsageError for an address that this machine has not."""
+    if port == 0:
+        return next(p for p in free_ports(2) if p != but)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise MockUsageError(f"cannot listen on {host}:{port}: {error}") from error
+            what = "is taken" if error.errno == errno.EADDRINUSE else "is not for this user"
+            raise MockStartError(f"port {port} {what}; choose another one with {option} (0: any that is free)") from error
+    return port
+
+
+def _import_path() -> str:
+    """The folder in which this installation's `mocks` lies: also in a source tree."""
+    return str(Path(__file__).resolve().parents[2])
+
+
+def _end_with_parent(parent: int) -> Callable[[], None]:
+    """For the child, before it becomes the mock: SIGTERM when its parent is gone, so that a killed `gauntlet` leaves none behind."""
+    prctl = ctypes.CDLL(None).prctl
+
+    def arrange() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        if os.getppid() != parent:  # it went in between
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return arrange
