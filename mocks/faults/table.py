@@ -69,11 +69,14 @@ class FaultTable(Generic[PlanT]):
         self._callbacks: list[Callable[[], None]] = []
         self._next_expiry_s = math.inf
 
-    def put(self, fault_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Put a fault in force, in the place of the one with this id if there is one; returns its view. Raises FaultError."""
+    def put(self, fault_id: str, document: Mapping[str, Any], age_s: float = 0.0) -> dict[str, Any]:
+        """Put a fault in force, in the place of the one with this id if there is one; returns its view. Raises FaultError.
+
+        With `age_s` it has been in force for that long already: what a process does that goes on where another has ended.
+        """
         if not _ID.fullmatch(fault_id):
             raise FaultError(f"an id has 1 to 64 letters, digits, dots, dashes and underscores, unlike {fault_id!r}")
-        self._entries[fault_id] = self._entry(document)
+        self._entries[fault_id] = self._entry(document, self._clock() - age_s)
         self._changed()
         return self._view(fault_id)
 
@@ -126,6 +129,10 @@ class FaultTable(Generic[PlanT]):
                 kept.append(fault_id)
         return kept
 
+    def kind(self, fault_id: str) -> str:
+        """The type of a fault in force."""
+        return str(self._entries[fault_id].document["type"])
+
     def refusing(self) -> bool:
         """Whether a fault that holds between calls does so now: the port refuses connections."""
         now_s = self._clock()
@@ -142,7 +149,7 @@ class FaultTable(Generic[PlanT]):
         """Call back whenever a fault was put or has ended. One that ends by time is noticed when the table is asked next."""
         self._callbacks.append(callback)
 
-    def _entry(self, document: Mapping[str, Any]) -> _Entry[PlanT]:
+    def _entry(self, document: Mapping[str, Any], put_s: float) -> _Entry[PlanT]:
         parameters = dict(document)
         name = parameters.pop("type", None)
         if not isinstance(name, str) or name not in self._registry:
@@ -157,8 +164,7 @@ class FaultTable(Generic[PlanT]):
             if "match" in document:
                 raise FaultError(f"{name} holds between calls and cannot take match")
         fault = construct(self._registry[name], parameters)
-        now_s = self._clock()
-        return _Entry(dict(document), fault, match, schedule, standing, now_s, now_s + lasts_s)
+        return _Entry(dict(document), fault, match, schedule, standing, put_s, put_s + lasts_s)
 
     def _expire(self, now_s: float) -> None:
         if now_s < self._next_expiry_s:

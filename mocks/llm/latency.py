@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mocks.llm import traces
 from mocks.llm.checks import ProfileError, members, number, whole
@@ -98,8 +98,7 @@ class UnderLoad:
         return 1.0 + (self.factor - 1.0) * min(1.0, max(0, in_flight - 1) / (self.at_in_flight - 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(NamedTuple):
     """What was drawn for one request, seconds, before the load."""
 
     ttft_s: float
