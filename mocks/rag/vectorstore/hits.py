@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -15,6 +14,10 @@ from mocks.rag.vectorstore.points import Hit
 Reason = Literal["score", "payload", "duplicate", "superseded"]
 
 
+_SCORE_MAX = 1.001
+"""A cosine similarity, and room for a store that computes with half the digits."""
+
+
 class _Sound(NamedTuple):
     result: Result
     revision: int
@@ -23,8 +26,9 @@ class _Sound(NamedTuple):
 def accepted(hits: Sequence[Hit]) -> list[Result]:
     """The usable hits as results, best first.
 
-    Rejected, counted in `rag_vector_rejected_total` and logged: a `score` that is no finite number, a `payload` that lacks what an answer
-    needs, a `duplicate` of a better one, and one `superseded` by a newer revision of its document (which is just being replaced).
+    Rejected, counted in `rag_vector_rejected_total` and logged: a `score` that is no cosine similarity (NaN, null, 7), a `payload` lacking
+    what an answer needs, a `duplicate` of a better one, and one `superseded` by a newer revision of its document (which is just being
+    replaced).
     """
     rejected: Counter[Reason] = Counter()
     sound: list[_Sound] = []
@@ -51,7 +55,7 @@ def accepted(hits: Sequence[Hit]) -> list[Result]:
 
 def _look(hit: Hit) -> _Sound | Reason:
     """The hit as a result, or why it is none."""
-    if type(hit.score) not in (int, float) or not math.isfinite(hit.score):
+    if type(hit.score) not in (int, float) or not abs(hit.score) <= _SCORE_MAX:  # NaN is not
         return "score"
     payload = hit.payload
     if not isinstance(payload, Mapping):
