@@ -48,6 +48,7 @@ def _packages() -> Iterator[Finding]:
         "redis": "cache probes",
         "starlette": "stack and inbox",
         "psutil": "processes",
+        "httptools": "mock providers and vector stores",
     }
     for package, purpose in needed.items():
         if find_spec(package) is None:

@@ -27,7 +27,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Parsed targets.yaml. `kinds` maps a service to http, llm, postgres or redis."""
+    """Parsed targets.yaml. `kinds` maps a service to http, llm, vector, postgres or redis."""
 
     kinds: Mapping[str, str]
     registry: Path | None
