@@ -25,7 +25,7 @@ SHAPES = {
     "probability": Shape("`0.2`", "share of the calls, drawn for each by seed, request and attempt; from 0 to 1"),
     "first": Shape("`3`", "only the first so many calls"),
     "after": Shape("`5`", "spares the first so many calls"),
-    "every": Shape("`4`", "only every so-manieth call: the 4th, the 8th…"),
+    "every": Shape("`4`", "only every such call: the 4th, the 8th…"),
     "burst": Shape("`{interval_s: 30, duration_s: 5}`", "for `duration_s` at the beginning of every `interval_s`"),
     "window": Shape("`{start_s: 10, duration_s: 20}`", "an outage: from `start_s` after it was put, for `duration_s`"),
     "ramp": Shape("`{over_s: 60, from: 0, to: 1}`", "`probability` times a factor that goes from `from` to `to` within `over_s`"),
@@ -98,8 +98,11 @@ class Schedule:
                 f"first: {self._first} with after: {self._after} never holds, for both count from the first call; "
                 f"write first: {self._first + self._after} for {self._first} calls after those"
             )
-        if self._first is not None and self._every > self._first:
-            raise FaultError(f"first: {self._first} with every: {self._every} never holds; first must be at least {self._every}")
+        if self._first is not None and self._first // self._every * self._every <= self._after:
+            least = (self._after // self._every + 1) * self._every
+            raise FaultError(
+                f"first: {self._first} with after: {self._after} and every: {self._every} never holds; first must be at least {least}"
+            )
 
     def refuse_counting(self, name: str) -> None:
         """Raise FaultError where a call would have to decide: faults of type `name` hold between calls."""
@@ -161,9 +164,7 @@ def _burst(value: object) -> Span:
     given = members(value, "burst", {"interval_s": True, "duration_s": True})
     span = Span(0.0, number(given["duration_s"], "burst.duration_s", above=0), number(given["interval_s"], "burst.interval_s", above=0))
     if span.duration_s >= span.interval_s:
-        raise FaultError(
-            f"burst.duration_s must be less than burst.interval_s, {span.interval_s:g}, or it never ends; not {span.duration_s:g}"
-        )
+        raise FaultError(f"burst.duration_s must be less than burst.interval_s, {span.interval_s:g}, not {span.duration_s:g}")
     return span
 
 
