@@ -6,30 +6,24 @@ import math
 import socket
 import struct
 from collections.abc import Callable
-from time import monotonic
 from typing import Protocol, cast
 
 from mocks.http import wire
 from mocks.http.incoming import Arrived, Incoming, Refused
 from mocks.http.limits import Limits
 from mocks.http.message import Cut, Handler
-from mocks.http.reply import Exchange
-from mocks.http.timers import Timers
+from mocks.http.reply import Exchange, ReplyHouse
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """`struct linger`: on, for zero seconds."""
 
 
-class House(Protocol):
+class House(ReplyHouse, Protocol):
     """What a connection needs of its server."""
 
     handler: Handler
     limits: Limits
     loop: asyncio.AbstractEventLoop
-    timers: Timers
-    date: bytes
-    closing: bool
-    """Whether connections close after the answer that is under way."""
 
     def opened(self, connection: "Connection") -> int: ...
     def closed(self, connection: "Connection") -> None: ...
@@ -47,42 +41,29 @@ class Connection(asyncio.Protocol):
     def __init__(self, house: House) -> None:
         self.congested = False
         self.drained: Callable[[], None] | None = None
-        self.timers = house.timers
         self.soon = house.loop.call_soon
-        self.deadline_s = math.inf
-        """When the server's patience ends, on the clock of `time.monotonic`."""
-        self._house = house
+        self.house = house
         self._reply: Exchange | None = None
         self._ahead = bytearray()
         self._reading_paused = False
         self._serving = False
-        self._receiving = False
         self._deaf = False
         self._half_closed = False
         self._cut_next: Cut | None = None
-
-    @property
-    def date(self) -> bytes:
-        """The `date` header of the moment."""
-        return self._house.date
-
-    @property
-    def closes(self) -> bool:
-        """Whether the server takes no further request here."""
-        return self._house.closing
+        self._seen: tuple[object, ...] = ()
+        self._seen_s = 0.0
 
     @property
     def idle(self) -> bool:
-        """Whether no request is being received or answered."""
-        return self._reply is None and not self._incoming.partial and not self._incoming.queue
+        """Whether no request is being received, waiting or being answered."""
+        return self._reply is None and not self._incoming.partial and not self._incoming.queue and not self._ahead
 
     # --- from the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._incoming = Incoming(self._house.opened(self), self._house.limits)
+        self._incoming = Incoming(self.house.opened(self), self.house.limits)
         self.put = self._transport.write
-        self.deadline_s = monotonic() + self._house.limits.idle_s
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -104,9 +85,8 @@ class Connection(asyncio.Protocol):
         self._deaf = True
         self._ahead.clear()
         self._incoming.queue.clear()
-        self.deadline_s = math.inf
         self._hung_up()
-        self._house.closed(self)
+        self.house.closed(self)
 
     def pause_writing(self) -> None:
         self.congested = True
@@ -124,17 +104,16 @@ class Connection(asyncio.Protocol):
 
     # --- from the reply
 
-    def answered(self, *, closes: bool) -> None:
-        """The answer under way is complete."""
+    def answered(self, closes: bool) -> None:
+        """The answer under way is complete; `closes` says whether the connection ends with it."""
         self._reply = None
         self.drained = None
-        self.deadline_s = monotonic() + self._house.limits.idle_s
-        if self._house.closing:
-            self._transport.close()
+        if self.house.closing:
+            self._close()
         elif closes:
             self.half_close()
-        else:
-            self._serve()
+        elif not self._serving and not self.idle:
+            self.soon(self._serve)  # not at once: he who completes this answer may have more to do before the next request
 
     def cut(self, how: Cut) -> None:
         """End the connection: `fin` after what has been written, `reset` at once."""
@@ -162,25 +141,46 @@ class Connection(asyncio.Protocol):
     # --- from the server
 
     def half_close(self) -> None:
-        """FIN after what has been written; then the client has `linger_s` to close as well."""
+        """FIN after what has been written; then the client has `Limits.linger_s` to close as well."""
         self.deafen()
         if not self._half_closed and not self._transport.is_closing():
             self._transport.write_eof()
         self._half_closed = True
-        self.deadline_s = monotonic() + self._house.limits.linger_s
 
     def close_if_idle(self) -> None:
         """Close unless a request is under way."""
         if self.idle:
-            self._transport.close()
+            self._close()
 
     def abort(self) -> None:
         """Drop the connection and what has not been sent."""
         self._hung_up()
         self._transport.abort()
 
-    def out_of_patience(self) -> None:
-        """The deadline has passed."""
+    def look_after(self, now_s: float) -> None:
+        """Called from time to time: end what has been waiting for the client for too long. Requests themselves keep no time."""
+        waits_for, patience_s = self._patience()
+        seen = (waits_for, self._incoming.sequence)
+        if seen != self._seen:
+            self._seen, self._seen_s = seen, now_s
+        elif now_s - self._seen_s >= patience_s:
+            self._out_of_patience()
+
+    # --- within
+
+    def _close(self) -> None:
+        self.deafen()
+        self._transport.close()
+
+    def _patience(self) -> tuple[str, float]:
+        limits = self.house.limits
+        if self._reply is not None:
+            return "answer", math.inf
+        if self._half_closed:
+            return "close", limits.linger_s
+        return ("rest", limits.request_s) if self._incoming.partial else ("request", limits.idle_s)
+
+    def _out_of_patience(self) -> None:
         if self._half_closed:
             self._transport.abort()
         elif self._incoming.partial:
@@ -189,11 +189,9 @@ class Connection(asyncio.Protocol):
         else:
             self.half_close()
 
-    # --- within
-
     def _keep(self, data: bytes) -> None:
         self._ahead += data
-        if len(self._ahead) > self._house.limits.waiting_bytes and not self._reading_paused:
+        if len(self._ahead) > self.house.limits.waiting_bytes and not self._reading_paused:
             self._reading_paused = True
             self._transport.pause_reading()
 
@@ -208,14 +206,16 @@ class Connection(asyncio.Protocol):
         if self._serving:
             return
         incoming = self._incoming
+        queue = incoming.queue
         self._serving = True
         while self._reply is None and not self.congested and not self._deaf:
-            if incoming.queue:
-                self._answer(incoming.queue.popleft())
+            if queue:
+                self._answer(queue.popleft())
             elif self._ahead:
                 self._take_ahead()
             else:
-                self._await_more()
+                if incoming.partial:
+                    self._await_rest()
                 break
         self._serving = False
 
@@ -226,12 +226,10 @@ class Connection(asyncio.Protocol):
         if self._cut_next is not None:
             self.cut(self._cut_next)
             return
-        request = arrived.request
-        reply = self._reply = Exchange(self, head_only=request.method == "HEAD", http_1_0=arrived.http_1_0, keep_alive=arrived.keep_alive)
-        self._receiving = False
-        self.deadline_s = math.inf
+        request, keep_alive, http_1_0 = arrived
+        reply = self._reply = Exchange(self, request.method == "HEAD", keep_alive, http_1_0)
         try:
-            self._house.handler(request, reply)
+            self.house.handler(request, reply)
         except Exception:  # noqa: BLE001 (whatever a handler raises is that one answer's failure, not the server's)
             reply.failed()
 
@@ -244,23 +242,19 @@ class Connection(asyncio.Protocol):
         else:
             self._incoming.feed(data)
 
-    def _await_more(self) -> None:
+    def _await_rest(self) -> None:
+        """A request has begun to arrive."""
         incoming = self._incoming
-        if not incoming.partial:
-            return
         if self._cut_next is not None:
             self.cut(self._cut_next)
             return
-        if not self._receiving:
-            self._receiving = True
-            self.deadline_s = monotonic() + self._house.limits.request_s
         if incoming.wants_continue:
             incoming.wants_continue = False
             self.put(wire.CONTINUE)
 
     def _refuse(self, refused: Refused) -> None:
         body = json.dumps({"error": {"type": "invalid_request", "message": refused.reason}}).encode("ascii")
-        Exchange(self, head_only=False, http_1_0=False, keep_alive=False).send(refused.status, body, {})
+        Exchange(self, False, False, False).send(refused.status, body, {})
 
     def _hung_up(self) -> None:
         reply, self._reply = self._reply, None

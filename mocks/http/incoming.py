@@ -1,6 +1,7 @@
 """From bytes to requests: httptools, the limits on what a client may send, and what is refused."""
 
 from collections import deque
+from functools import lru_cache
 from http import HTTPStatus
 from time import monotonic
 from typing import NamedTuple
@@ -11,13 +12,11 @@ import httptools
 from mocks.http.limits import Limits
 from mocks.http.message import Request
 
+_SHORT = 256
+"""Targets below so many bytes are split once and remembered."""
 
-class Arrived(NamedTuple):
-    """A complete request, and what its connection has to know of it."""
-
-    request: Request
-    keep_alive: bool
-    http_1_0: bool
+Arrived = tuple[Request, bool, bool]
+"""A complete request, whether its client wants the connection kept alive, and whether it speaks HTTP/1.0."""
 
 
 class Refused(NamedTuple):
@@ -35,63 +34,76 @@ class Incoming:
 
     def __init__(self, connection: int, limits: Limits) -> None:
         self.queue: deque[Arrived | Refused] = deque()
+        self.sequence = 0
+        """How many requests have arrived."""
         self.partial = False
         self.wants_continue = False
         """Whether the client waits for `100 Continue` before it sends the body."""
         self._connection = connection
-        self._limits = limits
-        self._sequence = 0
+        self._head_limit = limits.head_bytes
+        self._body_limit = limits.body_bytes
         self._refused = False
-        self._replay = b""
-        self._head_fed = 0
-        self._begin()
+        self._head_suspect = False
+        """Whether the head could be too large; one that comes whole and alone cannot."""
+        self._stalled = 0
+        """Bytes in a row that were no part of a body, counted since the parser keeps unfinished headers and trailers to itself."""
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._head_done = False
+        self._body: list[bytes] = []
+        self._body_bytes = 0
         self._parser = httptools.HttpRequestParser(self)
 
     def feed(self, data: bytes) -> None:
-        """Parse `data`; everything after something refused is ignored."""
-        if self._refused:
-            return
-        in_head = self.partial and not self._head_done
-        rest = data
-        while rest:
-            try:
-                self._parser.feed_data(rest)
-                break
-            except httptools.HttpParserUpgrade as switch:
-                rest = self._without_offer(rest[switch.args[0] :])
-            except httptools.HttpParserError as error:
-                self._refuse(HTTPStatus.BAD_REQUEST, f"malformed request: {error}")
-                break
-        if in_head and not self._head_done and self.partial:
-            # The parser keeps an unfinished header to itself, so that its bytes are counted here.
-            self._head_fed += len(data)
-            if self._head_fed > self._limits.head_bytes:
+        """Parse `data`; to be called no more once something has been refused."""
+        begun, sequence = self.partial, self.sequence
+        if begun:
+            self._stalled += len(data)
+        elif len(data) > self._head_limit:
+            self._head_suspect = True
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as stopped:
+            self._resume(data, stopped)
+        if self.partial:
+            self._head_suspect = True
+            if not begun and not self._head_done and sequence == self.sequence:
+                self._stalled = len(data)
+            if self._stalled > self._head_limit:
                 self._refuse_head()
+        elif self._head_suspect:
+            self._head_suspect = False
 
     def refuse_late(self) -> None:
         """The rest of a request has not come in time."""
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive completely in time")
 
-    def _begin(self) -> None:
-        self._url = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._head_bytes = 0
-        self._head_done = False
-        self._body: list[bytes] = []
-        self._body_bytes = 0
-
-    def on_message_begin(self) -> None:
-        self._begin()
-        self._head_fed = 0
-        self.partial = True
+    def _resume(self, data: bytes, stopped: Exception) -> None:
+        """Go on after what stopped the parser in `data`, if that can be."""
+        while isinstance(stopped, httptools.HttpParserUpgrade):
+            data = self._without_offer(data[stopped.args[0] :])
+            if self._refused:
+                return
+            try:
+                self._parser.feed_data(data)
+                return
+            except (httptools.HttpParserError, httptools.HttpParserUpgrade) as again:
+                stopped = again
+        self._refuse(HTTPStatus.BAD_REQUEST, f"malformed request: {stopped}")
 
     def on_url(self, url: bytes) -> None:
-        self._url += url
+        if self.partial:
+            self._url += url
+        else:
+            self.partial = True
+            self.wants_continue = self._head_done = False
+            self._stalled = 0
+            self._url = url
+            self._headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value) + 4
         if self._head_done:
-            return  # a trailer: counted, and of no interest
+            return  # a trailer
         name = name.lower()
         headers = self._headers
         headers[name] = value if name not in headers else headers[name] + b", " + value
@@ -99,21 +111,22 @@ class Incoming:
     def on_headers_complete(self) -> None:
         self._head_done = True
         headers = self._headers
-        if self._head_bytes + len(self._url) > self._limits.head_bytes:
-            self._refuse_head()
-        elif b"host" not in headers and self._parser.get_http_version() != "1.0":
+        if self._head_suspect:
+            self._stalled = 0
+            if len(self._url) + sum(map(len, headers)) + sum(map(len, headers.values())) > self._head_limit:
+                self._refuse_head()
+        if b"host" not in headers and self._parser.get_http_version() != "1.0":
             self._refuse(HTTPStatus.BAD_REQUEST, "a request of HTTP/1.1 needs a host")
-        elif int(headers.get(b"content-length", 0)) > self._limits.body_bytes:
+        elif b"content-length" in headers and int(headers[b"content-length"]) > self._body_limit:
             self._refuse_body()
         elif b"expect" in headers:
             self.wants_continue = headers[b"expect"].lower() == b"100-continue" and self._parser.get_http_version() != "1.0"
 
     def on_body(self, body: bytes) -> None:
         self.wants_continue = False
-        if self._refused:
-            return
+        self._stalled = 0
         self._body_bytes += len(body)
-        if self._body_bytes > self._limits.body_bytes:
+        if self._body_bytes > self._body_limit:
             self._refuse_body()
         else:
             self._body.append(body)
@@ -121,30 +134,31 @@ class Incoming:
     def on_message_complete(self) -> None:
         if self._refused:
             return
-        if self._parser.should_upgrade():
+        parser, headers = self._parser, self._headers
+        method = parser.get_method()
+        if method == b"CONNECT" or (b"upgrade" in headers and parser.should_upgrade()):
             return  # `feed` gets to know of it by an exception
-        self.partial = False
-        self.wants_continue = False
-        if self._head_bytes > self._limits.head_bytes:
-            self._refuse_head()  # the trailers' doing
-            return
-        self._sequence += 1
-        path, _, query = self._url.decode("latin-1").partition("?")
-        if not path.startswith("/"):
-            path = _path_of(path)
-        pieces = self._body
+        keep_alive = parser.should_keep_alive()
+        # Without that header only HTTP/1.1 is kept alive; asking for the version costs as much as all the rest.
+        http_1_0 = (not keep_alive or b"connection" in headers) and parser.get_http_version() == "1.0"
+        path, raw_path, query = _split(self._url) if len(self._url) < _SHORT else _split.__wrapped__(self._url)
+        self.sequence += 1
         request = Request(
-            self._parser.get_method().decode("ascii"),
-            unquote(path) if "%" in path else path,
-            query,
-            self._headers,
-            pieces[0] if len(pieces) == 1 else b"".join(pieces),
-            self._connection,
-            self._sequence,
-            monotonic(),
+            method.decode("ascii"),
             path,
+            query,
+            headers,
+            b"".join(self._body) if self._body else b"",
+            self._connection,
+            self.sequence,
+            monotonic(),
+            raw_path,
         )
-        self.queue.append(Arrived(request, self._parser.should_keep_alive(), self._parser.get_http_version() == "1.0"))
+        self.queue.append((request, keep_alive, http_1_0))
+        self.partial = False
+        if self._body:
+            self._body = []
+            self._body_bytes = 0
 
     def _without_offer(self, rest: bytes) -> bytes:
         """Go on in HTTP/1.1 with a request that would switch protocols, as a server may that knows no other (RFC 9110, 7.8).
@@ -155,17 +169,17 @@ class Incoming:
         method, version = self._parser.get_method(), self._parser.get_http_version().encode("ascii")
         if method == b"CONNECT":
             self._refuse(HTTPStatus.NOT_IMPLEMENTED, "this is no proxy")
-        if self._refused:
-            return b""
-        self._parser = httptools.HttpRequestParser(self)
         lines = [b"%b: %b" % (name, value) for name, value in self._headers.items() if name != b"upgrade"]
-        return b"\r\n".join([b"%b %b HTTP/%b" % (method, self._url, version), *lines, b"", rest])
+        head = b"\r\n".join([b"%b %b HTTP/%b" % (method, self._url, version), *lines, b"", rest])
+        self._parser = httptools.HttpRequestParser(self)
+        self.partial = False
+        return head
 
     def _refuse_head(self) -> None:
-        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the head of a request may have {self._limits.head_bytes} bytes")
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the head of a request may have {self._head_limit} bytes")
 
     def _refuse_body(self) -> None:
-        self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body of a request may have {self._limits.body_bytes} bytes")
+        self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body of a request may have {self._body_limit} bytes")
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
         if self._refused:
@@ -175,9 +189,12 @@ class Incoming:
         self.queue.append(Refused(status, reason))
 
 
-def _path_of(target: str) -> str:
-    """The path of a target in absolute form (`http://host/path`); `*` and anything else stays as it is."""
-    scheme, separator, rest = target.partition("://")
-    if not separator or "/" in scheme:
-        return target
-    return "/" + rest.partition("/")[2]
+@lru_cache(maxsize=1024)
+def _split(target: bytes) -> tuple[str, str, str]:
+    """Path, path as it was sent, and query. Of a target in absolute form (`http://host/path`) the path; `*` stays as it is."""
+    raw_path, _, query = target.decode("latin-1").partition("?")
+    if not raw_path.startswith("/"):
+        scheme, separator, rest = raw_path.partition("://")
+        if separator and "/" not in scheme:
+            raw_path = "/" + rest.partition("/")[2]
+    return unquote(raw_path), raw_path, query

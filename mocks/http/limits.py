@@ -12,7 +12,8 @@ class Limits:
     body_bytes: int = 32 * 1024 * 1024
     """More is answered with 413."""
     waiting_bytes: int = 1024 * 1024
-    """What a client may send ahead while its request is being answered; more stays in the kernel's hands."""
+    """What a client may send ahead while its request is being answered; more is not read, and until the answer is complete it is not
+    noticed when such a client leaves."""
     request_s: float = 60.0
     """From the first byte of a request to its last; then 408."""
     idle_s: float = 75.0

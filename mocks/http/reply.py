@@ -17,22 +17,29 @@ _FRESH, _BEGUN, _RAW, _OVER = range(4)
 _INTERNAL_ERROR = b'{"error":{"type":"internal_error","message":"the server failed on this request; its standard error says how"}}'
 
 
+class ReplyHouse(Protocol):
+    """What a reply needs of the server."""
+
+    timers: Timers
+    date: bytes
+    """The `date` header of the moment."""
+    closing: bool
+    """Whether no connection takes a further request."""
+
+
 class Carrier(Protocol):
     """What a reply needs of its connection."""
 
     congested: bool
     drained: Callable[[], None] | None
-    timers: Timers
 
     @property
-    def date(self) -> bytes: ...
-    @property
-    def closes(self) -> bool: ...
+    def house(self) -> ReplyHouse: ...
     @property
     def soon(self) -> Callable[[Callable[[], None]], object]: ...
     @property
     def put(self) -> Callable[[bytes], object]: ...
-    def answered(self, *, closes: bool) -> None: ...
+    def answered(self, closes: bool) -> None: ...
     def cut(self, how: Cut) -> None: ...
     def deafen(self) -> None: ...
     def cut_next(self, how: Cut) -> None: ...
@@ -41,37 +48,25 @@ class Carrier(Protocol):
 class Exchange:
     """One request's `Reply`. What is written in one turn of the loop leaves together, at the latest when the turn is over.
 
-    `head_only` is for HEAD, `http_1_0` for clients that know no chunks, `keep_alive` what the client wants.
+    Most answers are sent in one piece and never set most of this, hence the defaults on the class.
     """
 
-    __slots__ = (
-        "_carrier",
-        "_chunked",
-        "_gone_callback",
-        "_head_only",
-        "_http_1_0",
-        "_keep_alive",
-        "_left",
-        "_out",
-        "_scheduled",
-        "_stage",
-        "gone",
-        "waiting",
-    )
+    gone = False
+    waiting: set[Due] | None = None
+    _stage = _FRESH
+    _left = False
+    """Whether bytes of the answer have been handed to the transport."""
+    _scheduled = False
+    _chunked = True
+    _gone_callback: Callable[[], None] | None = None
 
-    def __init__(self, carrier: Carrier, *, head_only: bool, http_1_0: bool, keep_alive: bool) -> None:
-        self.gone = False
-        self.waiting: set[Due] = set()
+    def __init__(self, carrier: Carrier, head_only: bool, keep_alive: bool, http_1_0: bool) -> None:
+        """`head_only` is for HEAD, `keep_alive` what the client wants, `http_1_0` whether it knows no chunks."""
         self._carrier = carrier
         self._head_only = head_only
-        self._http_1_0 = http_1_0
         self._keep_alive = keep_alive
-        self._chunked = not http_1_0
-        self._stage = _FRESH
-        self._left = False
+        self._http_1_0 = http_1_0
         self._out: list[bytes] = []
-        self._scheduled = False
-        self._gone_callback: Callable[[], None] | None = None
 
     @property
     def congested(self) -> bool:
@@ -84,7 +79,7 @@ class Exchange:
 
     def at(self, moment_s: float, callback: Callable[[], None]) -> Due:
         """As in `Reply`."""
-        due = self._carrier.timers.at(moment_s, callback, self)
+        due = self._carrier.house.timers.at(moment_s, callback, self)
         if self.gone:
             due.cancel()
         return due
@@ -95,7 +90,7 @@ class Exchange:
 
     def on_drained(self, callback: Callable[[], None]) -> None:
         """As in `Reply`."""
-        if self.gone:
+        if not self._open():
             return
         if self._carrier.congested:
             self._carrier.drained = callback
@@ -106,20 +101,22 @@ class Exchange:
         self, status: int, body: bytes, headers: Mapping[str, str], content_type: str = "application/json", *, length: int | None = None
     ) -> None:
         """As in `Reply`. An answer that has no body by its status has neither length nor type."""
-        if not self._may(_FRESH):
+        if self._stage != _FRESH and not self._may(_FRESH):
             return
         carrier = self._carrier
-        closes = not self._keep_alive or carrier.closes
-        if wire.may_have_body(status):
-            described = wire.content_type_line(content_type) + b"content-length: %d\r\n" % (len(body) if length is None else length)
-        elif body:
+        house = carrier.house
+        closes = not self._keep_alive or house.closing
+        head = wire.head_of_whole(status, content_type, len(body) if length is None else length)
+        head += house.date
+        if headers:
+            head += wire.header_lines(headers)
+        if closes or self._http_1_0:
+            head += wire.CLOSE if closes else wire.KEEP_ALIVE
+        if body and not wire.may_have_body(status):
             raise ValueError(f"an answer with status {status} has no body")
-        else:
-            described = b""
-        extra = wire.header_lines(headers) if headers else b""
-        head = b"".join((wire.status_line(status), described, carrier.date, extra, self._connection(closes), wire.CRLF))
-        carrier.put(head if self._head_only else head + body)
-        self._over(closes=closes or (length is not None and length != len(body)))
+        data = head + wire.CRLF if self._head_only else head + wire.CRLF + body
+        carrier.put(data)
+        self._over(closes or (length is not None and length != len(body)))
 
     def begin(self, status: int, headers: Mapping[str, str], content_type: str) -> None:
         """As in `Reply`. For a client of HTTP/1.0 the body ends where the connection does."""
@@ -127,13 +124,14 @@ class Exchange:
             return
         if not wire.may_have_body(status):
             raise ValueError(f"an answer with status {status} has no body")
-        if self._http_1_0:
+        house = self._carrier.house
+        if self._http_1_0 or house.closing:
             self._keep_alive = False
-        closes = not self._keep_alive or self._carrier.closes
-        self._keep_alive = not closes
+        self._chunked = not self._http_1_0
         framing = wire.CHUNKED if self._chunked else b""
-        self._out += (wire.status_line(status), wire.content_type_line(content_type), framing, self._carrier.date)
-        self._out += (wire.header_lines(headers), self._connection(closes), wire.CRLF)
+        connection = b"" if self._keep_alive else wire.CLOSE
+        head = (wire.status_line(status), wire.content_type_line(content_type), framing, house.date, wire.header_lines(headers))
+        self._out += (*head, connection, wire.CRLF)
         self._stage = _BEGUN
 
     def flush(self) -> None:
@@ -176,11 +174,11 @@ class Exchange:
             if self._chunked and not self._head_only:
                 self._out.append(wire.LAST_CHUNK)
             self.flush()
-            self._over(closes=not self._keep_alive)
+            self._over(not self._keep_alive)
 
     def raw(self, data: bytes) -> None:
         """As in `Reply`."""
-        if self._stage == _OVER and not self._may(_RAW):
+        if not self._open():
             return
         if self._stage != _RAW:
             self._stage = _RAW
@@ -190,7 +188,7 @@ class Exchange:
 
     def cut(self, how: Cut) -> None:
         """As in `Reply`."""
-        if self.gone or (self._stage == _OVER and not self._may(_RAW)):
+        if not self._open():
             return
         self.flush()
         self._leave()
@@ -198,15 +196,15 @@ class Exchange:
 
     def hang(self) -> None:
         """As in `Reply`. It can still be cut."""
-        if self._stage == _OVER and not self._may(_RAW):
+        if not self._open():
             return
         self.flush()
         self._stage = _RAW
         self._carrier.deafen()
 
     def cut_next(self, how: Cut) -> None:
-        """As in `Reply`."""
-        if not self.gone:
+        """As in `Reply`; to be said before the answer is complete."""
+        if self._open():
             self._carrier.cut_next(how)
 
     def hung_up(self) -> None:
@@ -220,7 +218,7 @@ class Exchange:
                 traceback.print_exc(file=sys.stderr)
 
     def failed(self) -> None:
-        """The handler or a callback of its has raised, and this is called in the `except`: print it and answer 500, or cut what has begun."""
+        """To be called in the `except`: the handler, or a callback of its, has raised. Print it and answer 500, or cut what has begun."""
         traceback.print_exc(file=sys.stderr)
         if self.gone or self._stage == _OVER:
             return
@@ -232,25 +230,26 @@ class Exchange:
         else:
             self.cut("reset")
 
-    def _connection(self, closes: bool) -> bytes:
-        if closes:
-            return wire.CLOSE
-        return wire.KEEP_ALIVE if self._http_1_0 else b""
-
     def _may(self, stage: int) -> bool:
         """Whether the answer is at `stage`; False where nobody listens any more, RuntimeError where the handler is out of order."""
-        if self.gone:
+        if not self._open():
             return False
         if self._stage != stage:
-            raise RuntimeError(
-                "the answer is complete" if self._stage == _OVER else "out of order: an answer is send, or begin, write, end"
-            )
+            raise RuntimeError("out of order: an answer is send, or begin, write and end")
         return True
 
-    def _over(self, *, closes: bool) -> None:
+    def _open(self) -> bool:
+        """Whether anything can still be said; False where nobody listens any more, RuntimeError where everything has been said."""
+        if self.gone:
+            return False
+        if self._stage == _OVER:
+            raise RuntimeError("the answer is complete")
+        return True
+
+    def _over(self, closes: bool) -> None:
         self._stage = _OVER
         self._gone_callback = None
-        self._carrier.answered(closes=closes)
+        self._carrier.answered(closes)
 
     def _leave(self) -> None:
         self.gone = True
@@ -260,5 +259,5 @@ class Exchange:
         self._cancel()
 
     def _cancel(self) -> None:
-        for due in list(self.waiting):
+        for due in list(self.waiting or ()):
             due.cancel()

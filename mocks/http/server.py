@@ -14,7 +14,7 @@ from mocks.http.message import Handler
 from mocks.http.timers import Timers
 
 _TICK_S = 1.0
-"""How often the date is set and deadlines are looked at, unless the limits are shorter."""
+"""How often the date is set and connections are looked after, unless the limits are shorter."""
 
 
 class Server:
@@ -118,8 +118,8 @@ class Server:
     def _look_after(self) -> None:
         self.date = wire.date_line(time.time())
         now_s = time.monotonic()
-        for connection in [one for one in self._connections if one.deadline_s <= now_s]:
-            connection.out_of_patience()
+        for connection in list(self._connections):
+            connection.look_after(now_s)
         self._tick = self.loop.call_later(self._tick_s, self._look_after)
 
     def _close_idle(self) -> None:

@@ -15,7 +15,7 @@ _MANY = 1024
 class Owner(Protocol):
     """Whose callbacks they are: `waiting` are those still to come; `failed` is called, in the `except`, when one raises."""
 
-    waiting: "set[Due]"
+    waiting: "set[Due] | None"
 
     def failed(self) -> None: ...
 
@@ -33,7 +33,7 @@ class Due:
     def cancel(self) -> None:
         """Forget it; nothing where it has been called back already."""
         if self.owner is not None:
-            self.owner.waiting.discard(self)
+            _forget(self.owner, self)
             self.callback = self.owner = None
             self._timers.cancelled()
 
@@ -59,7 +59,10 @@ class Timers:
     def at(self, moment_s: float, callback: Callable[[], None], owner: Owner) -> Due:
         """Call back at `moment_s`, in the next turn of the loop where that has passed. Callbacks of one moment keep their order."""
         due = Due(self, callback, owner)
-        owner.waiting.add(due)
+        if owner.waiting is None:
+            owner.waiting = {due}
+        else:
+            owner.waiting.add(due)
         heappush(self._heap, (moment_s, next(self._numbers), due))
         if moment_s < self._wakes_s:
             self._arm(moment_s)
@@ -101,7 +104,7 @@ class Timers:
             if callback is None or owner is None:
                 continue  # cancelled
             due.callback = due.owner = None
-            owner.waiting.discard(due)
+            _forget(owner, due)
             try:
                 callback()
             except Exception:  # noqa: BLE001 (whatever a handler's callback raises is that one answer's failure, not the server's)
@@ -117,3 +120,8 @@ class Timers:
         while heap and heap[0][0] <= now_s:
             taken.append(heappop(heap)[2])
         return taken
+
+
+def _forget(owner: Owner, due: Due) -> None:
+    if owner.waiting is not None:
+        owner.waiting.discard(due)

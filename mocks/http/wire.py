@@ -76,6 +76,14 @@ def content_type_line(content_type: str) -> bytes:
     return b"content-type: " + _value(content_type) + CRLF if content_type else b""
 
 
+@lru_cache(maxsize=4096)
+def head_of_whole(status: int, content_type: str, length: int) -> bytes:
+    """The first lines of an answer in one piece: status, type and length, or the status alone where that says that there is no body."""
+    if not may_have_body(status):
+        return status_line(status)
+    return status_line(status) + content_type_line(content_type) + b"content-length: %d\r\n" % length
+
+
 def date_line(wall_s: float) -> bytes:
     """The `date` header for a moment in seconds since 1970."""
     return b"date: " + formatdate(wall_s, usegmt=True).encode("ascii") + CRLF
