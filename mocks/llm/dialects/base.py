@@ -1,13 +1,14 @@
 """What a dialect is, and the encoding that all of them share."""
 
 from collections.abc import Callable, Mapping
+from itertools import repeat
 from typing import Any, Literal, Protocol
 
 import orjson
 
 from mocks.llm.answer import Answer, ChatCall
 from mocks.llm.errors import ProviderError
-from mocks.llm.plan import Frame
+from mocks.llm.plan import Frame, FrameKind
 
 DialectName = Literal["openai", "azure", "anthropic"]
 Body = Mapping[str, Any]
@@ -76,6 +77,24 @@ quoted: Callable[[str], bytes] = _Quoted().__getitem__
 """A piece of text as a JSON string. Texts repeat their tokens, so most have been encoded before."""
 
 
+def event(name: str, data: Mapping[str, Any]) -> bytes:
+    """A named server-sent event."""
+    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+
+
+def text_frames(pieces: tuple[str, ...], before: bytes, after: bytes, size: int, token: int = 0) -> list[Frame]:
+    """One event for each group of tokens, the text as a JSON string between `before` and `after`: the hot path of the mock.
+
+    `token` tokens have been generated before them.
+    """
+    data = [before + text + after for text in map(quoted, grouped(pieces, size))]
+    return list(map(_frame, data, last_tokens(len(pieces), size, token), repeat(_CONTENT)))
+
+
+_frame: Callable[[bytes, int, FrameKind], Frame] = Frame
+_CONTENT: FrameKind = "content"
+
+
 def grouped(tokens: tuple[str, ...], size: int) -> list[str]:
     """The tokens as texts of events: the first alone, then up to `size` together."""
     if size == 1:
@@ -83,8 +102,8 @@ def grouped(tokens: tuple[str, ...], size: int) -> list[str]:
     return [*tokens[:1], *("".join(tokens[i : i + size]) for i in range(1, len(tokens), size))]
 
 
-def last_tokens(count: int, size: int) -> list[int]:
-    """For each text of `grouped`, the number (from 1) of its last token."""
+def last_tokens(count: int, size: int, before: int = 0) -> list[int]:
+    """For each text of `grouped`, the number (from 1) of its last token, where `before` tokens went before them."""
     if size == 1:
-        return list(range(1, count + 1))
-    return [1, *(min(count, i + size) for i in range(1, count, size))] if count else []
+        return list(range(before + 1, before + count + 1))
+    return [before + 1, *(before + min(count, i + size) for i in range(1, count, size))] if count else []

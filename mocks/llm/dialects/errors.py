@@ -1,15 +1,10 @@
-"""Errors and headers, in each provider's shape."""
+"""Errors, in each provider's shape."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mocks.llm.dialects.base import DialectName, encode
 from mocks.llm.errors import ProviderError
-
-ORGANIZATION = "org-gauntlet"
-ANTHROPIC_ORGANIZATION = "8f5c1a5e-7a51-4d0e-9f0e-2b1f3c4d5e6f"
-AZURE_REGION = "East US"
-OPENAI_VERSION = "2020-10-01"
 
 ANTHROPIC_TYPES: Mapping[int, str] = {
     400: "invalid_request_error",
@@ -78,18 +73,10 @@ def anthropic_type(error: ProviderError) -> str:
     return error.anthropic_type or ANTHROPIC_TYPES.get(error.status, "api_error")
 
 
-def response_headers(dialect: DialectName, request_id: str, organization: str | None, processing_ms: float) -> dict[str, str]:
-    """The headers that a provider sends with every answer, whole or streamed, good or bad. `organization` None means the default one."""
-    if dialect == "anthropic":
-        return {"request-id": request_id, "anthropic-organization-id": organization or ANTHROPIC_ORGANIZATION}
-    if dialect == "azure":
-        return {"x-request-id": request_id, "apim-request-id": request_id, "x-ms-region": AZURE_REGION}
-    return {
-        "x-request-id": request_id,
-        "openai-organization": organization or ORGANIZATION,
-        "openai-processing-ms": str(round(processing_ms)),
-        "openai-version": OPENAI_VERSION,
-    }
+def unknown_model(dialect: DialectName, model: str) -> ProviderError:
+    """What is said of a model that is not served."""
+    message = f"model: {model}" if dialect == "anthropic" else f"The model `{model}` does not exist or you do not have access to it."
+    return ProviderError(404, message, param="model", code="model_not_found")
 
 
 def _anthropic(error: ProviderError) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from heapq import merge
-from itertools import repeat
 from typing import Any, Final
 
 from mocks.llm.answer import CHAT, Answer, ChatCall, Choice, ToolCall, Usage
-from mocks.llm.dialects.base import Body, DialectName, encode, grouped, last_tokens, quoted
+from mocks.llm.dialects.base import Body, DialectName, encode, last_tokens, text_frames
 from mocks.llm.dialects.kinds import (
     Anything,
     Either,
@@ -28,7 +27,7 @@ from mocks.llm.dialects.logprobs import scored
 from mocks.llm.dialects.openai_messages import MESSAGES, read_messages
 from mocks.llm.dialects.openai_tools import CHAT_FORMAT, CHAT_TOOL_CHOICE, CHAT_TOOLS, chat_choice, choose, read_format, read_functions
 from mocks.llm.dialects.wording import openai_error, refused
-from mocks.llm.plan import Frame, FrameKind
+from mocks.llm.plan import Frame
 from mocks.llm.words import tokens
 
 FINGERPRINT = "fp_gauntlet"
@@ -161,11 +160,11 @@ class OpenAIChat:
         if choice.tool_calls:
             frames += _call_frames(choice.tool_calls, open_choice, close, size)
         elif choice.refusal is not None:
-            frames += _text_frames(tuple(tokens(choice.refusal)), open_choice + b'{"refusal":', b"}" + close, size)
+            frames += text_frames(tuple(tokens(choice.refusal)), open_choice + b'{"refusal":', b"}" + close, size)
         elif call.logprobs is not None:
             frames += _scored_frames(choice, call.logprobs, open_choice, close, size)
         else:
-            frames += _text_frames(choice.tokens, open_choice + b'{"content":', b"}" + close, size)
+            frames += text_frames(choice.tokens, open_choice + b'{"content":', b"}" + close, size)
         finish = b'{},"logprobs":null,"finish_reason":"%b"' % choice.finish.encode()
         frames.append(Frame(open_choice + finish + extras + b"}]" + end, frames[-1].token, "finish"))
         return frames
@@ -244,16 +243,6 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
-_frame: Callable[[bytes, int, FrameKind], Frame] = Frame
-_CONTENT: FrameKind = "content"
-
-
-def _text_frames(pieces: tuple[str, ...], before: bytes, after: bytes, size: int) -> list[Frame]:
-    """One event for each group of tokens: the hot path of the mock."""
-    data = [before + text + after for text in map(quoted, grouped(pieces, size))]
-    return list(map(_frame, data, last_tokens(len(pieces), size), repeat(_CONTENT)))
-
-
 def _scored_frames(choice: Choice, alternatives: int, before: bytes, after: bytes, size: int) -> list[Frame]:
     """Text events with log probabilities, which replace the null of the others."""
     frames = []
@@ -274,6 +263,6 @@ def _call_frames(calls: Sequence[ToolCall], before: bytes, after: bytes, size: i
         opening = {"tool_calls": [{"index": i, **_call(ToolCall(call.id, call.name, ""))}]}
         frames.append(Frame(before + encode(opening) + after, token + 1, "content"))
         part = before + b'{"tool_calls":[{"index":%d,"function":{"arguments":' % i
-        frames += [frame._replace(token=frame.token + token) for frame in _text_frames(pieces, part, b"}}]}" + after, size)]
+        frames += text_frames(pieces, part, b"}}]}" + after, size, token)
         token += len(pieces)
     return frames

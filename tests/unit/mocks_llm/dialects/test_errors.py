@@ -1,11 +1,11 @@
-"""Error bodies and headers in each provider's shape."""
+"""Error bodies in each provider's shape."""
 
 import json
 from typing import Any
 
 import pytest
 
-from mocks.llm.dialects.errors import error_body, response_headers
+from mocks.llm.dialects.errors import error_body, unknown_model
 from mocks.llm.errors import ProviderError
 
 NOT_FOUND = ProviderError(404, "The model `x` does not exist.", param="model", code="model_not_found")
@@ -98,12 +98,12 @@ def test_azure_speaks_itself_only_where_its_gateway_does() -> None:
         assert body("azure", error) == body("openai", error)
 
 
-def test_headers() -> None:
-    assert response_headers("openai", "req_1", "org-a", 12.6) == {
-        "x-request-id": "req_1",
-        "openai-organization": "org-a",
-        "openai-processing-ms": "13",
-        "openai-version": "2020-10-01",
+def test_a_model_that_is_not_served() -> None:
+    assert body("openai", unknown_model("openai", "x"))["error"] == {
+        "message": "The model `x` does not exist or you do not have access to it.",
+        "type": "invalid_request_error",
+        "param": "model",
+        "code": "model_not_found",
     }
-    assert response_headers("anthropic", "req_1", None, 1.0).keys() == {"request-id", "anthropic-organization-id"}
-    assert response_headers("azure", "req_1", None, 1.0).keys() == {"x-request-id", "apim-request-id", "x-ms-region"}
+    assert body("anthropic", unknown_model("anthropic", "x"))["error"] == {"type": "not_found_error", "message": "model: x"}
+    assert body("azure", unknown_model("azure", "x"))["error"]["code"] == "DeploymentNotFound"
