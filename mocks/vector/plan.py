@@ -115,6 +115,8 @@ class VectorPlan:
     instead: Whole | None = None
     before: Cut | Literal["hang"] | None = None
     """What the connection does in the place of an answer; the operation is not carried out."""
+    decided_after_s: float = 0.0
+    """How long `error`, `instead` or `before` keep the client waiting."""
     after: Cut | Literal["hang"] | None = None
     """The same, but the operation has been carried out: a lost acknowledgement."""
     cut_next: Cut | None = None
@@ -129,6 +131,8 @@ class VectorPlan:
     body_edits: list[Callable[[Any], Any]] = field(default_factory=list)
     """Changes of the answer's JSON value before it is put into its envelope and encoded."""
     whole_edits: list[Callable[[Whole], Whole]] = field(default_factory=list)
+    void: list[object] = field(default_factory=list)
+    """Faults that have changed nothing about this answer (yet): once it is made, `FaultTable.retract` takes them back."""
 
     @property
     def decided(self) -> bool:

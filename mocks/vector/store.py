@@ -16,8 +16,12 @@ class Archive(Protocol):
         """Every change that leads to the state last kept, in order. To be called once, before anything is appended."""
         ...
 
-    def append(self, change: Change, state: Callable[[], Iterable[Change]]) -> None:
-        """Keep one more; `state` gives the changes that lead to the present state, for a snapshot where one is due."""
+    def append(self, change: Change) -> bool:
+        """Keep one more, before it is made; whether a snapshot is due once it is. Raises OSError."""
+        ...
+
+    def snapshot(self, state: Iterable[Change]) -> None:
+        """Keep these changes, which lead to the present state, in the place of all before. Raises OSError."""
         ...
 
     def close(self) -> None:
@@ -92,9 +96,10 @@ class Store:
         self.commit(Change("note", {"key": key, "value": value}))
 
     def put(self, collection: Collection, points: Sequence[NewPoint]) -> None:
-        """Insert points, or replace those of the same ids. Vectors must have the dimensions of their spaces. Raises LimitError."""
+        """Insert points, or replace those of the same ids. Raises LimitError, ValueError for a vector that does not fit its space."""
         if points:
             self._check_room(len(points))
+            _check_dimensions(collection, (one for point in points for one in point.vectors.items()))
             self.commit(put_change(collection.id, points))
 
     def set_payloads(self, collection: Collection, payloads: Mapping[PointId, tuple[Payload, str | None]]) -> None:
@@ -104,7 +109,7 @@ class Store:
             self.commit(Change("payload", {"collection": collection.id, "points": entries}))
 
     def set_vectors(self, collection: Collection, vectors: Mapping[PointId, Mapping[str, Floats | None]]) -> None:
-        """Replace the vectors named, for points that exist; None takes one away. Raises LimitError."""
+        """Replace the vectors named, for points that exist; None takes one away. Raises ValueError for one that does not fit its space."""
         entries, floats = [], []
         for id, named in vectors.items():
             if id in collection.points:
@@ -113,6 +118,8 @@ class Store:
                 )
                 floats += [one for one in named.values() if one is not None]
         if entries:
+            present = ((name, one) for named in vectors.values() for name, one in named.items() if one is not None)
+            _check_dimensions(collection, present)
             self.commit(Change("vectors", {"collection": collection.id, "points": entries}, floats))
 
     def delete(self, collection: Collection, ids: Iterable[PointId]) -> int:
@@ -123,10 +130,14 @@ class Store:
         return len(known)
 
     def commit(self, change: Change) -> None:
-        """Make a change, and keep it. Raises OSError where the archive cannot."""
+        """Keep a change, then make it. Raises OSError where the archive cannot keep it, KeyError where its collection has gone."""
+        target = change.document.get("collection", change.document.get("id"))
+        if change.kind not in ("create", "note") and target not in self.collections:
+            raise KeyError(target)
+        due = self._archive is not None and self._archive.append(change)
         self._make(change)
-        if self._archive is not None:
-            self._archive.append(change, self.changes)
+        if due and self._archive is not None:
+            self._archive.snapshot(self.changes())
 
     def changes(self) -> Iterator[Change]:
         """The changes that lead from nothing to the present state."""
@@ -190,3 +201,11 @@ _MAKERS: dict[ChangeKind, Callable[[Store, dict[str, Any]], None]] = {
     "note": Store._note,
     "renew": Store._renew,
 }
+
+
+def _check_dimensions(collection: Collection, vectors: Iterable[tuple[str, Floats]]) -> None:
+    known: dict[str, int] = {}
+    for name, vector in vectors:
+        expected = known.setdefault(name, collection.dimensions(name) or len(vector))
+        if len(vector) != expected:
+            raise ValueError(f"a vector {name!r} of {len(vector)} numbers instead of {expected}")
