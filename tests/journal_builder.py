@@ -2,9 +2,9 @@
 
     journal("0s 429 told=1", "1.01s 200")
 
-Each line is one exchange: when it arrived, `stream` if it was streamed, the status (0: nothing was answered), and options: `for=` seconds it
-took (0.01), `told=` retry_after_s, `fault=` its type, `ending=` (complete), `left=` seconds after which the caller hung up, `finish=`,
-`retry=` x-stainless-retry-count, `should=` x-should-retry, `code=` error code, `trace=`, `body=` (b), `agent=` (client/1), `account=`,
+Each line is one exchange: when it arrived, `stream` if it was streamed, the status (0: nothing was answered), and options: `for=` seconds
+it took (0.01), `told=` retry_after_s, `fault=` its type, `ending=` (complete), `left=` seconds after which the caller hung up, `finish=`,
+`retry=` x-stainless-retry-count, `should=` x-should-retry, `code=` of the error, `trace=`, `body=` (b), `agent=` (client/1), `account=`,
 `service=` (llm), `route=`.
 """
 
@@ -59,7 +59,7 @@ def row(seq: int, line: str) -> tuple[str, dict[str, Any]]:
         "stream": stream,
         "faults": [{"id": "f", "type": fault}] if fault else [],
         "finish_reason": finish,
-        "ending": "complete" if left is None else "disconnected",
+        "ending": "complete" if left is None else "hang" if fault in ("connection_hang", "stream_stall") else "disconnected",
         "disconnected_after_ms": None if left is None else 1000.0 * float(left),
         **number,
         **{names.get(name, name): value for name, value in options.items()},

@@ -33,12 +33,15 @@ class JournalReader:
     _journal: str | None = None
     _after: int = 0
 
-    def read(self, admin: AdminApi) -> list[Mapping[str, Any]]:
-        """Every row since the last time. Raises ProviderJournalError, and then the same rows come the next time."""
+    def read(self, admin: AdminApi, *, unfinished: bool = False) -> list[Mapping[str, Any]]:
+        """Every row since the last time; with `unfinished`, then the requests that are still being answered, hanging ones among them.
+
+        Raises ProviderJournalError, and then the same rows come the next time.
+        """
         found: list[Mapping[str, Any]] = []
         journal, after, missing = self._journal, self._after, list[str]()
         while True:
-            page = _ask(admin, after)
+            page = _ask(admin, after, unfinished)
             if journal is not None and page.journal != journal:
                 missing.append("the provider was started anew, and what it had seen last went with it")
                 journal, after = page.journal, 0
@@ -51,14 +54,15 @@ class JournalReader:
                 break
         self._journal, self._after = journal, after
         self.missing.extend(missing)
-        return found
+        numbered = ({"seq": after + place, **row} for place, row in enumerate(page.open, start=1))
+        return [*found, *numbered]
 
 
 def live_journal(url: str, token: str) -> ProviderJournal:
     """The whole journal of a mock that runs, requests that are still being answered included. Raises ProviderJournalError."""
     reader = JournalReader()
     try:
-        rows = reader.read(AdminApi(url.rstrip("/").removesuffix("/admin"), token))
+        rows = reader.read(AdminApi(url.rstrip("/").removesuffix("/admin"), token), unfinished=True)
     except ValueError as error:  # not even the form of a URL
         raise ProviderJournalError(f"{url}: {error}") from error
     return parse_rows("mock", [*rows, *({"missing": reason} for reason in reader.missing)])
@@ -87,12 +91,14 @@ class _Page:
     rows: list[Mapping[str, Any]]
     next: int
     lost: int
+    open: list[Mapping[str, Any]]
 
 
-def _ask(admin: AdminApi, after: int) -> _Page:
+def _ask(admin: AdminApi, after: int, unfinished: bool) -> _Page:
     try:
-        document = call(admin, "GET", f"/admin/journal?after={after}&limit={PAGE_ROWS}")
-        return _Page(str(document["id"]), list(document["requests"]), int(document["next"]), int(document["lost"]))
+        document = call(admin, "GET", f"/admin/journal?after={after}&limit={PAGE_ROWS}{'&open=true' if unfinished else ''}")
+        rows, still_open = list(document["requests"]), list(document["open"]) if unfinished else []
+        return _Page(str(document["id"]), rows, int(document["next"]), int(document["lost"]), still_open)
     except (FaultError, ConnectionRefusedError) as error:
         raise ProviderJournalError(str(error)) from error
     except (KeyError, TypeError, ValueError) as error:
@@ -137,10 +143,10 @@ class _Source:
         self._writer = ProviderWriter(folder, service)
         self._left_out = 0
 
-    def collect(self) -> str | None:
-        """Write what is new. A provider that does not answer may later: why it did not is returned."""
+    def collect(self, *, last: bool = False) -> str | None:
+        """Write what is new; the `last` time, also what is not over. A provider that does not answer may later: why not is returned."""
         try:
-            rows = self._reader.read(self._stack.admin(self._service))
+            rows = self._reader.read(self._stack.admin(self._service), unfinished=last)
         except (ProviderJournalError, StackError) as error:
             return str(error)
         room = max(0, MOST_ROWS - self._writer.rows)
@@ -151,7 +157,7 @@ class _Source:
         return None
 
     def finish(self) -> None:
-        reason = self.collect()
+        reason = self.collect(last=True)
         if reason is not None:
             self._writer.missing(f"the journal could not be read at the end: {reason}")
         if self._left_out:

@@ -28,7 +28,8 @@ class Exchange:
     """One request as its provider saw it. Times are monotonic seconds; what is not known is None.
 
     `status` is 0 where nothing was answered. `ending` says how the answer ended: complete, disconnected (the client left first), fin,
-    reset, hang. `body` is the fingerprint of what was asked; `faults` are (id, type) of those that changed the answer.
+    reset, hang (nothing more would ever have come), open (it had not ended yet). `left_s` is how long a client that left had waited.
+    `body` is the fingerprint of what was asked; `faults` are (id, type) of those that changed the answer.
     """
 
     service: str
@@ -50,6 +51,7 @@ class Exchange:
     should_retry: bool | None = None
     finish_reason: str | None = None
     ending: str = "complete"
+    left_s: float | None = None
     connection: int | None = None
 
     @property
@@ -99,7 +101,8 @@ def exchange(service: str, row: Mapping[str, Any]) -> Exchange:
         retry_after_s=_number(row.get("retry_after_s")),
         should_retry=_flag(row.get("should_retry")),
         finish_reason=_text(row.get("finish_reason")),
-        ending=_text(row.get("ending")) or "complete",
+        ending=_text(row.get("ending")) or "open",
+        left_s=None if left_ms is None else left_ms / 1000.0,
         connection=row["connection"] if type(row.get("connection")) is int else None,
     )
 

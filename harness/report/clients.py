@@ -11,7 +11,7 @@ from rich.text import Text
 from harness.report.material import clean
 from harness.report.terminal import STYLES
 from harness.score.clients import Caller, ClientReport
-from harness.score.clients_rules import AMPLIFICATION
+from harness.score.clients_rules import AMPLIFICATION, counted
 
 
 def show(report: ClientReport, console: Console | None = None) -> None:
@@ -50,14 +50,16 @@ def lines(report: ClientReport) -> Iterator[str]:
 
 def _figures(caller: Caller) -> str:
     outcomes = ", ".join(f"{count} {name}" for name, count in caller.outcomes.items())
-    parts = [f"{clean(caller.name)}: {caller.attempts} attempts in {caller.calls} calls ({outcomes or 'none told apart'})"]
+    parts = [
+        f"{clean(caller.name)}: {counted(caller.attempts, 'attempt')} in {counted(caller.calls, 'call')} ({outcomes or 'none told apart'})"
+    ]
     if caller.attempts_per_troubled_call_mean is not None:
         mean, most = caller.attempts_per_troubled_call_mean, caller.attempts_per_call_max
-        parts.append(f"{mean:.3g} attempts per call that met trouble, {most} at most")
+        parts.append(f"{mean:.3g} attempts a call that met trouble, {most} at most")
     if caller.retry_after_honoured_share is not None:
-        parts.append(f"kept {caller.retry_after_honoured_share:.0%} of {caller.retry_after_told} Retry-After")
+        parts.append(f"Retry-After kept {caller.retry_after_honoured_share:.0%} of {counted(caller.retry_after_told, 'time')}")
     if caller.unattributed:
-        parts.append(f"{caller.unattributed} attempts not graded: equal bodies side by side, and no trace id")
+        parts.append(f"{counted(caller.unattributed, 'attempt')} not graded: equal bodies side by side, and no trace id")
     return "; ".join(parts)
 
 

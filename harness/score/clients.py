@@ -12,7 +12,7 @@ from harness.record.provider import Exchange
 from harness.score import stats
 from harness.score.check import Status, merge
 from harness.score.clients_calls import Attempt, Call, calls_of, waited_s
-from harness.score.clients_rules import AMPLIFICATION, LEVELS, RULES, Limits
+from harness.score.clients_rules import AMPLIFICATION, LEVELS, RULES, Limits, counted
 from harness.score.clients_trouble import Trouble
 
 MOST_EXAMPLES = 5
@@ -186,7 +186,7 @@ def _verdict(
         open_question = "; ".join(missing) or None
     status = merge([*(f.level for f in findings), Status.PASS, *([Status.INCONCLUSIVE] if open_question else [])])
     if status is Status.INCONCLUSIVE or not findings:
-        return status, open_question or f"{sum(checked.values())} occasions to misbehave, none taken"
+        return status, open_question or f"{counted(sum(checked.values()), 'occasion')} to misbehave, none taken"
     worst = next(f for f in findings if f.level is status)
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
     return status, f"{worst.code} by {worst.caller}: {worst.what}{more}"

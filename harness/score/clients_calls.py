@@ -44,7 +44,7 @@ class Call:
     @cached_property
     def troubled(self) -> bool:
         """Did any attempt meet a reason for another one?"""
-        return any(a.trouble not in (Trouble.NONE, Trouble.LEFT) for a in self.attempts)
+        return any(a.trouble not in (Trouble.NONE, Trouble.LEFT, Trouble.OPEN) for a in self.attempts)
 
     @cached_property
     def pairs(self) -> tuple[tuple[Attempt, Attempt | None], ...]:
@@ -114,7 +114,7 @@ def _overlap(attempts: Sequence[Attempt]) -> bool:
 
 def _over_s(attempt: Attempt) -> float:
     """From when on a further request is no longer beside this one."""
-    unnoticed = attempt.row.ending == "disconnected" or attempt.trouble is Trouble.HANGING
+    unnoticed = attempt.row.left_s is not None or attempt.trouble is Trouble.HANGING
     return attempt.row.ended_s - (NOTICE_S if unnoticed else CLOCK_S)
 
 

@@ -11,7 +11,7 @@ from harness.scenario.model import Callers, Scenario
 from harness.score import sli as slis
 from harness.score.check import Result, Status
 from harness.score.clients import ClientReport, Finding, grade
-from harness.score.clients_rules import AMPLIFICATION, Limits
+from harness.score.clients_rules import AMPLIFICATION, Limits, counted
 from harness.score.preconditions import cut_off
 from harness.score.spans import NS_PER_S
 
@@ -68,8 +68,8 @@ def _findings(report: ClientReport, asked: Callers, reason: str | None) -> Resul
     if broken:
         return replace(result, status=Status.FAIL, reason=_sum_of(broken))
     allowed = sum(f.count for f in report.findings if f.code in asked.allow)
-    extra = f", {allowed} times something that is allowed" if allowed else ""
-    told = f"{report.graded} occasions to misbehave in {report.troubled} calls that met trouble{extra}"
+    extra = f", in which {counted(allowed, 'thing')} happened that the scenario allows" if allowed else ""
+    told = f"{counted(report.graded, 'occasion')} to misbehave in {counted(report.troubled, 'call')} that met trouble{extra}"
     return replace(result, status=Status.PASS, reason=told)
 
 

@@ -115,7 +115,7 @@ def no_read_timeout(call: Call, limits: Limits) -> Iterator[Seen]:
         took_s = attempt.row.ended_s - attempt.row.arrived_s
         if took_s > limits.read_timeout_s:
             yield Seen((attempt,), f"waited {took_s:.3g}s on an answer that never came, more than {limits.read_timeout_s:g}s")
-        elif attempt.row.ending == "disconnected":
+        elif attempt.row.left_s is not None:
             yield Seen((attempt,), None)
 
 
@@ -124,8 +124,8 @@ def gave_up(call: Call, _limits: Limits) -> Iterator[Seen]:
     refused = [a for a in call.attempts if a.trouble is Trouble.RETRYABLE and (a.row.retry_after_s or 0.0) <= LONGEST_TOLD_S]
     if refused:
         ended = call.last is refused[-1]
-        attempts = "1 attempt" if len(call.attempts) == 1 else f"{len(call.attempts)} attempts"
-        yield Seen((refused[-1],), f"no attempt followed after {attempts}, the last of which got {_refusal(call.last)}" if ended else None)
+        why = f"no attempt followed after {counted(len(call.attempts), 'attempt')}, the last of which got {_refusal(call.last)}"
+        yield Seen((refused[-1],), why if ended else None)
 
 
 RULES: Mapping[str, tuple[Status, Rule]] = {
@@ -141,6 +141,11 @@ RULES: Mapping[str, tuple[Status, Rule]] = {
 AMPLIFICATION = "retry_amplification"
 """The one finding about all calls of a caller together."""
 LEVELS: Mapping[str, Status] = {**{code: level for code, (level, _) in RULES.items()}, AMPLIFICATION: Status.WARN}
+
+
+def counted(number: int, what: str) -> str:
+    """`1 call`, `2 calls`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _refusal(attempt: Attempt) -> str:

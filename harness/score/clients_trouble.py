@@ -18,6 +18,7 @@ class Trouble(StrEnum):
     MALFORMED = "a malformed stream"  # with events that are no valid JSON
     UNUSABLE = "an unusable answer"  # a body, or a stream's end, that no client can take for an answer
     LEFT = "left by the caller"  # who hung up on an answer that was under way
+    OPEN = "not over yet"
 
 
 PERMANENT_FAULTS = frozenset({"insufficient_quota", "spend_limit"})
@@ -30,9 +31,10 @@ UNUSABLE_FAULTS = frozenset(
     {
         "empty_body", "truncated_json", "invalid_json", "wrong_content_type", "missing_field", "null_content", "short_body", "error_in_ok",
         "embedding_wrong_dimension", "embedding_zero", "embedding_nan", "embedding_count_mismatch", "embedding_order_mismatch",
-        "embedding_format_mismatch", "embedding_batch_limit",
+        "embedding_format_mismatch",
     }
 )  # fmt: skip
+_NEITHER = {"disconnected": Trouble.LEFT, "open": Trouble.OPEN}  # neither served nor refused
 _REPEATABLE_STATUS = frozenset({408, 409, 429})
 
 
@@ -43,8 +45,8 @@ def trouble(attempt: Exchange) -> Trouble:
     types = attempt.fault_types
     if attempt.ending == "hang" or (attempt.ending != "complete" and types & HANGING_FAULTS):
         return Trouble.HANGING
-    if attempt.ending == "disconnected":
-        return Trouble.LEFT
+    if attempt.ending in _NEITHER:
+        return _NEITHER[attempt.ending]
     if attempt.status == 0:
         return Trouble.RETRYABLE
     return _of_answer(attempt)

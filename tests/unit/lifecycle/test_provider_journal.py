@@ -25,6 +25,7 @@ class Mock:
 
     def __init__(self) -> None:
         self.id, self.rows, self.forgotten, self.broken = "one", list[dict[str, Any]](), 0, False
+        self.open = list[dict[str, Any]]()
         mock = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -34,6 +35,7 @@ class Mock:
                 first = max(after, mock.forgotten)
                 page = mock.rows[first : first + limit]
                 document: dict[str, Any] = {"requests": page, "next": first + len(page), "lost": first - after, "id": mock.id}
+                document["open"] = mock.open if asked.get("open") == ["true"] else []
                 body = json.dumps({} if mock.broken else document).encode()
                 self.send_response(200 if self.headers["authorization"] == "Bearer secret" else 401)
                 self.send_header("content-length", str(len(body)))
@@ -130,6 +132,15 @@ def test_the_last_rows_are_collected_when_it_stops(mock: Mock, tmp_path: Path) -
     collector.stop()
     (journal,) = read_journals(tmp_path)
     assert ([r.seq for r in journal.rows], journal.missing) == ([1, 2, 3], ())
+
+
+def test_what_is_not_over_comes_last(mock: Mock, tmp_path: Path) -> None:
+    collector = collect(mock, tmp_path)
+    mock.see(2)
+    mock.open = [{"arrived_s": 5_010.0, "duration_ms": 40_000.0, "status": 0, "ending": None}]
+    collector.stop()
+    (journal,) = read_journals(tmp_path)
+    assert [(r.seq, r.ending) for r in journal.rows] == [(1, "complete"), (2, "complete"), (3, "open")]
 
 
 def test_a_provider_that_is_gone_at_the_end(mock: Mock, tmp_path: Path) -> None:

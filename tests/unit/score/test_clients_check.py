@@ -30,7 +30,7 @@ def results(
 
 
 def test_callers_that_behave() -> None:
-    assert results("40s 429 told=1", "41.1s 200") == [(NAME, "PASS", "none", "4 occasions to misbehave in 1 calls that met trouble")]
+    assert results("40s 429 told=1", "41.1s 200") == [(NAME, "PASS", "none", "4 occasions to misbehave in 1 call that met trouble")]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_callers_that_behave() -> None:
 def test_every_finding_breaks_it_unless_it_is_allowed(lines: list[str], code: str, reason: str) -> None:
     assert results(*lines) == [(NAME, "FAIL", code, f"{code} by client/1, {reason}")]
     ((_, status, value, told),) = results(*lines, asked={"allow": [code]})
-    assert (status, value, told.endswith(", 1 times something that is allowed")) == ("PASS", "none", True)
+    assert (status, value, told.endswith(", in which 1 thing happened that the scenario allows")) == ("PASS", "none", True)
 
 
 def test_evidence_counts_from_the_start_of_the_run() -> None:
@@ -67,7 +67,7 @@ def test_amplification_has_a_result_of_its_own() -> None:
     lines = [*(f"{40 + n}s 500" for n in range(5)), "46s 200"]
     assert [r[:3] for r in results(*lines)] == [(NAME, "FAIL", "retry_amplification")]
     assert results(*lines, asked={"amplification": "<= 5"}) == [
-        (NAME, "PASS", "none", "4 occasions to misbehave in 1 calls that met trouble"),
+        (NAME, "PASS", "none", "4 occasions to misbehave in 1 call that met trouble"),
         (f"{NAME}.amplification", "FAIL", 6.0, "6 attempts per call that met trouble, 6 at most"),
     ]
     assert results(*lines, asked={"amplification": "<= 6"})[1][:3] == (f"{NAME}.amplification", "PASS", 6.0)
