@@ -10,7 +10,7 @@ from mocks.faults.documents import Param
 from mocks.llm.answer import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Answer, EmbeddingAnswer, Usage
 from mocks.llm.faults.edits import WholeRank, edit_answer, edit_vectors, edit_whole
 from mocks.llm.faults.events import error_value
-from mocks.llm.faults.registry import FAULTS, OfAnyCall, OfGeneration, OfWholes
+from mocks.llm.faults.registry import FAULTS, OfAnswers, OfAnyCall, OfGeneration, OfWholes
 from mocks.llm.plan import Plan, Whole, with_text
 from mocks.llm.words import tokens
 
@@ -120,6 +120,8 @@ def edit_json(plan: Plan, fault: object, edit: Callable[[dict[str, Any]], None])
     def run(whole: Whole) -> Whole:
         value = json.loads(whole.body)
         edit(value)
+        if value == json.loads(whole.body):
+            return whole
         return replace(whole, body=json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
 
     edit_whole(plan, fault, WholeRank.FIELDS, run)
@@ -155,9 +157,8 @@ class NullContent(OfGeneration):
         return super().concerns(plan) and not (self.how == "null" and plan.facts.stream)
 
     def apply(self, plan: Plan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
-        """Edit the answer, and for null the body."""
-        if self.how == "null":  # an empty text is changed as well, by the second edit
-            plan.answer_edits.append(_emptied)
+        """Edit the answer, or for null its body: what was generated is lost, and counted."""
+        if self.how == "null":
             edit_json(plan, self, nullify_content)
         else:
             edit_answer(plan, self, _refused if self.how == "refusal" else _emptied)
@@ -193,7 +194,7 @@ def nullify_content(value: dict[str, Any]) -> None:
 
 @FAULTS.register("wrong_model")
 @dataclass(kw_only=True)
-class WrongModel(OfAnyCall):
+class WrongModel(OfAnswers):
     """Answered by another model than was asked for, and billed as such."""
 
     summary: ClassVar[str] = "The answer names another model than was asked for."
@@ -211,7 +212,7 @@ class WrongModel(OfAnyCall):
 
 @FAULTS.register("usage_missing")
 @dataclass(kw_only=True)
-class UsageMissing(OfAnyCall):
+class UsageMissing(OfAnswers):
     """What counts tokens for budgets and bills counts nothing."""
 
     summary: ClassVar[str] = "The answer tells a usage of zero, or none at all."
@@ -220,8 +221,8 @@ class UsageMissing(OfAnyCall):
     def concerns(self, plan: Plan) -> bool:
         """Whether there is a usage to leave out: a stream of chat completions has one only where it was asked for."""
         facts = plan.facts
-        if not facts.stream:
-            return True
+        if not (super().concerns(plan) and facts.stream):
+            return super().concerns(plan)
         told = facts.route != CHAT or (facts.call is not None and facts.call.include_usage)
         return told and self.how == "zero"
 

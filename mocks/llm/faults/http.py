@@ -6,6 +6,7 @@ from random import Random
 from typing import Annotated, ClassVar, Literal
 
 from mocks.faults.documents import Param
+from mocks.llm.dialects.errors import unknown_model
 from mocks.llm.errors import ProviderError
 from mocks.llm.faults.advice import RetryAdvice
 from mocks.llm.faults.registry import FAULTS, OfAnyCall, OfGeneration
@@ -71,12 +72,6 @@ class Unauthorized(OfAnyCall, _ErrorFault):
         """The error in the words of the call's dialect."""
         if facts.dialect == "anthropic":
             return ProviderError(401, "invalid x-api-key", anthropic_type="authentication_error")
-        if facts.dialect == "azure":
-            message = (
-                "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active "
-                "subscription and use a correct regional API endpoint for your resource."
-            )
-            return ProviderError(401, message, None, None, "401")
         message = "Incorrect API key provided: sk-gaunt**************tlet. You can find your API key at https://platform.openai.com/account/api-keys."
         return ProviderError(401, message, code="invalid_api_key")
 
@@ -94,7 +89,7 @@ class Forbidden(OfAnyCall, _ErrorFault):
             message = "Your API key does not have permission to use the specified resource."
             return ProviderError(403, message, anthropic_type="permission_error")
         if facts.dialect == "azure":
-            return ProviderError(403, "Access denied due to Virtual Network/Firewall rules.", None, None, "403")
+            return ProviderError(403, "Access denied due to Virtual Network/Firewall rules.")
         message = "Country, region, or territory not supported"
         return ProviderError(403, message, "request_forbidden", None, "unsupported_country_region_territory")
 
@@ -108,16 +103,7 @@ class ModelNotFound(OfAnyCall, _ErrorFault):
 
     def error(self, facts: Facts) -> ProviderError:
         """The error in the words of the call's dialect."""
-        if facts.dialect == "anthropic":
-            return ProviderError(404, f"model: {facts.model}", anthropic_type="not_found_error")
-        if facts.dialect == "azure":
-            message = (
-                "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, "
-                "please wait a moment and try again."
-            )
-            return ProviderError(404, message, None, None, "DeploymentNotFound")
-        message = f"The model `{facts.model}` does not exist or you do not have access to it."
-        return ProviderError(404, message, param="model", code="model_not_found")
+        return unknown_model(facts.dialect, facts.model)  # type: ignore[arg-type]  # facts name one of the three
 
 
 @FAULTS.register("bad_request")

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from mocks.faults.documents import Param
 from mocks.llm.buckets import TokenBucket
 from mocks.llm.errors import ProviderError
-from mocks.llm.faults.registry import FAULTS, ONLY_GENERATION, OfAnyCall, OfEmbeddings
+from mocks.llm.faults.registry import FAULTS, ONLY_GENERATION, OfAnswers, OfAnyCall, OfEmbeddings
 from mocks.llm.plan import Facts, Plan
 from mocks.llm.quotas import MINUTE_S, Quota, admit, too_large, too_long
 
@@ -70,7 +70,7 @@ class RequestTooLarge(OfAnyCall):
 
 @FAULTS.register("context_length_exceeded")
 @dataclass
-class ContextLengthExceeded(OfAnyCall):
+class ContextLengthExceeded(OfAnswers):
     """What a client does with a prompt that grew too long: repeating it is useless."""
 
     summary: ClassVar[str] = "400 `context_length_exceeded` to a prompt of more than `limit` tokens."

@@ -42,6 +42,14 @@ class OfAnyCall:
         return True
 
 
+class OfAnswers:
+    """Concerns calls that a model answers."""
+
+    def concerns(self, plan: Plan) -> bool:
+        """Whether text or vectors are asked for."""
+        return plan.facts.route in GENERATIONS or plan.facts.route == EMBEDDINGS
+
+
 class OfGeneration:
     """Concerns calls for generated text."""
 
