@@ -1,5 +1,6 @@
 """What a request reads of a collection: records, neighbours, and their columns in the answer."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,11 +78,11 @@ def _hit(collection: Collection, point: Point, distance: float | None, embedding
     return Hit(point.id, distance, point.payload, {} if vector is None else {"": vector}, point.document, point.version)
 
 
-def _distance(collection: Collection, match: Match) -> float:
-    """Similarities become distances as `1 - similarity`, in float32."""
-    if nearer_is_larger(collection.spaces[""].metric):
-        return float(np.float32(1) - np.float32(match.score))
-    return match.score
+def _distance(collection: Collection, match: Match) -> float | None:
+    """Similarities become distances as `1 - similarity`, in float32. What is no finite number is null, as the server spells it."""
+    similar = nearer_is_larger(collection.spaces[""].metric)
+    distance = float(np.float32(1) - np.float32(match.score)) if similar else match.score
+    return distance if math.isfinite(distance) else None
 
 
 def _answer(lists: Sequence[Hits], include: Sequence[str]) -> dict[str, Any]:
@@ -102,11 +103,7 @@ def _shown(hits: Hits, include: Sequence[str], *, scored: bool = False) -> dict[
         "metadatas": [shown_metadata(hit.payload) for hit in hits] if "metadatas" in include else None,
     }
     if scored:
-        answer["distances"] = _distances(hits) if "distances" in include else None
+        distances = [None if hit.score is None else np.float32(hit.score) for hit in hits]
+        answer["distances"] = distances if "distances" in include else None
     answer["include"] = list(include)
     return answer
-
-
-def _distances(hits: Hits) -> list[Any]:
-    """Numbers as float32 is spelled; what is no finite number as the server spells it, null."""
-    return [None if hit.score is None else np.float32(hit.score) for hit in hits]

@@ -4,18 +4,18 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from mocks.http.message import Request
 from mocks.http.router import Match, NotAllowed, Router
 from mocks.vector.call import Call, Outcome
 from mocks.vector.chroma.access import Access
 from mocks.vector.chroma.decode import MismatchError, document, unprocessable
+from mocks.vector.chroma.errors import invalid_argument
 from mocks.vector.chroma.operations import Asked, Operations
 from mocks.vector.chroma.routes import ROUTES, VERSION_1, Route
 from mocks.vector.chroma.settings import ChromaSettings
+from mocks.vector.encoding import Encode, strict
 from mocks.vector.plan import Product, VectorError, Whole
-from mocks.vector.store import Store
+from mocks.vector.store import LimitError, Store
 
 _VERSION_1 = "/api/v1/"
 _OPEN = re.compile(r"{(\w+)}")
@@ -30,7 +30,7 @@ class ChromaService:
     def __init__(self, store: Store, settings: ChromaSettings | None = None) -> None:
         settings = settings or ChromaSettings()
         self._store = store
-        self._access = Access(settings.tokens)
+        self._access = Access(settings.api_keys)
         self._operations = Operations(store, settings)
         self._router = Router()
         for route in ROUTES:
@@ -55,16 +55,16 @@ class ChromaService:
         for collection in [one for one in self._store.collections.values() if one.name == call.collection]:
             self._store.renew(collection)
 
-    def answer(self, body: Any, status: int, took_s: float) -> Whole:  # noqa: ARG002 - the interface of both products
-        """A JSON value; Chroma says nothing of the time it took."""
-        return Whole(orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), status, headers=dict(_TRACE))
+    def answer(self, body: Any, status: int, took_s: float, encode: Encode = strict) -> Whole:  # noqa: ARG002 - Chroma does not say
+        """A JSON value as it is."""
+        return Whole(encode(body), status, headers=dict(_TRACE))
 
     def refusal(self, error: VectorError, took_s: float) -> Whole:  # noqa: ARG002
         """`{"error", "message"}`; nothing at all where there is no such route."""
         headers = {**_TRACE, **error.headers}
         if not error.name:
             return Whole(b"", error.status, "", headers=headers)
-        return Whole(orjson.dumps({"error": error.name, "message": error.message}), error.status, headers=headers)
+        return Whole(strict({"error": error.name, "message": error.message}), error.status, headers=headers)
 
     def _find(self, request: Request) -> tuple[Route, Mapping[str, str]]:
         found = self._router.find(request.method, request.raw_path)
@@ -82,14 +82,29 @@ class ChromaService:
             self._access.check(account)
         try:
             fields = {} if route.struct is None else document(request.body, request.header("content-type"), route.struct)
-            return route.perform(self._operations, Asked(parts, request.parameters(), fields, account))
+            outcome = route.perform(self._operations, Asked(parts, request.parameters(), fields, account))
         except MismatchError as error:
             raise unprocessable(error, request.body) from None
+        if outcome.commit is not None:
+            outcome.commit = _bounded(outcome.commit)
+        return outcome
 
     def _known_name(self, asked_of: str) -> str:
         """The name of a collection that was asked for by name or id."""
         collection = self._store.collections.get(asked_of.lower())
         return asked_of if collection is None else collection.name
+
+
+def _bounded(commit: Callable[[], None]) -> Callable[[], None]:
+    """A change that is refused where the store is full."""
+
+    def change() -> None:
+        try:
+            commit()
+        except LimitError as error:
+            raise invalid_argument(f"Out of memory: this mock holds at most {error}") from error
+
+    return change
 
 
 def _teller(route: Route) -> Callable[..., None]:

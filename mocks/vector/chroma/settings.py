@@ -1,18 +1,21 @@
 """What is configurable about the mock's Chroma."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+VERSION = "1.0.0"
+"""What `chroma run` 1.5.9 calls itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChromaSettings:
-    """`version` is what `/version` says (`chroma run` 1.5.9 says 1.0.0); from 0.x on down, collections are described as those servers did.
+    """`version` is what `/version` says; from 0.x on down, collections are described as those servers did.
 
-    `tokens` are the accepted ones, with the account that each belongs to; without any, no one is asked for one.
+    `api_keys` are the tokens accepted, as `X-Chroma-Token` or `Authorization: Bearer`; without any, no one is asked for one.
     """
 
-    version: str = "1.0.0"
-    tokens: tuple[tuple[str, str], ...] = ()
-    """Pairs of token and account, as `X-Chroma-Token: …` or `Authorization: Bearer …` send the token."""
+    version: str = VERSION
+    api_keys: Sequence[str] = ()
     allow_reset: bool = False
     max_batch_size: int = 5461
 

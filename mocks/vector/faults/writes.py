@@ -1,0 +1,52 @@
+"""Writes that are not what their acknowledgement says, and collections that are not what their name says."""
+
+import math
+from dataclasses import dataclass, field
+from random import Random
+from typing import Annotated, ClassVar
+
+from mocks.faults.documents import Param
+from mocks.vector.faults.edits import edit_counts, edit_hits
+from mocks.vector.faults.registry import FAULTS, OfOperations, OfPointWrites
+from mocks.vector.plan import VectorPlan
+
+
+@FAULTS.register("acknowledged_not_visible")
+@dataclass(kw_only=True)
+class AcknowledgedNotVisible(OfPointWrites):
+    """Read your own write, and find nothing: an index that lags, or a write-ahead log that is lost."""
+
+    summary: ClassVar[str] = "Writes of points are checked and acknowledged; they become visible after `delay_s`, or never."
+    delay_s: Annotated[float | None, Param("until what was written can be read; none: it is lost", "s", above=0)] = None
+
+    def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
+        """Put it off."""
+        plan.visible_after_s = math.inf if self.delay_s is None else max(plan.visible_after_s, self.delay_s)
+        return True
+
+
+@FAULTS.register("collection_recreated")
+@dataclass(kw_only=True)
+class CollectionRecreated(OfOperations):
+    """Somebody dropped the collection and created it again under the same name."""
+
+    operations = frozenset({"query", "get", "count", "upsert", "update", "delete"})
+
+    summary: ClassVar[str] = (
+        "The collection is another one of the same name. Chroma: it has a new id (once), so handles that were open get 404 until they are "
+        "fetched again. Qdrant: it is empty as long as the fault lasts."
+    )
+    _renewed: set[str] = field(init=False, default_factory=set, repr=False)
+
+    def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
+        """Give it another id, once; or show it empty."""
+        if plan.facts.product == "qdrant":
+            edit_hits(plan, self, lambda hits, _: [] if hits else hits, searches=False)
+            edit_counts(plan, self)
+            return True
+        name = plan.facts.collection
+        if name is None or name in self._renewed:
+            return False
+        self._renewed.add(name)
+        plan.renew = True
+        return True
