@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -118,10 +118,11 @@ def write_registry(path: Path, services: Mapping[str, Iterable[str]], settings: 
 
 
 class ServiceProcess:
-    """`python -m mocks.rag.<service>` on a port of its own."""
+    """`python -m mocks.rag.<service>`, or another `module` with its arguments, on a port of its own."""
 
-    def __init__(self, service: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, service: str, environment: Mapping[str, str], log: Path, module: Sequence[str] = ()) -> None:
         self.service = service
+        self._module = module or (f"mocks.rag.{service}",)
         self.port = free_port()
         self.log = log
         self._environment = {
@@ -141,7 +142,7 @@ class ServiceProcess:
     def start(self, route: str = "/ready") -> None:
         """Returns once `route` answers 200."""
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", f"mocks.rag.{self.service}"]
+            command = [sys.executable, "-m", *self._module]
             self._process = subprocess.Popen(command, cwd=REPOSITORY, env=self._environment, stdout=log, stderr=log)
         wait_until(lambda: self._answers(route), f"{self.service} {route}; log: {self.log}")
 
@@ -151,6 +152,15 @@ class ServiceProcess:
             return self.http.get(route).status_code == 200
         except httpx.TransportError:
             return False
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def send(self, number: signal.Signals) -> None:
+        """To the running process."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
