@@ -22,6 +22,9 @@ from harness.stack.supervise import Member
 from harness.stack.topology import CHAT_MODEL, PROVIDERS, SNAPSHOTS, VECTOR, Topology, Variable
 from harness.sweep import LABEL
 
+VECTOR_LATENCY = {"read": {"lognormal_ms": {"median": 3.0, "sigma": 0.3}}, "write": {"lognormal_ms": {"median": 5.0, "sigma": 0.3}}}
+"""Of the mock vector store: about what pgvector takes here, or the choice of a store would show in every latency."""
+
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH")
 
 
@@ -60,6 +63,9 @@ class Launcher:
                 "api_keys": [self._credentials.provider_key],
             }
             write_private(self._profile_file(provider), profile)
+        if VECTOR in self._topology.services:
+            vectors = {"seed": self._options.seed, "persist_dir": "vectors", "latency": VECTOR_LATENCY}
+            write_private(self._profile_file(VECTOR), vectors)
 
     def command(self, member: Member) -> Command:
         log = self._options.logs_dir / f"{member.name}.log"
