@@ -115,6 +115,34 @@ def _tell(server: MockServer, as_json: bool) -> None:
     click.echo("Ctrl-C ends it.")
 
 
+@command("faults")
+@click.argument("of", metavar="[llm|vector]", type=click.Choice(["llm", "vector"]), default="llm")
+@click.argument("name", required=False)
+@JSON
+def list_faults(of: str, name: str | None, as_json: bool) -> int:
+    """List what a mock can be made to do, or show one fault."""
+    from harness.lifecycle.mock_faults import fault_page
+    from harness.lifecycle.mock_server import MockUsageError, check_installed
+    from harness.scenario.problem import did_you_mean
+
+    try:
+        check_installed()
+        page = fault_page(of)
+    except MockUsageError as error:
+        raise CommandError(USAGE, error) from error
+    if name is not None and name not in page.sections:
+        raise CommandError(USAGE, f"no such fault: {name!r}; {did_you_mean(name, page.sections)}")
+    names = page.summaries if name is None else [name]
+    if as_json:
+        emit({"faults": [{"name": n, "summary": page.summaries[n], "page": page.sections[n]} for n in names]})
+    elif name is not None:
+        click.echo(page.sections[name])
+    else:
+        for n, summary in page.summaries.items():
+            click.echo(f"{n:<26} {summary}")
+    return OK
+
+
 @command(epilog=EPILOG)
 @click.option("--admin", metavar="URL", help="Admin API of a mock that runs.")
 @click.option("--token", envvar=TOKEN_VARIABLE, metavar="T", help=f"Of the admin API; else ${TOKEN_VARIABLE}.")
@@ -184,6 +212,7 @@ mock = click.Group(
         _mock_command("llm", 8080, "Start the mock LLM provider: the APIs of OpenAI, Azure OpenAI and Anthropic."),
         _mock_command("qdrant", 6333, "Start the mock of Qdrant's REST API."),
         _mock_command("chroma", 8000, "Start the mock of Chroma's v2 REST API."),
+        list_faults,
         report,
     ],
     help="The mocks alone, and a report on those who call them.",

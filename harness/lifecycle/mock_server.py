@@ -31,7 +31,7 @@ READY_S = 20.0
 GRACE_S = 10.0
 NEEDS = ("httptools", "numpy", "orjson", "uvloop")
 _POLL_S = 0.02
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -80,9 +80,7 @@ class MockServer:
 
     def __init__(self, asked: Asked, clock: Clock | None = None) -> None:
         """Check what can be checked; nothing is started. Raises MockUsageError or MockStartError."""
-        lacking = [name for name in (*NEEDS, "mocks") if importlib.util.find_spec(name) is None]
-        if lacking:
-            raise MockUsageError(f"`gauntlet mock` needs {', '.join(lacking)}, which is not installed: pip install 'rag-gauntlet[run]'")
+        check_installed()
         self._asked = asked
         self._clock = clock or SystemClock()
         self._kind = KINDS[asked.kind]
@@ -163,15 +161,13 @@ class MockServer:
     def _environment(self) -> dict[str, str]:
         """Secrets travel in it, never in the process list."""
         asked = self._asked
-        found = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        found |= {
+        found = clean_environment() | {
             "HOST": asked.host,
             "PORT": str(self._port),
             "ADMIN_PORT": str(self._admin_port),
             "ADMIN_TOKEN": asked.token,
             "INSTANCE": f"{asked.kind}-1",
             "LOG_LEVEL": "warning" if asked.quiet else "info",
-            "PYTHONPATH": os.pathsep.join(filter(None, [_import_path(), os.environ.get("PYTHONPATH")])),
         }
         profile = self._profile()
         return found | ({self._kind.profile: str(profile)} if profile is not None else {})
@@ -227,6 +223,20 @@ class MockServer:
         return self._process
 
 
+def check_installed() -> None:
+    """Raises MockUsageError that says what to install for the mocks."""
+    lacking = [name for name in (*NEEDS, "mocks") if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise MockUsageError(f"`gauntlet mock` needs {', '.join(lacking)}, which is not installed: pip install 'rag-gauntlet[run]'")
+
+
+def clean_environment() -> dict[str, str]:
+    """Enough of ours to run a module of this installation: settings of the harness are none of a mock's business."""
+    found = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    ours = str(Path(__file__).resolve().parents[2])  # where `mocks` lies, also in a source tree
+    return {**found, "PYTHONPATH": os.pathsep.join(filter(None, [ours, os.environ.get("PYTHONPATH")]))}
+
+
 def read_json(path: Path) -> Any:
     """The document in a file. Raises MockUsageError."""
     try:
@@ -265,11 +275,6 @@ def _port(host: str, port: int, option: str, but: int | None = None) -> int:
             what = "is taken" if error.errno == errno.EADDRINUSE else "is not for this user"
             raise MockStartError(f"port {port} {what}; choose another one with {option} (0: any that is free)") from error
     return port
-
-
-def _import_path() -> str:
-    """The folder in which this installation's `mocks` lies: also in a source tree."""
-    return str(Path(__file__).resolve().parents[2])
 
 
 def _end_with_parent(parent: int) -> Callable[[], None]:

@@ -31,7 +31,7 @@ UNUSABLE_FAULTS = frozenset(
     {
         "empty_body", "truncated_json", "invalid_json", "wrong_content_type", "missing_field", "null_content", "short_body", "error_in_ok",
         "embedding_wrong_dimension", "embedding_zero", "embedding_nan", "embedding_count_mismatch", "embedding_order_mismatch",
-        "embedding_format_mismatch",
+        "embedding_format_mismatch", "missing_result",
     }
 )  # fmt: skip
 _NEITHER = {"disconnected": Trouble.LEFT, "open": Trouble.OPEN}  # neither served nor refused

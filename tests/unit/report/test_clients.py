@@ -10,6 +10,8 @@ from harness.report.clients import lines, show
 from harness.score.clients import ClientReport, grade
 from tests.journal_builder import journal
 
+NEVER_TRIED = "retried_non_retryable, truncated_stream_accepted, no_backoff, no_read_timeout, malformed_chunk_ignored"
+
 
 def report() -> ClientReport:
     return grade(
@@ -28,8 +30,7 @@ def test_plain_text() -> None:
         "client/1 (a): 3 attempts in 1 call (1 served); 3 attempts a call that met trouble, 3 at most; Retry-After kept 50% of 2 times",
         "evil [31m/9: 1 attempt in 1 call (1 refused for now); 1 attempts a call that met trouble, 1 at most",
         "missing: llm: 3 rows had been forgotten",
-        "occasions: retry_after_ignored 2, retry_storm 2, gave_up 2; "
-        + "never tried: retried_non_retryable, truncated_stream_accepted, no_backoff, no_read_timeout, malformed_chunk_ignored",
+        f"occasions: retry_after_ignored 2, retry_storm 2, gave_up 2; never tried: {NEVER_TRIED}",
     ]
 
 
