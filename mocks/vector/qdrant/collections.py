@@ -37,10 +37,10 @@ class Collections:
         exists = self._store.find(name) is not None or name in self._aliases()
         return Outcome(lambda _: {"exists": exists})
 
-    def info(self, name: str) -> Outcome:
-        """`GET /collections/{name}`."""
+    def info(self, name: str, version: str) -> Outcome:
+        """`GET /collections/{name}`, as the server of that version shows it."""
         collection = self.get(name)
-        return Outcome(lambda _: config.info(collection))
+        return Outcome(lambda _: config.info(collection, version))
 
     def create(self, name: str, body: Body) -> Outcome:
         """`PUT /collections/{name}`."""

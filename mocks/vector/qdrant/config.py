@@ -34,6 +34,7 @@ _SECTIONS = {
     "optimizers_config": ("optimizer_config", _OPTIMIZERS),
     "wal_config": ("wal_config", _WAL),
 }
+_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 _BAD_NAME = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 
 
@@ -83,14 +84,20 @@ def changed_config(config: Mapping[str, Any], document: Mapping[str, Any]) -> di
     return changed
 
 
-def info(collection: Collection) -> dict[str, Any]:
-    """What `GET /collections/{name}` says."""
+def info(collection: Collection, version: str) -> dict[str, Any]:
+    """What `GET /collections/{name}` says; before 1.13, vectors were counted as well and the number of threads was never null."""
     config = {key: value for key, value in collection.config.items() if key != "payload_schema"}
     schema = {
         name: {**entry, "points": sum(name.split(".", 1)[0].split("[", 1)[0] in point.payload for point in collection.points.values())}
         for name, entry in collection.config["payload_schema"].items()
     }
+    shown: dict[str, Any] = {}
+    found = _VERSION.match(version)
+    if found is not None and (int(found[1]), int(found[2])) < (1, 13):
+        shown["vectors_count"] = sum(map(collection.vectors_count, collection.spaces))
+        config["optimizer_config"] = {**config["optimizer_config"], "max_optimization_threads": 1}
     return {
+        **shown,
         "status": "green",
         "optimizer_status": "ok",
         "indexed_vectors_count": 0,

@@ -8,7 +8,7 @@ from mocks.http.message import Request
 from mocks.vector.call import OPERATIONS, Outcome
 from mocks.vector.collection import Collection
 from mocks.vector.plan import Kind, VectorError
-from mocks.vector.qdrant import reads, writes
+from mocks.vector.qdrant import legacy, reads, writes
 from mocks.vector.qdrant.collections import Collections
 from mocks.vector.qdrant.decode import body_of
 from mocks.vector.store import Store
@@ -133,7 +133,7 @@ ROUTES = (
     Route("GET", "/collections", "collection_list", lambda asked: asked.collections.listed()),
     Route("GET", "/aliases", "collection_list", lambda asked: asked.collections.aliases()),
     Route("POST", "/collections/aliases", "collection_update", lambda asked: asked.collections.update_aliases(asked.body)),
-    Route("GET", _C, "collection_get", lambda asked: asked.collections.info(asked.parts[0])),
+    Route("GET", _C, "collection_get", lambda asked: asked.collections.info(asked.parts[0], asked.version)),
     Route("PUT", _C, "collection_create", lambda asked: asked.collections.create(asked.parts[0], asked.body)),
     Route("PATCH", _C, "collection_update", lambda asked: asked.collections.update(asked.parts[0], asked.body)),
     Route("DELETE", _C, "collection_delete", lambda asked: asked.collections.delete(asked.parts[0])),
@@ -157,5 +157,11 @@ ROUTES = (
     Route("POST", f"{_C}/points/query", "query", _query(reads.query)),
     Route("POST", f"{_C}/points/query/batch", "query", _query(reads.query_batch)),
     Route("POST", f"{_C}/points/query/groups", "query", _query(reads.query_groups)),
+    Route("POST", f"{_C}/points/search", "query", _query(legacy.search)),
+    Route("POST", f"{_C}/points/search/batch", "query", _query(legacy.search_batch)),
+    Route("POST", f"{_C}/points/search/groups", "query", _query(legacy.search_groups)),
+    Route("POST", f"{_C}/points/recommend", "query", _query(legacy.recommend)),
+    Route("POST", f"{_C}/points/recommend/batch", "query", _query(legacy.recommend_batch)),
+    Route("POST", f"{_C}/points/recommend/groups", "query", _query(legacy.recommend_groups)),
     Route("POST", f"{_C}/facet", "count", _read(reads.facet)),
 )
