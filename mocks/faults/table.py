@@ -9,9 +9,9 @@ from random import Random
 from typing import Any, Generic, Protocol, TypeVar
 
 from mocks.faults.base import Fault, Registry
-from mocks.faults.documents import FaultError, construct, number
+from mocks.faults.documents import FaultError, construct, fields_of, number
 from mocks.faults.match import Match
-from mocks.faults.shapes import Schedule
+from mocks.faults.shapes import SHAPES, Schedule
 
 __all__ = ["FaultError", "FaultTable"]
 
@@ -96,6 +96,11 @@ class FaultTable(Generic[PlanT]):
         self._expire(self._clock())
         return [self._view(fault_id) for fault_id in self._entries]
 
+    def in_force(self) -> list[tuple[str, Mapping[str, Any], float]]:
+        """The faults in force: id, document, and the seconds for which they have been."""
+        now_s = self._clock()
+        return [(fault_id, entry.document, now_s - entry.put_s) for fault_id, entry in self._entries.items()]
+
     def apply(self, plan: PlanT, facts: Facts) -> list[str]:
         """Let the faults in force change `plan`, until one decides it; the ids of those that did.
 
@@ -156,6 +161,9 @@ class FaultTable(Generic[PlanT]):
             raise FaultError(f"type must be one of {', '.join(sorted(self._registry))}")
         ttl_s = parameters.pop("ttl_s", None)
         lasts_s = math.inf if ttl_s is None else number(ttl_s, "ttl_s", above=0)
+        # A type may have a parameter called like a shape, such as the burst of a rate; shapes of that name are objects.
+        named_alike = [field.name for field in fields_of(self._registry[name]) if field.name in SHAPES]
+        own = {key: parameters.pop(key) for key in named_alike if key in parameters and not isinstance(parameters[key], Mapping)}
         schedule = Schedule(parameters)
         match = Match(parameters.pop("match", {}), self._registry.criteria, self._registry.match_defaults[name])
         standing = name in self._registry.standing
@@ -163,7 +171,7 @@ class FaultTable(Generic[PlanT]):
             schedule.refuse_counting(name)
             if "match" in document:
                 raise FaultError(f"{name} holds between calls and cannot take match")
-        fault = construct(self._registry[name], parameters)
+        fault = construct(self._registry[name], {**parameters, **own})
         return _Entry(dict(document), fault, match, schedule, standing, put_s, put_s + lasts_s)
 
     def _expire(self, now_s: float) -> None:

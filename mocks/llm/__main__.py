@@ -5,8 +5,10 @@ import sys
 
 import uvloop
 
-from mocks.llm.profile import ProfileError, Settings, profile_from_env
+from mocks.llm.checks import ProfileError
+from mocks.llm.profile import profile_from_env
 from mocks.llm.server import serve
+from mocks.llm.settings import Settings
 
 
 def main() -> int:

@@ -135,8 +135,8 @@ def _azure_words(facts: Facts, unit: str, wait_s: int) -> str:
     what = "Embeddings_Create" if facts.route == EMBEDDINGS else "ChatCompletions_Create"
     return (
         f"Requests to the {what} Operation under Azure OpenAI API have exceeded {'token' if unit == 'tokens' else 'call'} rate limit of "
-        f"your current OpenAI S0 pricing tier. Please retry after {wait_s} seconds. Please go here: https://aka.ms/oai/quotaincrease if you "
-        "would like to further increase the default rate limit."
+        f"your current OpenAI S0 pricing tier. Please retry after {wait_s} seconds. Please go here: https://aka.ms/oai/quotaincrease if "
+        "you would like to further increase the default rate limit."
     )
 
 

@@ -1,73 +1,62 @@
 """Serving the provider, and beside it the admin API, in one process and on one event loop."""
 
 import asyncio
-import contextlib
-import signal
-import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
-import uvicorn
+from mocks.admin import Admin
+from mocks.faults.door import Door
+from mocks.faults.keeping import FaultsFile
+from mocks.faults.table import FaultTable
+from mocks.http.server import Server, run
+from mocks.journal import Journal
+from mocks.llm.checks import ProfileError
+from mocks.llm.engine import Engine
+from mocks.llm.entry import Ledger
+from mocks.llm.exposition import Metrics
+from mocks.llm.faults import FAULTS
+from mocks.llm.plan import Plan
+from mocks.llm.profile import Profile
+from mocks.llm.provider import Provider
+from mocks.llm.settings import Settings
 
-from mocks.llm.admin import Admin
-from mocks.llm.app import Provider
-from mocks.llm.exchange import Ledger
-from mocks.llm.fault_table import FaultTable
-from mocks.llm.metrics import Metrics
-from mocks.llm.profile import Profile, Settings
-
-_GRACE_S = 5
-_BACKLOG = 2_048
-_KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that it is they who close them
+_GRACE_S = 5.0
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves signals to its process, which runs two of them."""
+class _Profiles:
+    """What the admin API may change of an engine."""
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def shown(self) -> Mapping[str, Any]:
+        """As JSON, without keys."""
+        return self._engine.profile.shown()
+
+    def change(self, document: Mapping[str, Any]) -> None:
+        """Raises ProfileError."""
+        self._engine.change(self._engine.profile.changed(document))
 
 
 async def serve(profile: Profile, settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is in flight. Raises OSError where a port cannot be had."""
+    """Serve until SIGTERM or SIGINT, then finish what is in flight. Raises OSError where a port cannot be had, and ProfileError."""
     metrics = Metrics(settings.service, settings.version)
-    ledger = Ledger(metrics, settings.service, settings.instance, log_requests=settings.log_requests)
-    faults = FaultTable(time.monotonic)
-    apps: list[tuple[Any, int]] = [(Provider(profile, faults, ledger, metrics), settings.port)]
+    journal = Journal(profile.journal_rows, profile.journal_bytes)
+    ledger = Ledger(metrics, journal, settings.service, settings.instance, log_requests=settings.log_requests)
+    faults: FaultTable[Plan] = FaultTable(FAULTS, time.monotonic, profile.seed)
+    if settings.faults_file is not None:
+        try:
+            FaultsFile(settings.faults_file, faults)
+        except ValueError as error:
+            raise ProfileError(f"FAULTS_FILE: {error}") from error
+    engine = Engine(profile, faults, ledger)
+    server = Server(Provider(engine))
+    servers = [server]
+    await server.start(settings.host, settings.port)
+    Door(faults, asyncio.get_running_loop().call_at, server.refuse, server.accept)
     if settings.admin_port is not None:
-        apps.append((Admin(faults, ledger, settings.admin_token).application(), settings.admin_port))
-    listeners = [(app, _listen(settings.host, port)) for app, port in apps]
-    servers = [(_server(app), listener) for app, listener in listeners]
-
-    def stop() -> None:
-        for server, _ in servers:
-            server.should_exit = True
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    await asyncio.gather(*(server.serve([listener]) for server, listener in servers))
-
-
-def _server(app: Any) -> _Server:
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
-    return _Server(config)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        admin = Server(Admin(settings.admin_token, faults, journal, ledger.open_rows, _Profiles(engine)))
+        servers.append(admin)
+        await admin.start(settings.host, settings.admin_port)
+    await run(servers, _GRACE_S)

@@ -1,0 +1,164 @@
+"""The provider's public face: which path is answered by what, in which provider's words."""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from mocks.http.message import Reply, Request
+from mocks.http.router import Match, NotAllowed, Router
+from mocks.llm.answer import EMBEDDINGS, MESSAGES
+from mocks.llm.answers.base import prompt_tokens
+from mocks.llm.dialects.anthropic import AnthropicMessages, check_version, parse_count, token_count
+from mocks.llm.dialects.base import Dialect, DialectName, parse_json
+from mocks.llm.dialects.models import model_card, model_list
+from mocks.llm.dialects.openai_chat import OpenAIChat
+from mocks.llm.embedding import Embedding
+from mocks.llm.engine import Engine
+from mocks.llm.errors import ProviderError
+from mocks.llm.exposition import CONTENT_TYPE
+from mocks.llm.generation import Generation
+from mocks.llm.latency import Drawn
+from mocks.llm.plan import Facts, Whole
+from mocks.llm.serving import Serving
+
+MOST_BODY_BYTES = 8 * 1024 * 1024
+_MODELS = "/v1/models"
+_COUNT = f"{MESSAGES}/count_tokens"
+_UNMATCHED = "unmatched"
+_HEALTHY = b'{"status":"ok"}'
+_READY = b'{"ready":true,"checks":{}}'
+
+_Target = Callable[..., None]
+
+
+class Provider:
+    """The handler of one mock provider's port. Whatever the client sends is answered in the shape of the provider that it talks to."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._created = int(time.time())
+        self._numbers = itertools.count(1)
+        self._router = Router()
+        for method, path, target in self._routes():
+            self._router.add(method, path, target)
+
+    def __call__(self, request: Request, reply: Reply) -> None:
+        """Answer one request."""
+        found = self._router.find(request.method, request.raw_path)
+        if isinstance(found, Match):
+            found.target(request, reply, *found.parts)
+            return
+        dialect = _dialect_of(request)
+        serving = Serving(self._engine, request, reply, _UNMATCHED, dialect, self._next_id())
+        if isinstance(found, NotAllowed):
+            serving.refuse(_not_allowed(request, dialect, found.allowed))
+        else:
+            serving.refuse(_not_found(request, dialect))
+
+    def _routes(self) -> list[tuple[str, str, _Target]]:
+        generations: list[tuple[str, Dialect]] = [(dialect.route, dialect) for dialect in (OpenAIChat(), AnthropicMessages())]
+        return [
+            ("GET", "/health", partial(_probe, _HEALTHY)),
+            ("GET", "/ready", partial(_probe, _READY)),
+            ("GET", "/metrics", self._metrics),
+            ("GET", _MODELS, self._models),
+            ("GET", f"{_MODELS}/{{model}}", self._models),
+            ("POST", _COUNT, self._count),
+            ("POST", EMBEDDINGS, partial(self._embed, "openai")),
+            *(("POST", path, partial(self._generate, dialect)) for path, dialect in generations),
+        ]
+
+    def _generate(self, dialect: Dialect, request: Request, reply: Reply, deployment: str | None = None) -> None:
+        serving = Generation(self._engine, request, reply, dialect, self._next_id())
+        serving.guarded(partial(_begin, serving, serving.begin, deployment))
+
+    def _embed(self, dialect: DialectName, request: Request, reply: Reply, deployment: str | None = None) -> None:
+        serving = Embedding(self._engine, request, reply, EMBEDDINGS, dialect, self._next_id())
+        serving.guarded(partial(_begin, serving, serving.begin, deployment))
+
+    def _count(self, request: Request, reply: Reply) -> None:
+        serving = Serving(self._engine, request, reply, _COUNT, "anthropic", self._next_id())
+
+        def answer(body: Mapping[str, Any]) -> None:
+            serving.send(Whole(token_count(prompt_tokens(parse_count(body)))))
+
+        serving.guarded(partial(_begin, serving, answer, None))
+
+    def _models(self, request: Request, reply: Reply, model: str | None = None) -> None:
+        serving = Serving(self._engine, request, reply, _MODELS, _dialect_of(request), self._next_id())
+        serving.guarded(partial(self._show_models, serving, model))
+
+    def _show_models(self, serving: Serving, model: str | None) -> None:
+        serving.identify()
+        entry, served = serving.entry, self._engine.profile.models
+        facts = Facts(_MODELS, entry.dialect, model or "", model or "", account=entry.account, organization=entry.organization)
+        plan = serving.decide(facts, Drawn(0.0, 0.0))
+        if plan is None:
+            return
+        if model is not None and model not in served:
+            raise ProviderError(404, f"The model '{model}' does not exist", param="model", code="model_not_found")
+        shown = model_list(entry.dialect, served, self._created) if model is None else model_card(entry.dialect, model, self._created)
+        whole = Whole(shown)
+        for edit in plan.whole_edits:
+            whole = edit(whole)
+        serving.settle_faults(plan)
+        serving.when(plan.due_s(1), partial(serving.send, whole))
+
+    def _metrics(self, _request: Request, reply: Reply) -> None:
+        reply.send(200, self._engine.ledger.metrics.render(), {}, CONTENT_TYPE)
+
+    def _next_id(self) -> str:
+        return f"req_{next(self._numbers):08x}"
+
+
+def _probe(body: bytes, _request: Request, reply: Reply) -> None:
+    reply.send(200, body, {})
+
+
+def _begin(serving: Serving, begin: Callable[[Mapping[str, Any]], None], deployment: str | None) -> None:
+    """Whose request it is, then what it asks for. Azure's deployments are models. Raises ProviderError."""
+    serving.identify()
+    request = serving.entry.request
+    if serving.entry.dialect == "anthropic":
+        check_version(request.header("anthropic-version"))
+    body = _body(request)
+    if deployment is not None:
+        body["model"] = deployment
+    begin(body)
+
+
+def _body(request: Request) -> dict[str, Any]:
+    """The JSON object of a request. Raises ProviderError 400 and 413."""
+    if len(request.body) > MOST_BODY_BYTES:
+        raise ProviderError(413, f"The request body has more than {MOST_BODY_BYTES} bytes.")
+    kind = request.headers.get(b"content-type")
+    if kind is not None and kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
+        text = kind.decode("latin-1")
+        message = (
+            f"Unsupported content type: '{text}'. This API method only accepts 'application/json' requests, but you specified the header "
+            f"'Content-Type: {text}'. Please try again with a supported content type."
+        )
+        raise ProviderError(400, message, code="unsupported_content_type")
+    return parse_json(request.body)
+
+
+def _dialect_of(request: Request) -> DialectName:
+    """Whose words a client expects on a path that nobody serves, or that two providers share."""
+    if request.path.startswith("/openai/"):
+        return "azure"
+    return "anthropic" if b"anthropic-version" in request.headers else "openai"
+
+
+def _not_found(request: Request, dialect: DialectName) -> ProviderError:
+    if dialect == "azure":
+        return ProviderError(404, "Resource not found")
+    return ProviderError(404, "Not Found" if dialect == "anthropic" else f"Invalid URL ({request.method} {request.path})")
+
+
+def _not_allowed(request: Request, dialect: DialectName, allowed: tuple[str, ...]) -> ProviderError:
+    message = "Method Not Allowed"
+    if dialect == "openai":
+        message = f"Not allowed to {request.method} on {request.path}. (HINT: Perhaps you meant to use a different HTTP method?)"
+    return ProviderError(405, message, headers={"allow": ", ".join(allowed)})

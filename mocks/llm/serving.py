@@ -1,0 +1,187 @@
+"""One request being served: what requests of every kind have in common."""
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from mocks.http.message import Reply, Request
+from mocks.llm.accounts import Account
+from mocks.llm.dialects.base import DialectName
+from mocks.llm.dialects.errors import anthropic_type, error_body, unknown_model
+from mocks.llm.engine import Engine
+from mocks.llm.entry import Ending, Entry
+from mocks.llm.errors import ProviderError
+from mocks.llm.headers import answer_headers
+from mocks.llm.key import request_key
+from mocks.llm.latency import Drawn
+from mocks.llm.plan import Facts, Plan, Whole
+from mocks.llm.quotas import too_long
+from mocks.llm.trickle import TrickledReply
+
+_BUG = ProviderError(500, "The server had an error while processing your request. Sorry about that!", "server_error")
+
+
+class Serving:
+    """Notes in an entry what happens, and sees to it that the entry ends exactly once, whoever ends it."""
+
+    __slots__ = ("account", "engine", "entry", "plan", "rate_headers", "reply", "start_s")
+
+    def __init__(self, engine: Engine, request: Request, reply: Reply, route: str, dialect: DialectName, fallback_id: str) -> None:
+        self.engine = engine
+        self.reply = reply
+        self.entry = Entry(request, route, dialect, fallback_id)
+        self.start_s = request.arrived_s
+        self.plan: Plan | None = None
+        self.account: Account | None = None
+        self.rate_headers: Mapping[str, str] = {}
+        engine.ledger.arrived(self.entry)
+        reply.on_gone(self._gone)
+
+    def identify(self) -> None:
+        """Whose request it is. Raises ProviderError 401."""
+        entry = self.entry
+        account = self.engine.accounts.identify(entry.dialect, entry.request.headers)
+        if account is not None:
+            self.account = account
+            entry.account = account.settings.name
+            entry.organization = account.settings.organization
+
+    def recognise(self, body: Mapping[str, Any], model: str) -> str:
+        """The key of a request with this body, which is counted. Raises ProviderError 404 for a model that is not served."""
+        engine, entry = self.engine, self.entry
+        if model not in engine.profile.models:
+            raise unknown_model(entry.dialect, model)
+        entry.model = model
+        entry.key = key = request_key(engine.profile.seed, entry.route, body)
+        entry.attempt = engine.arrivals.count(key)
+        return key
+
+    def decide(self, facts: Facts, drawn: Drawn) -> Plan | None:
+        """Limits, latency, faults: the plan for an answer of the model; None where there is none. Raises ProviderError over a limit."""
+        engine, entry = self.engine, self.entry
+        entry.prompt_tokens = facts.prompt_tokens
+        entry.tenant = facts.tenant
+        entry.stream = facts.stream
+        entry.drawn_ttft_s, entry.drawn_itl_s = drawn
+        limit = engine.profile.context_length
+        if limit is not None and facts.prompt_tokens > limit:
+            raise too_long(facts, limit)
+        if self.account is not None:
+            self.rate_headers, refused = self.account.admit(facts, self.reply.now())
+            if refused is not None:
+                raise refused
+        times = engine.profile.latency.under_load.times(facts.in_flight)
+        self.plan = plan = Plan(facts, drawn.ttft_s * times, drawn.itl_s * times)
+        applied = engine.faults.apply(plan, facts)
+        if applied:
+            entry.faults = {fault_id: engine.faults.kind(fault_id) for fault_id in applied}
+        if plan.cut_next is not None:
+            self.reply.cut_next(plan.cut_next)
+        if plan.decided:
+            self.when(plan.decided_after_s, partial(self._as_decided, plan))
+            return None
+        return plan
+
+    def settle_faults(self, plan: Plan) -> None:
+        """After the last edit: faults that found nothing to change have not been applied."""
+        if plan.void:
+            faults = self.entry.faults
+            self.entry.faults = {fault_id: faults[fault_id] for fault_id in self.engine.faults.retract(list(faults), plan.void)}
+
+    def when(self, due_s: float, callback: Callable[[], None]) -> None:
+        """Call back that long after the answer began, now where that has passed."""
+        moment_s = self.start_s + due_s
+        if moment_s <= self.reply.now():
+            callback()
+        else:
+            self.reply.at(moment_s, partial(self.guarded, callback))
+
+    def guarded(self, callback: Callable[[], None]) -> None:
+        """Call; an error of the provider is answered, a bug ends this request alone."""
+        try:
+            callback()
+        except ProviderError as error:
+            self.refuse(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer in the provider's shape, and the journal says it
+            self.failed(error)
+
+    def headers(self) -> dict[str, str]:
+        """What goes with the answer, now that it leaves."""
+        entry, plan = self.entry, self.plan
+        headers = answer_headers(entry.dialect, entry.request_id, entry.organization, self.reply.now() - entry.arrived_s)
+        if self.rate_headers:
+            headers.update(self.rate_headers)
+        if plan is not None and plan.headers:
+            headers.update(plan.headers)
+        return headers
+
+    def refuse(self, error: ProviderError) -> None:
+        """Answer with an error, in the words of the dialect."""
+        entry = self.entry
+        entry.error = anthropic_type(error) if entry.dialect == "anthropic" else error.code or error.type
+        self.send(Whole(error_body(entry.dialect, error, entry.request_id), error.status), error.headers)
+
+    def send(self, whole: Whole, extra: Mapping[str, str] | None = None) -> None:
+        """Answer in one piece, now; that ends it."""
+        headers = self.headers()
+        if extra:
+            headers.update(extra)
+        self.entry.told(headers)
+        if self.plan is not None and self.plan.headers_take_s > 0:
+            self._trickle(whole, headers, self.plan.headers_take_s)
+        else:
+            self.reply.send(whole.status, whole.body, headers, whole.content_type, length=whole.length)
+            self.entry.status = whole.status
+            self.finish("complete")
+
+    def finish(self, ending: Ending) -> None:
+        """It is over."""
+        self.engine.ledger.finish(self.entry, ending)
+
+    def failed(self, error: Exception) -> None:
+        """A bug of the mock: counted apart from all faults that were put, said in the journal and on stderr."""
+        entry = self.entry
+        if not entry.open:
+            return
+        traceback.print_exception(error, file=sys.stderr)
+        entry.error = f"{type(error).__name__}: {error}"
+        self.engine.ledger.metrics.bugs += 1
+        if entry.status:  # something has left already
+            self.reply.cut("reset")
+            self.finish("reset")
+        else:
+            self.reply.send(500, error_body(entry.dialect, _BUG, entry.request_id), {})
+            entry.status = 500
+            self.finish("complete")
+
+    def _gone(self) -> None:
+        self.entry.disconnected_s = self.reply.now()
+        self.finish("hang" if self.entry.silent else "disconnected")
+
+    def _as_decided(self, plan: Plan) -> None:
+        """What is said in the place of an answer."""
+        if plan.error is not None:
+            self.refuse(plan.error)
+        elif plan.instead is not None:
+            self.send(plan.instead)
+        elif plan.before == "hang":
+            self.entry.silent = True
+            self.reply.hang()
+        elif plan.before is not None:
+            self.reply.cut(plan.before)
+            self.finish(plan.before)
+
+    def _trickle(self, whole: Whole, headers: Mapping[str, str], over_s: float) -> None:
+        channel = TrickledReply(self.reply, over_s)
+
+        def rest() -> None:
+            if whole.body:
+                channel.write(whole.body)
+            channel.end()
+            self.finish("complete")
+
+        channel.begin(whole.status, headers, whole.content_type, len(whole.body) if whole.length is None else whole.length)
+        self.entry.status = whole.status
+        channel.on_drained(partial(self.guarded, rest))
