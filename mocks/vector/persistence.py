@@ -19,6 +19,7 @@ import orjson
 from mocks.vector.collection import Change
 
 _HEAD = struct.Struct("<III")  # length of the frame's body, its CRC-32, length of the JSON that it begins with
+_CHECKSUM = struct.Struct("<I")  # the CRC-32 of those three
 _FIRST_SNAPSHOT_BYTES = 16 << 20
 """A snapshot is due when the log has grown beyond this and beyond the snapshot before."""
 
@@ -49,7 +50,7 @@ class DirectoryArchive:
         """As in `Archive`. Raises ArchiveError where a file is damaged elsewhere than at the end of the log."""
         snapshot, log = self._path("snapshot"), self._path("log")
         if snapshot.exists():
-            yield from _frames(snapshot, self._damaged)
+            yield from _frames(snapshot, None)
         if log.exists():
             yield from _frames(log, os.truncate)
         self._remove_others()
@@ -112,9 +113,6 @@ class DirectoryArchive:
         finally:
             os.close(descriptor)
 
-    def _damaged(self, path: Path, at: int) -> None:
-        raise ArchiveError(f"{path} is damaged at byte {at}; restore it, or delete {self._directory} to begin with nothing")
-
 
 class _Damage(Exception):  # noqa: N818 - never leaves this module
     """A frame that cannot be read; `last`: nothing follows it."""
@@ -128,7 +126,8 @@ def _encode(change: Change) -> bytes:
     sizes = [len(vector) for vector in change.vectors]
     head = orjson.dumps([change.kind, change.document, sizes], option=orjson.OPT_SERIALIZE_NUMPY)
     body = b"".join((head, *(np.ascontiguousarray(vector, "<f4").tobytes() for vector in change.vectors)))
-    return _HEAD.pack(len(body), zlib.crc32(body), len(head)) + body
+    sealed = _HEAD.pack(len(body), zlib.crc32(body), len(head))
+    return b"".join((sealed, _CHECKSUM.pack(zlib.crc32(sealed)), body))
 
 
 def _decode(body: bytes, head_bytes: int) -> Change:
@@ -141,26 +140,29 @@ def _decode(body: bytes, head_bytes: int) -> Change:
     return Change(kind, document, vectors)
 
 
-def _frames(path: Path, cut_short: Callable[[Path, int], None]) -> Iterator[Change]:
-    """The changes in a file; where its last frame is not whole, `cut_short` is told where it begins. Raises ArchiveError."""
+def _frames(path: Path, cut_short: Callable[[Path, int], None] | None) -> Iterator[Change]:
+    """The changes in a file; where the last frame is not whole, `cut_short` (if any) is told where. Raises ArchiveError."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         while (at := file.tell()) < size:
             try:
                 change = _frame(file, size)
             except _Damage as damage:
-                if not damage.last:
-                    raise ArchiveError(f"{path} is damaged at byte {at}") from damage
+                if not damage.last or cut_short is None:
+                    how = "restore it, or delete the directory to begin with nothing"
+                    raise ArchiveError(f"{path} is damaged at byte {at}; {how}") from damage
                 cut_short(path, at)
                 return
             yield change
 
 
 def _frame(file: BinaryIO, size: int) -> Change:
-    head = file.read(_HEAD.size)
-    if len(head) < _HEAD.size:
+    head = file.read(_HEAD.size + _CHECKSUM.size)
+    if len(head) < _HEAD.size + _CHECKSUM.size:
         raise _Damage(last=True)
-    length, checksum, head_bytes = _HEAD.unpack(head)
+    if _CHECKSUM.pack(zlib.crc32(head[: _HEAD.size])) != head[_HEAD.size :]:
+        raise _Damage(last=False)
+    length, checksum, head_bytes = _HEAD.unpack_from(head)
     end = file.tell() + length
     if end > size:
         raise _Damage(last=True)
