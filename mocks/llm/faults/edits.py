@@ -77,8 +77,13 @@ class StreamRank(IntEnum):
     ENDLESS = 1
     ENDING = 2
     """How far it goes; from here on a stream may have no end, and is edited as it flows."""
-    FRAMING = 3
-    """How events are cut into pieces; the edits before see one event in a frame."""
+    COMMENTS = 3
+    """What stands between events."""
+    LINES = 4
+    CHUNKS = 5
+    """How many events are in a chunk."""
+    PIECES = 6
+    """How events are cut up; all edits before see whole ones."""
 
 
 _Edited = TypeVar("_Edited", Whole, Stream)

@@ -10,7 +10,7 @@ from mocks.llm.answer import CHAT, Answer, Usage
 from mocks.llm.faults.edits import StreamRank, edit_stream
 from mocks.llm.faults.events import payload, sse
 from mocks.llm.faults.registry import FAULTS, OfStreams
-from mocks.llm.plan import Frame, Plan, Stream
+from mocks.llm.plan import Frame, FrameKind, Plan, Stream
 
 _HALF_APART_S = 0.01  # so that the halves of a code point do not meet in one read of the client
 
@@ -19,10 +19,16 @@ _HALF_APART_S = 0.01  # so that the halves of a code point do not meet in one re
 class _Reframing(OfStreams):
     """Cuts the bytes of the stream in another way."""
 
+    rank: ClassVar[StreamRank] = StreamRank.PIECES
+
     def apply(self, plan: Plan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
         """Edit the stream."""
-        edit_stream(plan, self, StreamRank.FRAMING, self._edit)
+        edit_stream(plan, self, self.turn(), self._edit)
         return True
+
+    def turn(self) -> StreamRank:
+        """When it is its turn among the edits."""
+        return self.rank
 
     def _edit(self, stream: Stream) -> Stream:
         return Stream(self.reframed(stream.frames), stream.ending)
@@ -48,7 +54,7 @@ class StreamSplitCodePoint(_Reframing):
         """Each frame with such a character in two."""
         for frame in frames:
             at = next((i for i, byte in enumerate(frame.data) if byte >= 0xC0), None)
-            if at is None:
+            if at is None or at + 1 == len(frame.data):
                 yield frame
             else:
                 yield frame._replace(data=frame.data[: at + 1])
@@ -61,6 +67,7 @@ class StreamCrlf(_Reframing):
     """Events may be framed by any of three line ends."""
 
     summary: ClassVar[str] = "Legal: lines end with CR LF."
+    rank = StreamRank.LINES
 
     def reframed(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Other line ends; JSON has none of its own."""
@@ -82,6 +89,10 @@ class StreamChunking(_Reframing):
         if self.tokens is None and self.bytes is None:
             self.bytes = 1
 
+    def turn(self) -> StreamRank:
+        """Larger chunks are made of whole events, smaller ones of anything."""
+        return StreamRank.PIECES if self.tokens is None else StreamRank.CHUNKS
+
     def reframed(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Larger or smaller chunks."""
         return _joined(frames, self.tokens) if self.tokens is not None else _in_pieces(frames, self.bytes or 1)
@@ -94,17 +105,25 @@ def _in_pieces(frames: Iterable[Frame], size: int) -> Iterator[Frame]:
 
 
 def _joined(frames: Iterable[Frame], size: int) -> Iterator[Frame]:
+    """Content with the comments between it; what opens, ends or pings during a stall keeps its own chunk."""
     waiting: list[Frame] = []
     for frame in frames:
-        if frame.kind == "content":
+        joins = frame.kind == "content" or (frame.kind == "comment" and not frame.late_s)
+        if joins:
             waiting.append(frame)
-        if waiting and (frame.token - waiting[0].token + 1 >= size or frame.kind != "content"):
-            yield waiting[-1]._replace(data=b"".join(one.data for one in waiting))
+        if waiting and not (joins and frame.token - waiting[0].token + 1 < size):
+            yield _chunk_of(waiting)
             waiting = []
-        if frame.kind != "content":
+        if not joins:
             yield frame
     if waiting:
-        yield waiting[-1]._replace(data=b"".join(one.data for one in waiting))
+        yield _chunk_of(waiting)
+
+
+def _chunk_of(frames: list[Frame]) -> Frame:
+    """All of them in one chunk, due with the last."""
+    kind: FrameKind = "content" if any(frame.kind == "content" for frame in frames) else "comment"
+    return frames[-1]._replace(data=b"".join(frame.data for frame in frames), kind=kind)
 
 
 @FAULTS.register("stream_comments")
@@ -113,6 +132,7 @@ class StreamComments(_Reframing):
     """Gateways keep connections alive with comments."""
 
     summary: ClassVar[str] = "Legal: a comment line `: ping` before every event with content."
+    rank = StreamRank.COMMENTS
 
     def reframed(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Comments between events."""

@@ -46,6 +46,7 @@ class Asked:
     inputs: tuple[str, ...] = INPUTS
     as_base64: bool = False
     dialect: str | None = None
+    most_frames: int = MOST_FRAMES
     facts: dict[str, Any] = field(default_factory=dict)
 
     def plan(self) -> Plan:
@@ -133,7 +134,7 @@ def _generate(met: Met, asked: Asked) -> None:
     stream = Stream(dialect.frames(answer, call, 1))
     for change in plan.stream_edits:
         stream = change(stream)
-    met.frames = list(islice(stream.frames, MOST_FRAMES))
+    met.frames = list(islice(stream.frames, asked.most_frames))
     met.ending = stream.ending
 
 
