@@ -53,6 +53,8 @@ class Launcher:
     def prepare(self) -> None:
         """Write the files that services are given the paths of."""
         self._credentials.write_keys_file(self._keys_file)
+        for mock in self._topology.programmable:
+            self._faults_file(mock).unlink(missing_ok=True)  # of an earlier stack in this directory
         for provider in PROVIDERS:
             timing = self._options.timing[provider]
             profile = {
@@ -99,6 +101,7 @@ class Launcher:
             "VECTOR_PROFILE" if member.service == VECTOR else "LLM_PROFILE": str(self._profile_file(member.service)),
             "ADMIN_PORT": str(port),
             "ADMIN_TOKEN": self._credentials.admin_token,
+            "FAULTS_FILE": str(self._faults_file(member.service)),
         }
 
     def _service_environment(self, member: Member) -> dict[str, str]:
@@ -133,6 +136,10 @@ class Launcher:
 
     def _profile_file(self, mock: str) -> Path:
         return self._options.work_dir / f"{mock}.json"
+
+    def _faults_file(self, mock: str) -> Path:
+        """Where a mock keeps its faults over a restart, which therefore heals nothing that is wrong with a provider."""
+        return self._options.work_dir / f"{mock}-faults.json"
 
 
 def base_environment(run_id: str) -> dict[str, str]:

@@ -1,18 +1,20 @@
 """`python -m mocks.llm`: run the mock provider; docs/reference-stack.md lists its environment."""
 
 import asyncio
+import os
 import sys
-
-import uvloop
-
-from mocks.llm.checks import ProfileError
-from mocks.llm.profile import profile_from_env
-from mocks.llm.server import serve
-from mocks.llm.settings import Settings
 
 
 def main() -> int:
     """Serve until told to stop: 0; or 2 with one line on stderr where it cannot start."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is loaded, which keeps buffers for every thread
+    import uvloop
+
+    from mocks.llm.checks import ProfileError
+    from mocks.llm.profile import profile_from_env
+    from mocks.llm.server import serve
+    from mocks.llm.settings import Settings
+
     try:
         profile, settings = profile_from_env(), Settings.from_env()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

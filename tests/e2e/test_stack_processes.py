@@ -174,6 +174,21 @@ def test_the_admin_api_of_a_provider_is_reachable_with_its_token(running: Runnin
         running.stack.admin("query")
 
 
+def test_a_restarted_provider_still_has_its_faults(running: Running) -> None:
+    api, instance = running.stack.admin("llm"), running.one("llm")
+    with httpx.Client(base_url=f"{api.url}/admin/", headers={"authorization": f"Bearer {api.token}"}, trust_env=False) as admin:
+        document = {"type": "slow_first_token", "ttft_s": 0.5, "ttl_s": 60}
+        assert admin.put("faults/kept", json=document).status_code == 200
+        running.stack.kill(instance.name)
+        running.stack.restart(instance.name)
+        (kept,) = admin.get("faults").json()["faults"]
+        assert kept.items() >= {"id": "kept", **document}.items() and 0 < kept["expires_in_s"] < 60
+        assert admin.delete("faults").status_code == 204
+        running.stack.kill(instance.name)
+        running.stack.restart(instance.name)
+        assert admin.get("faults").json() == {"faults": []}
+
+
 def test_a_killed_replica_is_down_until_it_is_restarted(running: Running) -> None:
     stack, before = running.stack, running.one("retrieval")
     stack.kill(before.name)
