@@ -45,7 +45,7 @@ MESSAGES = Many(
     1,
 )
 
-_TURN_ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
+TURN_ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
     "system": "system",
     "developer": "system",
     "user": "user",
@@ -73,7 +73,7 @@ def read_messages(messages: Sequence[Mapping[str, Any]]) -> tuple[tuple[Turn, ..
         if role == "assistant":
             text = _assistant_text(message, text, i)
             waiting = [call["id"] for call in message.get("tool_calls") or ()]
-        turns.append(Turn(_TURN_ROLES[role], text))
+        turns.append(Turn(TURN_ROLES[role], text))
         pictures += tokens
     if waiting:
         raise _unanswered(waiting)
