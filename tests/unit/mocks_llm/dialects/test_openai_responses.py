@@ -36,10 +36,7 @@ def call_of(some: tuple[Choice, ...], **change: Any) -> ChatCall:
 def test_every_parameter_of_a_request() -> None:
     picture = {"type": "input_image", "detail": "low", "image_url": "data:,"}
     items = [
-        {
-            "role": "user",
-            "content": [{"type": "input_text", "text": "Hi"}, {"type": "input_image", "detail": "low", "image_url": "data:,"}],
-        },
+        {"role": "user", "content": [{"type": "input_text", "text": "Hi"}, picture]},
         {"type": "reasoning", "id": "rs_1", "summary": []},
         CALLED,
         {"type": "function_call_output", "call_id": "call_1", "output": "found"},
