@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from random import Random
 from typing import Any
 
 from mocks.llm.answers.schema_keywords import EXACT, SchemaError, number_of
@@ -16,24 +15,24 @@ class _Limit:
         self.excluded = excluded
 
 
-def numeric(node: Mapping[str, Any], number: int, rng: Random, *, whole: bool) -> float:
-    """A number that obeys the schema; different ones for different `number`s (items of an array). Raises SchemaError."""
+def numeric(node: Mapping[str, Any], base: int, number: int, *, whole: bool) -> float:
+    """A number that obeys the schema, chosen by `base`; different ones for different `number`s (items of an array). Raises SchemaError."""
     low, high = _limit(node, "minimum", "exclusiveMinimum", 1), _limit(node, "maximum", "exclusiveMaximum", -1)
     step = number_of(node, "multipleOf", 1.0 if whole else 0.0)
     if step < 0 or (whole and step and not step.is_integer() and not (1 / step).is_integer()):
         raise SchemaError(f"this model writes no multiples of {step}.")
     if whole or step:
-        return _multiple(low, high, max(1.0, step) if whole else step, number, rng, whole=whole)
+        return _multiple(low, high, max(1.0, step) if whole else step, base, number, whole=whole)
     if low is None and high is None:
-        return float(rng.randint(1, 10)) + number
+        return float(1 + base % 10 + number)
     bottom = low.value if low is not None else high.value - 10  # type: ignore[union-attr]  # one of the two is there
     top = high.value if high is not None else bottom + 10
     if bottom > top or (bottom == top and ((low is not None and low.excluded) or (high is not None and high.excluded))):
         raise SchemaError(f"no number is from {bottom} to {top}.")
-    return bottom if bottom == top else bottom + (top - bottom) / 2
+    return bottom if bottom == top else bottom + (top - bottom) * (number + 1) / (number + 2)
 
 
-def _multiple(low: _Limit | None, high: _Limit | None, step: float, number: int, rng: Random, *, whole: bool) -> float:
+def _multiple(low: _Limit | None, high: _Limit | None, step: float, base: int, number: int, *, whole: bool) -> float:
     first = _first_multiple(low, step) if low is not None else None
     last = _last_multiple(high, step) if high is not None else None
     if first is None:
@@ -41,7 +40,8 @@ def _multiple(low: _Limit | None, high: _Limit | None, step: float, number: int,
     last = first + 9 if last is None else last
     if first > last or max(abs(first), abs(last)) * step > EXACT:
         raise SchemaError("no number that this model can write is within the limits.")
-    value = (first + (rng.randint(0, min(9, last - first)) + number) % (last - first + 1)) * step
+    choices = last - first + 1
+    value = (first + (base % min(10, choices) + number) % choices) * step
     return round(value) if whole else round(value, 12)
 
 

@@ -92,7 +92,7 @@ class _Filler:
     def __init__(self, root: Mapping[str, Any], text: str, rng: Random) -> None:
         self._root = root
         self._text = text
-        self._rng = rng
+        self._base = rng.getrandbits(16)  # whatever is chosen begins here, and goes on from item to item
         self._left = _MOST_VALUES
         self._open: set[str] = set()
         self._number = 0  # of the item in its array
@@ -141,7 +141,7 @@ class _Filler:
         if not values:
             raise SchemaError("'enum' must be a non-empty array.")
         named = [value for value in values if isinstance(value, str) and value and value.lower() in self._text.lower()]
-        first = values.index(named[0]) if named else self._rng.randrange(len(values))
+        first = values.index(named[0]) if named else self._base
         return values[(first + self._number) % len(values)]
 
     def _first_of(self, node: Mapping[str, Any], keyword: str, depth: int) -> Any:
@@ -166,9 +166,9 @@ class _Filler:
             case "string":
                 return self._string(node)
             case "integer" | "number":
-                return numeric(node, self._number, self._rng, whole=kind == "integer")
+                return numeric(node, self._base, self._number, whole=kind == "integer")
             case "boolean":
-                return self._rng.random() < 0.5
+                return self._base % 2 == 1
             case _:
                 return None
 

@@ -56,8 +56,9 @@ def _meant(tools: tuple[Tool, ...], asked: str) -> Tool | None:
 
 
 def _telling(tool: Tool) -> frozenset[str]:
-    """The words of a tool's name that say what it is about."""
-    return frozenset(parts(tool.name)) - COMMON_WORDS
+    """The words of a tool's name that say what it is about: the uncommon ones, where there are any."""
+    known = frozenset(parts(tool.name))
+    return known - COMMON_WORDS or known
 
 
 def _subject(tool: Tool, asked: str) -> str:
