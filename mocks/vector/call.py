@@ -59,6 +59,8 @@ class Call:
     collection: str | None = None
     account: str | None = None
     tenant: str | None = None
+    path: str | None = None
+    """The path with names for ids that the service has drawn, so that equal requests are equal in every process; None: as it was sent."""
 
     @property
     def kind(self) -> Kind:

@@ -20,4 +20,5 @@ def lenient(value: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    return value.tolist()  # numpy's arrays and numbers: nothing else comes here
+    """Numpy's arrays and numbers: nothing else comes here. Spelled as `strict` spells them, so that a fault changes only what it says."""
+    return [_plain(one) for one in value] if value.ndim else float(str(value))

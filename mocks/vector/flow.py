@@ -80,7 +80,8 @@ class Serving:
 
     def _plan(self, call: Call) -> VectorPlan:
         flow, entry, request = self._flow, self._entry, self._request
-        asked = f"{flow.profile.now.seed}:{request.method} {request.raw_path}?{request.query}\n".encode("utf-8", "surrogateescape")
+        path = request.raw_path if call.path is None else call.path
+        asked = f"{flow.profile.now.seed}:{request.method} {path}?{request.query}\n".encode("utf-8", "surrogateescape")
         key = blake2b(asked + request.body, digest_size=16).hexdigest()
         attempt = flow.arrivals.count(key)
         facts = VectorFacts(

@@ -48,6 +48,10 @@ class Operations:
         self._catalog = Catalog(store)
         self.collections = Collections(store, self._catalog, legacy=settings.legacy)
 
+    def tenant_of(self, collection: Collection) -> str:
+        """Whose collection it is."""
+        return self._catalog.of_collection(collection).tenant
+
     def heartbeat(self, _asked: Asked) -> Outcome:
         """The server's clock."""
         return _says({"nanosecond heartbeat": time.time_ns()})

@@ -41,19 +41,23 @@ class ChromaService:
         route, parts = self._find(request)
         account = self._access.account(request)
         asked_of = parts.get("collection")
+        name = None if asked_of is None else self._known_name(asked_of)
         return Call(
             operation=route.operation,
             route=route.pattern,
             perform=lambda: self._perform(route, parts, request, account),
-            collection=None if asked_of is None else self._known_name(asked_of),
+            collection=name,
             account=account,
             tenant=parts.get("tenant"),
+            path=None if asked_of is None or name is None else request.raw_path.replace(asked_of, name),
         )
 
     def renew(self, call: Call) -> None:
-        """Give the collection of a call another id: handles that know the old one get 404."""
-        for collection in [one for one in self._store.collections.values() if one.name == call.collection]:
-            self._store.renew(collection)
+        """Give the collection of a call another id: handles that know the old one get 404. Those of the same name elsewhere keep theirs."""
+        named = [one for one in self._store.collections.values() if one.name == call.collection]
+        for collection in named:
+            if self._operations.tenant_of(collection) == call.tenant:
+                self._store.renew(collection)
 
     def answer(self, body: Any, status: int, took_s: float, encode: Encode = strict) -> Whole:  # noqa: ARG002 - Chroma does not say
         """A JSON value as it is."""
