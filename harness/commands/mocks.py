@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,13 +63,14 @@ def _serve(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    from harness.lifecycle.mock_server import Asked, MockServer, MockStartError, MockUsageError, is_loopback
+    from harness.lifecycle.mock_documents import MockUsageError, faults_of
+    from harness.lifecycle.mock_server import Asked, MockServer, MockStartError, is_loopback
     from harness.lifecycle.signals import interruptible
 
     if not is_loopback(host) and not allow_remote:
         raise CommandError(USAGE, f"{host} can be reached from other machines; if that is meant, add --allow-remote")
     try:
-        documents = [fault for text in faults for fault in _faults(text)]
+        documents = [fault for text in faults for fault in faults_of(text)]
         named = [{"id": f"fault-{n}", **fault} for n, fault in enumerate(documents, start=1)]
         token = admin_token or secrets.token_urlsafe(24)
         server = MockServer(Asked(kind, host, port, admin_port, token, profile, seed, named, quiet))
@@ -84,22 +85,6 @@ def _serve(
     if ended is not None:
         raise CommandError(INTERNAL, ended)
     return OK
-
-
-def _faults(text: str) -> list[Mapping[str, Any]]:
-    """One or several documents, given in the words of the admin API or in a file. Raises CommandError."""
-    from harness.lifecycle.mock_server import read_json
-
-    try:
-        found = read_json(Path(text[1:])) if text.startswith("@") else json.loads(text)
-    except json.JSONDecodeError as error:
-        raise CommandError(
-            USAGE, f'--fault {text!r} is not JSON: {error}; write {{"type": "rate_limited", "requests_per_s": 1}}'
-        ) from error
-    faults = found if isinstance(found, list) else [found]
-    if not all(isinstance(fault, dict) and isinstance(fault.get("id", ""), str) for fault in faults):
-        raise CommandError(USAGE, f'--fault {text!r}: a fault is an object with a type: {{"type": "rate_limited", "requests_per_s": 1}}')
-    return faults
 
 
 def _tell(server: MockServer, as_json: bool) -> None:
@@ -121,8 +106,9 @@ def _tell(server: MockServer, as_json: bool) -> None:
 @JSON
 def list_faults(of: str, name: str | None, as_json: bool) -> int:
     """List what a mock can be made to do, or show one fault."""
+    from harness.lifecycle.mock_documents import MockUsageError
     from harness.lifecycle.mock_faults import fault_page
-    from harness.lifecycle.mock_server import MockUsageError, check_installed
+    from harness.lifecycle.mock_server import check_installed
     from harness.scenario.problem import did_you_mean
 
     try:

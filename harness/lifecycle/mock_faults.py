@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.lifecycle.mock_server import MockUsageError, clean_environment
+from harness.lifecycle.mock_documents import MockUsageError
+from harness.lifecycle.mock_server import clean_environment
 
 PAGES: Mapping[str, str] = {"llm": "mocks.llm.faults.reference", "vector": "mocks.vector.faults.reference"}
 _DEADLINE_S = 30.0

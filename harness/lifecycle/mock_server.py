@@ -22,6 +22,7 @@ from typing import Any
 
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError
+from harness.lifecycle.mock_documents import MockUsageError, with_seed
 from harness.lifecycle.signals import Interruption
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.stack.base import AdminApi
@@ -50,10 +51,6 @@ KINDS: Mapping[str, Kind] = {
     "qdrant": Kind(("mocks.vector", "qdrant"), 6333, "VECTOR_PROFILE", {"QDRANT_URL": ""}),
     "chroma": Kind(("mocks.vector", "chroma"), 8000, "VECTOR_PROFILE", {"CHROMA_URL": ""}),
 }
-
-
-class MockUsageError(ValueError):
-    """What was asked for cannot be had: a profile, a fault, an address, a package that is not installed."""
 
 
 class MockStartError(RuntimeError):
@@ -177,13 +174,10 @@ class MockServer:
         asked = self._asked
         if asked.seed is None:
             return asked.profile.resolve() if asked.profile is not None else None
-        document = read_json(asked.profile) if asked.profile is not None else {}
-        if not isinstance(document, dict):
-            raise MockUsageError(f"{asked.profile}: a profile is a JSON object")
         folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="gauntlet-mock-")))
         copy = folder / "profile.json"
         copy.touch(mode=0o600)  # it may hold keys
-        copy.write_text(json.dumps({**document, "seed": asked.seed}), encoding="utf-8")
+        copy.write_text(json.dumps(with_seed(asked.profile, asked.seed)), encoding="utf-8")
         return copy
 
     def _wait_ready(self) -> None:
@@ -235,14 +229,6 @@ def clean_environment() -> dict[str, str]:
     found = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     ours = str(Path(__file__).resolve().parents[2])  # where `mocks` lies, also in a source tree
     return {**found, "PYTHONPATH": os.pathsep.join(filter(None, [ours, os.environ.get("PYTHONPATH")]))}
-
-
-def read_json(path: Path) -> Any:
-    """The document in a file. Raises MockUsageError."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise MockUsageError(f"{path}: {error}") from error
 
 
 def is_loopback(host: str) -> bool:
