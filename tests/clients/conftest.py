@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.llm_process import LlmProcess
 from tests.integration.vector_stores import VectorProcess
+
+KEY = "sk-test"
+
+
+@pytest.fixture
+def llm(tmp_path: Path) -> Iterator[LlmProcess]:
+    process = LlmProcess(tmp_path, profile={"api_keys": [KEY]})
+    yield process
+    process.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import chromadb
-
 from told import Told, arguments
 
 VECTORS = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.9, 0.1, 0.0]]

@@ -7,7 +7,6 @@ import warnings
 from typing import Any
 
 from qdrant_client import AsyncQdrantClient, QdrantClient, models
-
 from told import Told, arguments
 
 POINTS = [

@@ -6,7 +6,6 @@ from typing import Any
 
 from qdrant_client import QdrantClient
 from qdrant_client.http import models
-
 from told import Told, arguments
 
 
