@@ -22,6 +22,7 @@ from click.testing import CliRunner
 
 from harness.cli import cli
 from harness.faults.admin_client import call
+from harness.faults.base import FaultError
 from harness.stack.base import AdminApi
 from tests.e2e.known_callers import CALLERS, FAULTS
 from tests.e2e.live_run import ROOT, environment, gauntlet
@@ -123,6 +124,21 @@ def test_a_real_client_keeps_retry_after(start: Start) -> None:
     assert caller["name"].startswith("OpenAI/Python")
     assert (caller["calls"], caller["retry_after_honoured_share"]) == (4, 1.0)
     assert caller["retry_after_told"] >= 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "variable", "path"), [("qdrant", "QDRANT_URL", "/collections"), ("chroma", "CHROMA_URL", "/api/v2/tenants/default_tenant")]
+)
+def test_vector_stores_are_served_broken_and_graded(kind: str, variable: str, path: str, start: Start) -> None:
+    mock = start(kind, "--fault", '{"id": "busy", "type": "service_error", "status": 503, "retry_after_s": 5, "first": 2}')
+    url = AdminApi(mock.facts["env"][variable], "any")
+    for _ in range(2):
+        with pytest.raises(FaultError, match="503"):
+            call(url, "GET", path)
+    assert call(url, "GET", path)
+    report = mock.report(code=1)
+    assert [f["code"] for f in report["findings"]] == ["retry_after_ignored"]
+    assert report["findings"][0]["count"] == 2
 
 
 def test_nothing_to_grade_is_no_pass(start: Start, tmp_path: Path) -> None:
