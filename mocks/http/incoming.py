@@ -105,6 +105,7 @@ class Incoming:
         if self._head_done:
             return  # a trailer
         name = name.lower()
+        value = value.rstrip()  # the parser takes off leading blanks only
         headers = self._headers
         headers[name] = value if name not in headers else headers[name] + b", " + value
 
