@@ -11,9 +11,11 @@ from mocks.http.router import Match, NotAllowed, Router
 from mocks.llm.answer import EMBEDDINGS, MESSAGES
 from mocks.llm.answers.base import prompt_tokens
 from mocks.llm.dialects.anthropic import AnthropicMessages, check_version, parse_count, token_count
+from mocks.llm.dialects.azure import AzureChat, check_api_version
 from mocks.llm.dialects.base import Dialect, DialectName, parse_json
 from mocks.llm.dialects.models import model_card, model_list
 from mocks.llm.dialects.openai_chat import OpenAIChat
+from mocks.llm.dialects.openai_responses import OpenAIResponses
 from mocks.llm.embedding import Embedding
 from mocks.llm.engine import Engine
 from mocks.llm.errors import ProviderError
@@ -26,6 +28,7 @@ from mocks.llm.serving import Serving
 MOST_BODY_BYTES = 8 * 1024 * 1024
 _MODELS = "/v1/models"
 _COUNT = f"{MESSAGES}/count_tokens"
+_DEPLOYMENT = "/openai/deployments/{deployment}"
 _UNMATCHED = "unmatched"
 _HEALTHY = b'{"status":"ok"}'
 _READY = b'{"ready":true,"checks":{}}'
@@ -58,16 +61,28 @@ class Provider:
             serving.refuse(_not_found(request, dialect))
 
     def _routes(self) -> list[tuple[str, str, _Target]]:
-        generations: list[tuple[str, Dialect]] = [(dialect.route, dialect) for dialect in (OpenAIChat(), AnthropicMessages())]
+        chat, responses = AzureChat(), OpenAIResponses("azure")
+        generations: list[tuple[str, Dialect]] = [
+            *((dialect.route, dialect) for dialect in (OpenAIChat(), OpenAIResponses(), AnthropicMessages())),
+            (f"{_DEPLOYMENT}/chat/completions", chat),
+            ("/openai/v1/chat/completions", chat),
+            ("/openai/v1/responses", responses),
+            ("/openai/responses", responses),
+        ]
+        embeddings: list[tuple[str, DialectName]] = [
+            (EMBEDDINGS, "openai"),
+            (f"{_DEPLOYMENT}/embeddings", "azure"),
+            ("/openai/v1/embeddings", "azure"),
+        ]
+        models = (_MODELS, f"{_MODELS}/{{model}}", "/openai/v1/models", "/openai/v1/models/{model}", "/openai/models")
         return [
             ("GET", "/health", partial(_probe, _HEALTHY)),
             ("GET", "/ready", partial(_probe, _READY)),
             ("GET", "/metrics", self._metrics),
-            ("GET", _MODELS, self._models),
-            ("GET", f"{_MODELS}/{{model}}", self._models),
             ("POST", _COUNT, self._count),
-            ("POST", EMBEDDINGS, partial(self._embed, "openai")),
+            *(("GET", path, self._models) for path in models),
             *(("POST", path, partial(self._generate, dialect)) for path, dialect in generations),
+            *(("POST", path, partial(self._embed, dialect)) for path, dialect in embeddings),
         ]
 
     def _generate(self, dialect: Dialect, request: Request, reply: Reply, deployment: str | None = None) -> None:
@@ -92,6 +107,7 @@ class Provider:
 
     def _show_models(self, serving: Serving, model: str | None) -> None:
         serving.identify()
+        _check_version(serving.entry.dialect, serving.entry.request)
         entry, served = serving.entry, self._engine.profile.models
         facts = Facts(_MODELS, entry.dialect, model or "", model or "", account=entry.account, organization=entry.organization)
         plan = serving.decide(facts, Drawn(0.0, 0.0))
@@ -121,12 +137,19 @@ def _begin(serving: Serving, begin: Callable[[Mapping[str, Any]], None], deploym
     """Whose request it is, then what it asks for. Azure's deployments are models. Raises ProviderError."""
     serving.identify()
     request = serving.entry.request
-    if serving.entry.dialect == "anthropic":
-        check_version(request.header("anthropic-version"))
+    _check_version(serving.entry.dialect, request)
     body = _body(request)
     if deployment is not None:
         body["model"] = deployment
     begin(body)
+
+
+def _check_version(dialect: DialectName, request: Request) -> None:
+    """The version of the API, where the provider wants one to be named. Raises ProviderError."""
+    if dialect == "anthropic":
+        check_version(request.header("anthropic-version"))
+    elif dialect == "azure" and not request.path.startswith("/openai/v1/"):
+        check_api_version(request.parameters())
 
 
 def _body(request: Request) -> dict[str, Any]:
