@@ -17,7 +17,7 @@ from mocks.llm.errors import ProviderError
 from mocks.llm.plan import Frame
 from mocks.llm.words import tokens
 
-VERSIONS = frozenset({"2023-01-01", "2023-06-01"})
+_VERSION = re.compile(r"20\d\d-\d\d-\d\d")  # the date that a client was written for; a newer client than this mock must do
 
 _TOOL = Tagged(
     {"custom": Fields({"name": Text(1, 128), "description": Text(), "input_schema": Fields(), "strict": Flag()}, ("name", "input_schema"))},
@@ -95,10 +95,10 @@ class AnthropicMessages:
 
 
 def check_version(header: str | None) -> None:
-    """Whether the `anthropic-version` header is there and known. Raises ProviderError 400."""
+    """Whether the `anthropic-version` header is there and is one. Raises ProviderError 400."""
     if header is None:
         raise ProviderError(400, "anthropic-version: header is required")
-    if header not in VERSIONS:
+    if not _VERSION.fullmatch(header):
         raise ProviderError(400, f'anthropic-version: "{header}" is not a valid version')
 
 
