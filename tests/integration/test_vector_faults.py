@@ -1,150 +1,145 @@
-"""Every fault of the vector services, with each product: it bites, is counted, and leaves no trace when it ends."""
+"""What the reference application makes of the faults of a vector store: never a crash, never a broken hit, and a word for what happened.
+
+`stale_version` is not among them: a replaced chunk is a point of its own here, and the old one is gone, so there is nothing to go back to.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
-import httpx
 import pytest
 
-from mocks.faults.documents import example
-from mocks.vector.faults import FAULTS
-from mocks.vector.plan import Product
-from tests.integration.http_service import wait_until
-from tests.integration.vector_fault_checks import ASKED, CHECKS, OLD, SIZE, K, document, error_of, ids, refused
-from tests.integration.vector_rig import Ask, Doc, Found, Rig
+from mocks.rag.common.errors import UpstreamError
+from mocks.rag.vectorstore.base import VectorStore
+from tests.integration.backends import Postgres
+from tests.integration.vector_stores import Deployment, chunks_of, deployed, event, vector
 
-PRODUCTS: tuple[Product, ...] = ("qdrant", "chroma")
-PARAMETERS: dict[str, Mapping[str, Any]] = {
-    "slow_answer": {"delay_s": 0.2},
-    "slow_headers": {"over_s": 0.2},
-    "brownout": {"per_in_flight_s": 0.3},
-    "oversize_payload": {"size_bytes": 50_000},
-}
+pytestmark = pytest.mark.e2e
+
+NEAREST = ["tides#0", "tides#1", "tides#2", "ice#0"]
 
 
-@pytest.fixture(scope="module", params=PRODUCTS)
-def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
-    with Rig(request.param, {"seed": 7}) as served:
-        yield served
+@pytest.fixture(scope="module", params=["qdrant", "chroma"])
+def deployment(request: pytest.FixtureRequest, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Two documents of three chunks, the first of them in its second revision. Each test takes its fault back."""
+    url = postgres_server.create_database(f"vector_faults_{request.param}")
+    with deployed(request.param, url, tmp_path_factory.mktemp("deployment")) as made:
+
+        async def fill(store: VectorStore) -> None:
+            for doc_id, revision, text in (("tides", 1, "the sea before 7"), ("tides", 2, "the sea rises by 12"), ("ice", 1, "far off")):
+                one = event(doc_id, revision, text)
+                parts = chunks_of(one, 3)
+                assert await store.index(one, parts, [near(part.doc_id, part.ordinal) for part in parts])
+
+        made.run(fill)
+        yield made
 
 
-@pytest.fixture
-def ask(rig: Rig) -> Iterator[Ask]:
-    """A client of a collection in its first state: document 1 was replaced once."""
-    client = rig.asking()
-    client.create()
-    client.write([Doc(1, document(1).vector, OLD)])
-    client.write([document(number) for number in range(SIZE)])
-    yield client
-    client.close()
+def near(doc_id: str, ordinal: int) -> list[float]:
+    """Vectors whose order is known: the chunks of `tides` in their order, then those of `ice`."""
+    angle = (0.05 if doc_id == "tides" else 0.5) * (1 + ordinal)
+    return [1.0, angle, *([0.0] * 382)]
 
 
-def test_every_type_has_its_check() -> None:
-    assert CHECKS.keys() == FAULTS.keys()
+ASKED = [1.0, *([0.0] * 383)]
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_a_fault_bites_is_counted_and_leaves_no_trace(name: str, rig: Rig, ask: Ask) -> None:
-    honest = [Found(number, round(_score(rig, number), 5), document(number).text, "ab"[number % 2]) for number in range(K)]
-    assert rounded(ask.search(ASKED, K)) == honest
-    with rig.fault({**example(name, FAULTS[name]), **PARAMETERS.get(name, {})}) as fault:
-        CHECKS[name](rig, ask)
-        assert fault.applied >= 1 or name in FAULTS.standing  # which no call meets: the port is shut
-    _wiped(rig)
-    again = rig.asking()
-    again.create()
-    assert rounded(again.search(ASKED, K)) == honest
-    again.close()
+async def searched(store: VectorStore) -> list[str] | str:
+    """The chunks found in two searches, or what the second one failed of: some faults hit a connection's second request."""
+    with suppress(UpstreamError):
+        await store.by_vector(ASKED, 4)
+    try:
+        found = await store.by_vector(ASKED, 4)
+    except UpstreamError as error:
+        assert error.callee == "vector"
+        return error.outcome
+    assert all(-1.001 <= one["score"] <= 1.001 and one["text"] for one in found)
+    return [one["chunk_id"] for one in found]
 
 
-def rounded(found: list[Found]) -> list[Found]:
-    return [replace(one, score=round(one.score or 0.0, 5)) for one in found]
-
-
-def _score(rig: Rig, number: int) -> float:
-    similarity = math.cos(number * math.pi / 2 / SIZE)
-    return similarity if rig.product == "qdrant" else 1 - similarity
-
-
-def _wiped(rig: Rig) -> None:
-    """Take back what a check has written."""
-    client = rig.asking()
-    client.create()
-    client.forget(500)
-    client.write([document(0)])
-    client.close()
+FAULTS: list[tuple[dict[str, Any], list[str] | str]] = [
+    ({"type": "service_error", "status": 500}, "http_5xx"),
+    ({"type": "service_error", "status": 503}, "http_5xx"),
+    ({"type": "service_error", "status": 429, "retry_after_s": 60}, "rate_limited"),
+    ({"type": "service_error", "status": 404}, "http_4xx"),
+    ({"type": "service_error", "status": 408}, "http_4xx"),
+    ({"type": "service_error", "status": 400}, "http_4xx"),
+    ({"type": "service_error", "status": 503, "first": 1}, NEAREST),
+    ({"type": "dimension_error"}, "http_4xx"),
+    ({"type": "gateway_error", "status": 502}, "http_5xx"),
+    ({"type": "gateway_error", "status": 504, "body": "empty"}, "http_5xx"),
+    ({"type": "connection_reset"}, "error"),
+    ({"type": "connection_closed"}, "error"),
+    ({"type": "connection_reset", "every": 2}, NEAREST),
+    ({"type": "connection_hang"}, "timeout"),
+    ({"type": "dead_keep_alive"}, NEAREST),
+    ({"type": "dead_keep_alive", "how": "reset"}, NEAREST),
+    ({"type": "empty_body"}, "error"),
+    ({"type": "truncated_json"}, "error"),
+    ({"type": "invalid_json"}, "error"),
+    ({"type": "short_body"}, "error"),
+    ({"type": "missing_result"}, "error"),
+    ({"type": "slow_answer", "delay_s": 2.0}, "timeout"),
+    ({"type": "slow_answer", "delay_s": 0.05}, NEAREST),
+    ({"type": "slow_headers", "over_s": 3.0}, "timeout"),
+    ({"type": "empty_results"}, []),
+    ({"type": "fewer_results", "keep": 2}, NEAREST[:2]),
+    ({"type": "irrelevant_results"}, ["tides#2", "ice#0", "ice#1", "ice#2"]),
+    ({"type": "duplicate_results"}, NEAREST[:2]),
+    ({"type": "nan_scores"}, "error"),
+    ({"type": "nan_scores", "value": "inf"}, "error"),
+    ({"type": "constant_scores"}, NEAREST),
+    ({"type": "counterfactual"}, NEAREST),
+    ({"type": "poisoned_document"}, NEAREST),
+    ({"type": "missing_payload"}, "error"),
+    ({"type": "oversize_payload"}, NEAREST[1:]),
+]
 
 
 @pytest.mark.parametrize(
-    ("status", "qdrant", "chroma"),
-    [
-        (
-            400,
-            "Wrong input: the request cannot be carried out",
-            ("InvalidArgumentError", "Validation error: the request cannot be carried out"),
-        ),
-        (404, "Not found: Collection `docs` doesn't exist!", ("NotFoundError", "Collection [docs] does not exist.")),
-        (408, "Timeout error: Operation 'Search' timed out after 60 seconds", ("ChromaError", "Request timed out")),
-        (429, "Rate limiting exceeded: Read rate limit exceeded, retry later", ("ChromaError", "You have been rate limited.")),
-        (503, "Service internal error: Shard 0 is not available", ("ChromaError", "Service unavailable")),
-    ],
+    ("document", "expected"), FAULTS, ids=[" ".join(str(value) for value in document.values()) for document, _ in FAULTS]
 )
-def test_every_status_is_told_in_the_products_words(rig: Rig, ask: Ask, status: int, qdrant: str, chroma: tuple[str, str]) -> None:
-    with rig.fault({"type": "service_error", "status": status, "retry_after_s": 1.2}):
-        answer = refused(rig, ask, status)
-    assert error_of(answer) == (qdrant if rig.product == "qdrant" else chroma)
-    assert answer.headers["retry-after"] == "2"
+def test_a_search_under_a_fault(deployment: Deployment, document: dict[str, Any], expected: list[str] | str) -> None:
+    assert deployment.vector is not None
+    with deployment.vector.fault(**document):
+        assert deployment.run(searched) == expected
+    assert deployment.run(searched) == NEAREST
 
 
-def test_what_was_acknowledged_becomes_visible_after_its_time(rig: Rig, ask: Ask) -> None:
-    with rig.fault({"type": "acknowledged_not_visible", "delay_s": 0.2}):
-        ask.write([Doc(500, ASKED, "Visible later.")])
-        assert ask.read([500]) == []
-    wait_until(lambda: [one.text for one in ask.read([500])] == ["Visible later."])
-    _wiped(rig)
+def test_a_collection_that_was_recreated(deployment: Deployment) -> None:
+    """Chroma's has another id, which is looked up; Qdrant's is empty as long as the fault lasts."""
+    assert deployment.vector is not None
+    vectors = deployment.vector
+
+    async def use(store: VectorStore) -> list[str] | str:
+        assert await searched(store) == NEAREST
+        with vectors.fault(type="collection_recreated"):
+            return await searched(store)
+
+    assert deployment.run(use) == (NEAREST if deployment.name == "chroma" else [])
 
 
-def test_a_write_that_would_be_refused_is_refused_although_it_would_never_be_visible(rig: Rig, ask: Ask) -> None:
-    with rig.fault({"type": "acknowledged_not_visible"}), pytest.raises(httpx.HTTPStatusError, match="400"):
-        ask.write([Doc(500, [1.0, 0.0], "Two dimensions.")])
+@pytest.mark.parametrize("how", ["reset", "fin", "hang"])
+def test_a_write_whose_acknowledgement_is_lost_is_repeated_and_leaves_no_trace(deployment: Deployment, how: str) -> None:
+    assert deployment.vector is not None
+    vectors = deployment.vector
 
+    async def use(store: VectorStore) -> list[str]:
+        one = event(f"lost-{how}", 1, "an upload")
+        parts = chunks_of(one, 2)
+        with vectors.fault(type="lost_acknowledgement", how=how, first=1):
+            for _ in range(3):  # as the subscriber does with an event that is still unacknowledged
+                try:
+                    assert await store.index(one, parts, [vector(part.text) for part in parts])
+                    break
+                except UpstreamError:
+                    continue
+        found = [hit["chunk_id"] for hit in await store.by_vector(vector("an upload 0"), 20)]
+        return [chunk_id for chunk_id in found if chunk_id.startswith("lost-")]
 
-@pytest.mark.parametrize("name", ["other_tenant", "stale_version", "duplicate_results"])
-def test_what_finds_nothing_to_change_is_not_counted(name: str, rig: Rig, ask: Ask) -> None:
-    with rig.fault({"type": name}) as fault:
-        assert ids(ask.search(document(5).vector, 1)) == [5]  # no filter, never replaced, one result
-        assert fault.applied == 0
-
-
-def test_displaced_scores_can_be_those_of_the_top(rig: Rig, ask: Ask) -> None:
-    honest = [one.score for one in ask.search(ASKED, K)]
-    with rig.fault({"type": "irrelevant_results", "scores": "top"}):
-        found = ask.search(ASKED, K)
-    assert ([one.score for one in found], min(ids(found))) == (honest, SIZE - K)
-
-
-def test_only_points_of_another_value_count_as_foreign_where_a_key_tells_tenants_apart(rig: Rig, ask: Ask) -> None:
-    with rig.fault({"type": "other_tenant", "key": "tenant", "leaks": 2}):
-        assert [one.tenant for one in ask.search(ASKED, 4, tenant="b")] == ["b", "b", "a", "a"]
-    with rig.fault({"type": "other_tenant", "key": "owner"}) as fault:
-        assert ids(ask.search(ASKED, 2, tenant="a")) == [0, 2]  # which no point has
-        assert fault.applied == 0
-
-
-@pytest.mark.parametrize("product", PRODUCTS)
-def test_the_same_requests_meet_the_same_fate_in_another_order(product: Product) -> None:
-    questions = [[math.cos(number / 40), math.sin(number / 40), 0.2] for number in range(40)]
-    fates = []
-    for order in (questions, questions[::-1]):
-        with Rig(product, {"seed": 3}) as rig:
-            ask = rig.asking()
-            ask.create()
-            ask.write([document(number) for number in range(SIZE)])
-            with rig.fault({"type": "degraded_recall", "recall": 0.5, "probability": 0.6}):
-                fates.append({tuple(question): ids(ask.search(question, K)) for question in order})
-            ask.close()
-    assert fates[0] == fates[1]
+    try:
+        assert sorted(deployment.run(use)) == [f"lost-{how}#0", f"lost-{how}#1"]
+    finally:
+        deployment.run(lambda store: store.index(event(f"lost-{how}", 2, ""), [], []))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
+
 from mocks.llm.hashing import embed
 from mocks.rag.common.db import Pool
 from mocks.rag.common.registry import Registry
@@ -21,11 +23,13 @@ from mocks.rag.document.chunking import Chunk
 from mocks.rag.document.events import IngestEvent
 from mocks.rag.vectorstore.base import VectorStore, VectorStoreName
 from mocks.rag.vectorstore.choice import open_store
+from tests.integration.backends import free_port
 from tests.integration.services import REPOSITORY, ServiceProcess, write_registry
 
 T = TypeVar("T")
 
 VECTOR_TIMEOUT_S = 0.5
+ADMIN_TOKEN = "admin-secret"
 
 
 def vector(text: str) -> list[float]:
@@ -48,7 +52,23 @@ class VectorProcess(ServiceProcess):
         folder.mkdir(exist_ok=True)
         profile = folder / "vector.json"
         profile.write_text(json.dumps({"persist_dir": "vectors"}))
-        super().__init__("vector", {"VECTOR_PROFILE": str(profile)}, folder / "vector.log", ("mocks.vector", name))
+        admin_port = free_port()
+        environment = {"VECTOR_PROFILE": str(profile), "ADMIN_PORT": str(admin_port), "ADMIN_TOKEN": ADMIN_TOKEN}
+        super().__init__("vector", environment, folder / "vector.log", ("mocks.vector", name))
+        headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+        self._admin = httpx.Client(base_url=f"http://127.0.0.1:{admin_port}/admin", headers=headers, timeout=10, trust_env=False)
+
+    @contextmanager
+    def fault(self, **document: Any) -> Iterator[None]:
+        """A fault in force, which must have hit something by the end."""
+        put = self._admin.put("/faults/it", json=document)
+        assert put.status_code == 200, put.text
+        try:
+            yield
+            (view,) = self._admin.get("/faults").json()["faults"]
+            assert view["applied"] > 0, view
+        finally:
+            assert self._admin.delete("/faults").status_code == 204
 
     def pause(self) -> None:
         """SIGSTOP."""
@@ -62,6 +82,7 @@ class VectorProcess(ServiceProcess):
         if self.running:
             self.resume()
         super().close()
+        self._admin.close()
 
 
 @dataclass(frozen=True)

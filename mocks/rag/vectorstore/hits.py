@@ -11,11 +11,15 @@ from mocks.rag.common.metrics import VECTOR_REJECTED
 from mocks.rag.vectorstore.base import Result
 from mocks.rag.vectorstore.points import Hit
 
-Reason = Literal["score", "payload", "duplicate", "superseded"]
+Reason = Literal["score", "payload", "oversize", "duplicate", "superseded"]
 
 
 _SCORE_MAX = 1.001
 """A cosine similarity, and room for a store that computes with half the digits."""
+
+
+_TEXT_CHARS_MAX = 201_000
+"""No chunk is longer than the longest upload; what is would only swell the prompt and its bill."""
 
 
 class _Sound(NamedTuple):
@@ -27,8 +31,8 @@ def accepted(hits: Sequence[Hit]) -> list[Result]:
     """The usable hits as results, best first.
 
     Rejected, counted in `rag_vector_rejected_total` and logged: a `score` that is no cosine similarity (NaN, null, 7), a `payload` lacking
-    what an answer needs, a `duplicate` of a better one, and one `superseded` by a newer revision of its document (which is just being
-    replaced).
+    what an answer needs, one that is `oversize`, a `duplicate` of a better one, and one `superseded` by a newer revision of its document
+    (which is just being replaced).
     """
     rejected: Counter[Reason] = Counter()
     sound: list[_Sound] = []
@@ -63,6 +67,8 @@ def _look(hit: Hit) -> _Sound | Reason:
     doc_id, chunk_id, text, revision = (payload.get(name) for name in ("doc_id", "chunk_id", "text", "revision"))
     if not all(isinstance(word, str) and word for word in (doc_id, chunk_id, text)) or type(revision) is not int:
         return "payload"
+    if len(str(text)) > _TEXT_CHARS_MAX:
+        return "oversize"
     return _Sound({"doc_id": str(doc_id), "chunk_id": str(chunk_id), "text": str(text), "score": round(float(hit.score), 6)}, revision)
 
 

@@ -73,6 +73,11 @@ def test_a_payload_that_lacks_something_is_dropped_and_counted(broken: Any) -> N
         assert accepted([Hit(broken, 0.9), Hit(payload("b#0"), 1)]) == [result("b#0", 1.0)]
 
 
+def test_a_text_that_no_upload_could_have_is_dropped_and_counted() -> None:
+    with counted("rag_vector_rejected_total", 1, reason="oversize"):
+        assert accepted([Hit(payload("a#0", text="x" * 201_001), 0.9), Hit(payload("b#0"), 0.5)]) == [result("b#0", 0.5)]
+
+
 def test_of_two_revisions_the_newer_is_served_and_of_duplicates_the_better() -> None:
     hits = [
         Hit(payload("a#0", 1), 0.9),
