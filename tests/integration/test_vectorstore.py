@@ -55,7 +55,7 @@ def test_nearest_first_as_many_as_asked_for_and_nothing_in_an_empty_store(deploy
             assert await indexed(store, f"doc-{number}", 1, topic, chunks=2)
         asked = vector("ice of the glaciers 1")
         exact = sorted(((float(np.dot(asked, one)), chunk_id) for chunk_id, one in near.items()), reverse=True)[:3]
-        expected = [(chunk_id, pytest.approx(score, abs=1e-5)) for score, chunk_id in exact]
+        expected: list[tuple[str, object]] = [(chunk_id, pytest.approx(score, abs=1e-5)) for score, chunk_id in exact]
         hits = await store.by_vector(asked, 3)
         assert [(one["chunk_id"], one["score"]) for one in hits] == expected
         assert hits[0] == {"doc_id": "doc-1", "chunk_id": "doc-1#1", "text": "glaciers and ice 1", "score": hits[0]["score"]}

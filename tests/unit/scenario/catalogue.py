@@ -90,6 +90,14 @@ REFERENCE = StackInfo(
     programmable=frozenset({"llm", "llm_fallback"}),
     quality=True,
 )  # fmt: skip
+VECTOR_EDGES = frozenset({("retrieval", "vector"), ("document", "vector")})
+WITH_VECTOR_STORE = replace(
+    REFERENCE,
+    services={**REFERENCE.services, "vector": 1},
+    edges=EDGES | VECTOR_EDGES,
+    proxyable=REFERENCE.proxyable | VECTOR_EDGES,
+    programmable=REFERENCE.programmable | {"vector"},
+)
 EXTERNAL = StackInfo(
     name="external", services={"gateway": 1}, edges=frozenset(), capabilities=frozenset(), journeys=frozenset(), quality=False
 )
