@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.integration.chroma_conversation import Answer, hold
+from tests.integration.chroma_conversation import Answer, Ask, hold
 
 RECORD = Path(__file__).parent / "recorded" / "chroma-1.5.9.json"
 
@@ -32,7 +32,7 @@ def main(chroma: str) -> None:
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
                 _await(client)
-                answers = hold(lambda method, path, body, headers: _ask(client, method, path, body, headers))
+                answers = hold(asking(client))
         finally:
             process.terminate()
             process.wait(30)
@@ -41,11 +41,16 @@ def main(chroma: str) -> None:
     print(f"{len(answers)} answers in {RECORD}")
 
 
-def _ask(client: httpx.Client, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-    answer = client.request(method, path, content=body, headers=headers)
-    kind = answer.headers.get("content-type")
-    json_body = kind is not None and kind.startswith("application/json")
-    return {"status": answer.status_code, "type": kind, "body": answer.json() if json_body else answer.text}
+def asking(client: httpx.Client) -> Ask:
+    """Requests to a server, over HTTP."""
+
+    def ask(method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        answer = client.request(method, path, content=body, headers=headers)
+        kind = answer.headers.get("content-type")
+        is_json = kind is not None and kind.startswith("application/json")
+        return {"status": answer.status_code, "type": kind, "body": answer.json() if is_json else answer.text}
+
+    return ask
 
 
 def _await(client: httpx.Client) -> None:

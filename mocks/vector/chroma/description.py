@@ -42,9 +42,10 @@ def new_config(configuration: Mapping[str, Any] | None, metadata: Mapping[str, A
     given = configuration or {}
     hnsw = _hnsw(given, _CREATABLE, "configuration")
     spann = optional(given, "spann", lambda value, _: mapping(value, "configuration.spann"))
+    spann_space = optional(spann or {}, "space", lambda value, _: choice(tuple(SPACES))(value, "configuration.spann.space"))
     if hnsw and spann:
         raise invalid_argument("Multiple vector index configurations provided")
-    chosen = {**_HNSW, **hnsw, **({"space": spann["space"]} if spann and spann.get("space") else {})}
+    chosen = {**_HNSW, **hnsw, **({} if spann_space is None else {"space": spann_space})}
     for key, parameter in _FROM_METADATA.items():
         if metadata is not None and key in metadata:
             chosen[parameter] = metadata[key]
