@@ -65,6 +65,8 @@ class Router:
         node = self._fixed.get(raw_path)
         if node is not None and method in node.targets:
             return Match(node.targets[method])
+        if not raw_path.startswith("/"):
+            return NotFound()
         segments = [unquote(segment) if "%" in segment else segment for segment in raw_path[1:].split("/")]
         allowed: set[str] = set()
         for node, parts in _walk(self._root, segments, 0, ()):
