@@ -208,7 +208,7 @@ def true_neighbours(vector: list[float], k: int) -> list[int]:
 
 def other_tenant(rig: Rig, ask: Ask) -> None:
     found = ask.search(ASKED, 3, tenant="b")
-    assert [(one.id, one.tenant) for one in found] == [(1, "b"), (3, "b"), (0, "a")]
+    assert [(one.id, one.tenant) for one in found] == [(0, "a"), (1, "b"), (3, "b")]
 
 
 def nan_scores(rig: Rig, ask: Ask) -> None:

@@ -106,11 +106,11 @@ class DegradedRecall(OfSearches):
 class OtherTenant(OfSearches):
     """The filter that keeps tenants apart is not applied: the gravest way to answer."""
 
-    summary: ClassVar[str] = "The filter is ignored: the best point that it would have kept out takes the place of the last result."
+    summary: ClassVar[str] = "The filter is ignored: the best point that it would have kept out is among the results, at its rank."
     key: Annotated[
         str | None, Param("payload or metadata key that tells tenants apart: only points with another value there count; none: any point")
     ] = None
-    leaks: Annotated[int, Param("how many foreign points come", "results", least=1)] = 1
+    leaks: Annotated[int, Param("how many foreign points come, in the place of the last results", "results", least=1)] = 1
 
     _LOOK_BEHIND: ClassVar[int] = 50
 
@@ -125,4 +125,8 @@ class OtherTenant(OfSearches):
         own = {(hit.payload or {}).get(self.key) for hit in hits} if self.key is not None else set()
         foreign = [hit for hit in wider if hit.id not in known and (self.key is None or (hit.payload or {}).get(self.key) not in own)]
         leaking = foreign[: self.leaks]
-        return hits[: max(0, len(hits) - len(leaking))] + leaking if leaking else hits
+        if not leaking:
+            return hits
+        ranks = {hit.id: rank for rank, hit in enumerate(wider)}
+        answered = hits[: max(0, len(hits) - len(leaking))] + leaking
+        return sorted(answered, key=lambda hit: ranks.get(hit.id, len(wider)))
