@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 from mocks.faults.table import FaultTable
 from mocks.http.message import Cut, Reply, Request
@@ -115,6 +115,8 @@ class Serving:
             body = outcome.body(lists)
         except VectorError as error:
             return self._refusal(error, plan)
+        except OSError as error:  # the disk is full, or gone: the service's own trouble, as it would be the product's
+            return self._refusal(VectorError(500, f"Service internal error: {error}", "InternalError"), plan)
         for edit in plan.body_edits:
             body = edit(body)
         whole = self._encoded(outcome, body, plan)
@@ -160,14 +162,13 @@ class Serving:
         else:
             self._send(plan, whole)
 
-    def _break(self, how: "Cut | str") -> None:
+    def _break(self, how: Cut | Literal["hang"]) -> None:
         if how == "hang":
             self._entry.silent = True
             self._reply.hang()
         else:
-            ending: Cut = "reset" if how == "reset" else "fin"
-            self._reply.cut(ending)
-            self._flow.ledger.finish(self._entry, ending)
+            self._reply.cut(how)
+            self._flow.ledger.finish(self._entry, how)
 
     def _send(self, plan: VectorPlan | None, whole: Whole) -> None:
         headers = {**whole.headers, **(plan.headers if plan is not None else {})}
@@ -233,5 +234,5 @@ def _late(commit: Callable[[], None]) -> None:
     """Make a change long after it was acknowledged: nobody is left to hear that it could not be made."""
     try:
         commit()
-    except (VectorError, KeyError):  # its collection or point has gone meanwhile
+    except (VectorError, KeyError, ValueError):  # its collection or points have gone meanwhile, or others have come that it does not fit
         return
