@@ -64,6 +64,7 @@ def _type(name: str, kind: type, registry: Registry) -> list[str]:
     fields = sorted(fields_of(kind), key=lambda field: (field.name not in vars(kind)["__annotations__"], not field.required))
     if fields:
         lines += ["| parameter | unit | values | default | meaning |", "|---|---|---|---|---|", *map(_parameter, fields), ""]
+        lines += [f"`{field.name}` as an object is the time shape of that name.\n" for field in fields if field.name in SHAPES]
     return [*lines, "```json", json.dumps(example(name, kind)), "```", ""]
 
 

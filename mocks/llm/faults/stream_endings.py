@@ -115,7 +115,9 @@ class StreamEndless(OfStreams):
         return True
 
     def _edit(self, stream: Stream) -> Stream:
-        frames = list(stream.frames)
+        frames = stream.frames
+        if not isinstance(frames, list):  # another fault of this type has made it endless
+            return stream
         contents = [frame for frame in frames if frame.kind == "content"]
         return Stream(_repeating(list(until(frames, None)), contents), stream.ending) if contents else stream
 

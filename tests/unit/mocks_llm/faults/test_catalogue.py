@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mocks.faults.documents import example, fields_of
 from mocks.faults.table import FaultError, FaultTable
@@ -153,6 +155,15 @@ def test_it_changes_the_calls_that_it_concerns_and_no_others(name: str, call: st
 def test_the_same_call_under_the_same_seed_meets_the_same(name: str) -> None:
     call = sorted(CONCERNED[name])[-1]
     assert meet(document(name), CALLS[call]).noticed() == meet(document(name), CALLS[call]).noticed()
+
+
+@given(names=st.lists(st.sampled_from(TYPES), min_size=2, max_size=6), call=st.sampled_from(sorted(CALLS)))
+@settings(deadline=None, max_examples=200)
+def test_any_faults_go_together(names: list[str], call: str) -> None:
+    """Nothing fails, no chunk is empty, and what was applied was matched."""
+    met = meet([document(name) for name in names], CALLS[call])
+    assert all(frame.data for frame in met.frames)
+    assert met.applied == len(met.faults) <= met.matched <= len(names)
 
 
 def test_the_page_of_the_documentation_is_fresh() -> None:

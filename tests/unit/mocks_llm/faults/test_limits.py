@@ -90,6 +90,16 @@ def test_embeddings_are_counted_where_the_document_says_so() -> None:
     assert [both.meet(Asked(EMBEDDINGS)).applied for _ in range(2)] == [0, 1]
 
 
+def test_its_burst_is_a_number_and_the_time_shape_an_object() -> None:
+    """They are called alike, and cannot be in one document."""
+    meetings = Meetings({"type": "rate_limited", "requests_per_s": 0.001, "burst": {"interval_s": 10, "duration_s": 2}})
+    hits = []
+    for moment_s in (0, 0.5, 3, 10.5):
+        meetings.now_s = 1_000 + moment_s
+        hits.append(meetings.meet().plan.error is not None)
+    assert hits == [False, True, False, True]
+
+
 @given(
     rate=st.floats(0.01, 50),
     burst=st.integers(1, 10),

@@ -74,6 +74,12 @@ def test_it_never_ends_and_keeps_its_pace(route: str) -> None:
         assert numbers == list(range(MOST_FRAMES))
 
 
+def test_endless_twice_is_endless(route: str) -> None:
+    found = met([{"type": "stream_endless"}, {"type": "stream_endless"}], route)
+    assert found.frames == met({"type": "stream_endless"}, route).frames
+    assert found.faults == ["f0"]
+
+
 def test_what_never_ends_may_still_break(route: str) -> None:
     found = met([{"type": "stream_closed", "after_tokens": 100}, {"type": "stream_endless"}], route)
     assert (len(contents(found.frames)), found.ending, found.applied) == (100, "fin", 2)
