@@ -5,12 +5,23 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 ROWS = 10_000
 BYTES = 16 * 1024 * 1024
+
+
+class Sealed(Protocol):
+    """A row that does not change any more, and becomes JSON only when it is read: most rows never are, and no request shall wait for it."""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+
+    def row(self) -> Mapping[str, Any]:
+        """The row, not empty, without its `seq`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +34,14 @@ class Page:
 
 
 class Journal:
-    """The last rows, at most `rows` of them with `most_bytes` of JSON; each gets the next `seq`, from 1."""
+    """The last rows, at most `rows` of them with `most_bytes`; each gets the next `seq`, from 1."""
 
     def __init__(self, rows: int = ROWS, most_bytes: int = BYTES) -> None:
         self.id = secrets.token_hex(8)
         """Another for every journal: its sequence begins anew with the process."""
         self._most_rows = rows
         self._most_bytes = most_bytes
-        self._rows: deque[bytes] = deque()
+        self._rows: deque[bytes | Sealed] = deque()
         self._bytes = 0
         self._seq = 0
 
@@ -41,21 +52,21 @@ class Journal:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Remember a row, which must not be empty, forgetting the oldest where there is no more room."""
-        self._seq += 1
-        encoded = b'{"seq":%d,' % self._seq + orjson.dumps(row)[1:]
-        rows = self._rows
-        rows.append(encoded)
-        self._bytes += len(encoded)
-        while len(rows) > self._most_rows or self._bytes > self._most_bytes:
-            self._bytes -= len(rows.popleft())
+        encoded = orjson.dumps(row)
+        self._keep(encoded, len(encoded))
+
+    def seal(self, row: Sealed) -> None:
+        """Remember a row that is turned into JSON when it is read."""
+        self._keep(row, row.size)
 
     def after(self, seq: int, limit: int) -> Page:
         """At most `limit` rows that follow the one with `seq`."""
         oldest = self._seq - len(self._rows) + 1
         first = max(seq + 1, oldest)
         end = min(self._seq + 1, first + limit)
-        found = list(islice(self._rows, first - oldest, max(first, end) - oldest))
-        return Page(found, end - 1 if found else min(max(seq, oldest - 1), self._seq), max(0, oldest - seq - 1))
+        found = islice(self._rows, first - oldest, max(first, end) - oldest)
+        rows = [_numbered(number, row) for number, row in enumerate(found, start=first)]
+        return Page(rows, end - 1 if rows else min(max(seq, oldest - 1), self._seq), max(0, oldest - seq - 1))
 
     def latest(self, limit: int) -> Page:
         """The last `limit` rows."""
@@ -65,3 +76,17 @@ class Journal:
         """Forget the rows; the sequence goes on."""
         self._rows.clear()
         self._bytes = 0
+
+    def _keep(self, row: bytes | Sealed, size: int) -> None:
+        self._seq += 1
+        rows = self._rows
+        rows.append(row)
+        self._bytes += size
+        while len(rows) > self._most_rows or self._bytes > self._most_bytes:
+            oldest = rows.popleft()
+            self._bytes -= len(oldest) if isinstance(oldest, bytes) else oldest.size
+
+
+def _numbered(seq: int, row: bytes | Sealed) -> bytes:
+    encoded = row if isinstance(row, bytes) else orjson.dumps(row.row())
+    return b'{"seq":%d,' % seq + encoded[1:]

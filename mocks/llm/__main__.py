@@ -1,6 +1,7 @@
 """`python -m mocks.llm`: run the mock provider; docs/reference-stack.md lists its environment."""
 
 import asyncio
+import gc
 import os
 import sys
 
@@ -17,6 +18,9 @@ def main() -> int:
 
     try:
         profile, settings = profile_from_env(), Settings.from_env()
+        # What a request leaves behind is freed without the collector, which would only look through the journal over and over.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(profile, settings))
     except (ProfileError, OSError) as error:

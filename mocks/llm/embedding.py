@@ -25,7 +25,8 @@ class Embedding(Serving):
         entry, engine = self.entry, self.engine
         profile = engine.profile
         call = parse_embeddings(body, profile.embedding_dimensions)
-        key = self.recognise(body, call.model)
+        key = self.key_of(body, call.model)
+        self.note(call.model, key)
         prompt = input_tokens(call)
         facts = Facts(
             route=entry.route,

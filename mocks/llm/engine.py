@@ -2,17 +2,16 @@
 
 from mocks.faults.table import FaultTable
 from mocks.llm.accounts import Accounts
-from mocks.llm.answer import Answer, ChatCall
-from mocks.llm.answers.base import Composer, completed, prompt_tokens
+from mocks.llm.answer import Answer
+from mocks.llm.answers.base import Composer, completed
 from mocks.llm.answers.strategies import Echo
 from mocks.llm.entry import Ledger
 from mocks.llm.key import Arrivals, generator, share
 from mocks.llm.latency import ROW
+from mocks.llm.memory import Known, Memory
 from mocks.llm.plan import Plan
 from mocks.llm.profile import Profile
 from mocks.llm.queueing import Slots
-
-__all__ = ["Engine", "prompt_tokens"]
 
 
 class Engine:
@@ -24,21 +23,31 @@ class Engine:
         self.ledger = ledger
         self.accounts = Accounts(profile.accounts)
         self.arrivals = Arrivals()
+        self.memory = Memory()
         self.slots = Slots(profile.max_concurrency)
 
     def change(self, profile: Profile) -> None:
         """Go on with another profile; answers that have begun stay as they are."""
         self.profile = profile
+        self.memory.forget()
         self.slots.change(profile.max_concurrency)
 
     def in_flight(self) -> int:
         """How many would be generated at once, with one more that comes now."""
-        return self.slots.running + 1 if self.profile.max_concurrency is None else min(self.slots.running + 1, self.profile.max_concurrency)
+        most, count = self.profile.max_concurrency, self.slots.running + 1
+        return count if most is None else min(count, most)
 
-    def compose(self, call: ChatCall, key: str, answer_id: str, created: int, prompt: int) -> Answer:
-        """The answer to a call; its text depends on the key alone."""
+    def answer(self, known: Known, answer_id: str, created: int) -> Answer:
+        """The answer to a request; what it says depends on the request's key alone."""
+        found = known.answer
+        if found is None:
+            found = known.answer = self._compose(known)
+        return Answer(answer_id, found.model, created, found.choices, found.usage, found.longest)
+
+    def _compose(self, known: Known) -> Answer:
         profile = self.profile
         answerer = profile.answerer
         if profile.lengths is not None:
-            answerer = Composer(Echo(profile.lengths[int(share(key, ROW) * len(profile.lengths))]))
-        return completed(answer_id, profile.named(call.model), created, answerer.compose(call, generator(key)), prompt)
+            answerer = Composer(Echo(profile.lengths[int(share(known.key, ROW) * len(profile.lengths))]))
+        choices = answerer.compose(known.call, generator(known.key))
+        return completed("", profile.named(known.call.model), 0, choices, known.prompt)

@@ -1,6 +1,6 @@
 """A request for generated text: from its parsed body to the last byte of its answer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from time import time
 from typing import Any
@@ -8,41 +8,52 @@ from typing import Any
 import orjson
 
 from mocks.http.message import Reply, Request
-from mocks.llm.answer import CHAT, MESSAGES, RESPONSES, Answer, ChatCall
+from mocks.llm.answer import CHAT, MESSAGES, RESPONSES, Answer
 from mocks.llm.answers.base import MOST_TOKENS, prompt_tokens
 from mocks.llm.dialects.base import Dialect
 from mocks.llm.engine import Engine
 from mocks.llm.entry import Ending
+from mocks.llm.memory import Known
 from mocks.llm.plan import Facts, Plan, Stream, Whole
 from mocks.llm.player import Channel, Player
 from mocks.llm.queueing import Place
 from mocks.llm.serving import Serving
 from mocks.llm.trickle import TrickledReply
-from mocks.llm.vllm import Generations, Phases
+from mocks.llm.vllm import Ended, Generations
 
 
 class Generation(Serving):
     """One call on its way: plan, place in line, text, stream or whole."""
 
-    __slots__ = ("_answer", "_call", "_dialect", "_in_line", "_place", "finish_reason", "series")
+    __slots__ = ("_answer", "_dialect", "_in_line", "_known", "_place", "finish_reason", "series")
 
     series: Generations
+    _known: Known
 
     def __init__(self, engine: Engine, request: Request, reply: Reply, dialect: Dialect, fallback_id: str) -> None:
         super().__init__(engine, request, reply, dialect.route, dialect.name, fallback_id)
         self._dialect = dialect
-        self._call: ChatCall
         self._answer: Answer | None = None
         self._place: Place | None = None
         self._in_line = False
         self.finish_reason = ""
 
-    def begin(self, body: Mapping[str, Any]) -> None:
-        """Check the request and get in line, or be refused. Raises ProviderError."""
-        self._call = call = self._dialect.parse(body)
-        key = self.recognise(body, call.model)
-        prompt = prompt_tokens(call)
-        entry, engine = self.entry, self.engine
+    def understand(self, read: Callable[[], dict[str, Any]], deployment: str | None) -> None:
+        """Get to know what is asked; `read` gives the body, where it has not come before. Raises ProviderError."""
+        memory, address, raw = self.engine.memory, (self._dialect, deployment), self.request.body
+        known = memory.recall(address, raw)
+        if known is None:
+            body = read()
+            call = self._dialect.parse(body)
+            known = Known(call, self.key_of(body, call.model), prompt_tokens(call))
+            memory.keep(address, raw, known)
+        self._known = known
+
+    def begin(self) -> None:
+        """Get in line, or be refused. Raises ProviderError."""
+        known, entry, engine = self._known, self.entry, self.engine
+        call, key, prompt = known.call, known.key, known.prompt
+        self.note(call.model, key)
         facts = Facts(
             route=entry.route,
             dialect=entry.dialect,
@@ -89,22 +100,19 @@ class Generation(Serving):
         series.waiting -= 1
         series.running += 1
         series.prompt_tokens += entry.prompt_tokens
-        self._answer = answer = self._compose(plan.facts)
+        facts = plan.facts
+        answer = self.engine.answer(self._known, f"{self._dialect.id_prefix}{facts.key}{facts.attempt:x}", int(time()))
         for edit in plan.answer_edits:
             answer = edit(answer)
         self._answer = answer
         self.finish_reason = answer.choices[0].finish
-        if self._call.stream:
+        if self._known.call.stream:
             self._play(plan, answer)
         else:
             self._send_later(plan, answer)
 
-    def _compose(self, facts: Facts) -> Answer:
-        answer_id = f"{self._dialect.id_prefix}{facts.key}{facts.attempt:x}"
-        return self.engine.compose(self._call, facts.key, answer_id, int(time()), facts.prompt_tokens)
-
     def _play(self, plan: Plan, answer: Answer) -> None:
-        stream = Stream(self._dialect.frames(answer, self._call, self.engine.profile.tokens_per_chunk))
+        stream = Stream(self._dialect.frames(answer, self._known.call, self.engine.profile.tokens_per_chunk))
         for edit in plan.stream_edits:
             stream = edit(stream)
         self.settle_faults(plan)
@@ -113,19 +121,20 @@ class Generation(Serving):
 
     def _send_later(self, plan: Plan, answer: Answer) -> None:
         """The whole answer leaves when its last token is due."""
-        whole = Whole(self._dialect.whole(answer, self._call))
+        whole = Whole(self._dialect.whole(answer, self._known.call))
         for edit in plan.whole_edits:
             whole = edit(whole)
         self.settle_faults(plan)
-        self.when(plan.due_s(answer.longest), partial(self._send_whole, plan, answer, whole))
+        last_s = plan.due_s(answer.longest)
+        self.when(last_s, partial(self._send_whole, plan, answer.longest, last_s, whole))
 
-    def _send_whole(self, plan: Plan, answer: Answer, whole: Whole) -> None:
-        entry, series, count = self.entry, self.series, answer.longest
+    def _send_whole(self, plan: Plan, count: int, last_s: float, whole: Whole) -> None:
+        entry, series = self.entry, self.series
         first_s = plan.due_s(1)
         entry.first_token_s = self.start_s + first_s
         series.ttft.observe(entry.first_token_s - entry.arrived_s)
         if count > 1:
-            series.itl.observe((plan.due_s(count) - first_s) / (count - 1), count - 1)
+            series.itl.observe((last_s - first_s) / (count - 1), count - 1)
         series.generation_tokens += count
         entry.content_sent_tokens = count
         if not plan.whole_edits or _tells_finish(entry.route, whole.body):
@@ -145,7 +154,7 @@ class Generation(Serving):
         now_s = self.reply.now()
         first_s = now_s if entry.first_token_s is None else entry.first_token_s
         finish = entry.finish_reason if ending == "complete" else None
-        series.ended(finish, entry.prompt_tokens, tokens, Phases(entry.queued_s, first_s - self.start_s, now_s - first_s))
+        series.ended(finish, Ended(entry.queued_s, first_s - self.start_s, now_s - first_s, entry.prompt_tokens, tokens))
 
 
 _FINISH_MEMBERS = {CHAT: "choices", MESSAGES: "stop_reason", RESPONSES: "status"}

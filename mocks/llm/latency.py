@@ -114,9 +114,17 @@ class Latency:
     embedding: Distribution = Constant(0.0)
     per_prompt_token_ms: float = 0.0
     under_load: UnderLoad = UnderLoad()
+    _always: Drawn | None = field(init=False, repr=False, compare=False)
+    """What is drawn for every request, where all draw the same."""
+
+    def __post_init__(self) -> None:
+        fixed = isinstance(self.ttft, Constant) and isinstance(self.itl, Constant) and not self.per_prompt_token_ms
+        object.__setattr__(self, "_always", Drawn(self.ttft.at(0) / 1_000, self.itl.at(0) / 1_000) if fixed else None)
 
     def draw(self, key: str, prompt_tokens: int) -> Drawn:
         """For a request for generated text."""
+        if self._always is not None:
+            return self._always
         ttft_ms = _draw(self.ttft, key, "ttft") + self.per_prompt_token_ms * prompt_tokens
         return Drawn(ttft_ms / 1_000, _draw(self.itl, key, "itl") / 1_000)
 

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -44,11 +44,18 @@ class Provider:
         self._created = int(time.time())
         self._numbers = itertools.count(1)
         self._router = Router()
+        self._direct: dict[tuple[str, str], _Target] = {}
         for method, path, target in self._routes():
             self._router.add(method, path, target)
+            if "{" not in path:
+                self._direct[method, path] = target
 
     def __call__(self, request: Request, reply: Reply) -> None:
         """Answer one request."""
+        direct = self._direct.get((request.method, request.raw_path))
+        if direct is not None:
+            direct(request, reply)
+            return
         found = self._router.find(request.method, request.raw_path)
         if isinstance(found, Match):
             found.target(request, reply, *found.parts)
@@ -87,27 +94,41 @@ class Provider:
 
     def _generate(self, dialect: Dialect, request: Request, reply: Reply, deployment: str | None = None) -> None:
         serving = Generation(self._engine, request, reply, dialect, self._next_id())
-        serving.guarded(partial(_begin, serving, serving.begin, deployment))
+
+        def begin() -> None:
+            _admit(serving)
+            _check_body(request)
+            serving.understand(partial(_body, request, deployment), deployment)
+            serving.begin()
+
+        serving.guarded(begin)
 
     def _embed(self, dialect: DialectName, request: Request, reply: Reply, deployment: str | None = None) -> None:
         serving = Embedding(self._engine, request, reply, EMBEDDINGS, dialect, self._next_id())
-        serving.guarded(partial(_begin, serving, serving.begin, deployment))
+
+        def begin() -> None:
+            _admit(serving)
+            _check_body(request)
+            serving.begin(_body(request, deployment))
+
+        serving.guarded(begin)
 
     def _count(self, request: Request, reply: Reply) -> None:
         serving = Serving(self._engine, request, reply, _COUNT, "anthropic", self._next_id())
 
-        def answer(body: Mapping[str, Any]) -> None:
-            serving.send(Whole(token_count(prompt_tokens(parse_count(body)))))
+        def answer() -> None:
+            _admit(serving)
+            _check_body(request)
+            serving.send(Whole(token_count(prompt_tokens(parse_count(_body(request, None))))))
 
-        serving.guarded(partial(_begin, serving, answer, None))
+        serving.guarded(answer)
 
     def _models(self, request: Request, reply: Reply, model: str | None = None) -> None:
         serving = Serving(self._engine, request, reply, _MODELS, _dialect_of(request), self._next_id())
         serving.guarded(partial(self._show_models, serving, model))
 
     def _show_models(self, serving: Serving, model: str | None) -> None:
-        serving.identify()
-        _check_version(serving.entry.dialect, serving.entry.request)
+        _admit(serving)
         entry, served = serving.entry, self._engine.profile.models
         facts = Facts(_MODELS, entry.dialect, model or "", model or "", account=entry.account, organization=entry.organization)
         plan = serving.decide(facts, Drawn(0.0, 0.0))
@@ -133,27 +154,18 @@ def _probe(body: bytes, _request: Request, reply: Reply) -> None:
     reply.send(200, body, {})
 
 
-def _begin(serving: Serving, begin: Callable[[Mapping[str, Any]], None], deployment: str | None) -> None:
-    """Whose request it is, then what it asks for. Azure's deployments are models. Raises ProviderError."""
+def _admit(serving: Serving) -> None:
+    """Who asks, and by which version of the API, where the provider wants one to be named. Raises ProviderError."""
     serving.identify()
-    request = serving.entry.request
-    _check_version(serving.entry.dialect, request)
-    body = _body(request)
-    if deployment is not None:
-        body["model"] = deployment
-    begin(body)
-
-
-def _check_version(dialect: DialectName, request: Request) -> None:
-    """The version of the API, where the provider wants one to be named. Raises ProviderError."""
-    if dialect == "anthropic":
+    request = serving.request
+    if serving.entry.dialect == "anthropic":
         check_version(request.header("anthropic-version"))
-    elif dialect == "azure" and not request.path.startswith("/openai/v1/"):
+    elif serving.entry.dialect == "azure" and not request.path.startswith("/openai/v1/"):
         check_api_version(request.parameters())
 
 
-def _body(request: Request) -> dict[str, Any]:
-    """The JSON object of a request. Raises ProviderError 400 and 413."""
+def _check_body(request: Request) -> None:
+    """Size and type of a body. Raises ProviderError 400 and 413."""
     if len(request.body) > MOST_BODY_BYTES:
         raise ProviderError(413, f"The request body has more than {MOST_BODY_BYTES} bytes.")
     kind = request.headers.get(b"content-type")
@@ -164,7 +176,14 @@ def _body(request: Request) -> dict[str, Any]:
             f"'Content-Type: {text}'. Please try again with a supported content type."
         )
         raise ProviderError(400, message, code="unsupported_content_type")
-    return parse_json(request.body)
+
+
+def _body(request: Request, deployment: str | None) -> dict[str, Any]:
+    """The JSON object of a request; Azure's deployments are models. Raises ProviderError 400."""
+    body = parse_json(request.body)
+    if deployment is not None:
+        body["model"] = deployment
+    return body
 
 
 def _dialect_of(request: Request) -> DialectName:

@@ -24,15 +24,19 @@ class Slots:
 
     def join(self, place: "Place") -> None:
         """For `Place.enter`."""
-        self._line[place] = None
-        self._advance()
+        if not self._line and self._has_room():
+            self._start(place)
+        else:
+            self._line[place] = None
+            self._advance()
 
     def free(self, place: "Place") -> None:
         """For `Place.leave`."""
         if place.running:
             place.running = False
             self.running -= 1
-            self._advance()
+            if self._line:
+                self._advance()
         else:
             self._line.pop(place, None)
 
@@ -42,14 +46,25 @@ class Slots:
             return
         self._advancing = True
         try:
-            while self._line and (self._most is None or self.running < self._most):
+            while self._line and self._has_room():
                 place = next(iter(self._line))
                 del self._line[place]
-                self.running += 1
-                place.running = True
-                place.start()
+                self._start(place)
         finally:
             self._advancing = False
+
+    def _has_room(self) -> bool:
+        return self._most is None or self.running < self._most
+
+    def _start(self, place: "Place") -> None:
+        self.running += 1
+        place.running = True
+        start, place.start = place.start, _nothing  # whom it belongs to refers to it: not in a circle any longer
+        start()
+
+
+def _nothing() -> None:
+    pass
 
 
 class Place:

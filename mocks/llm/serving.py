@@ -1,9 +1,11 @@
 """One request being served: what requests of every kind have in common."""
 
+import hashlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from mocks.http.message import Reply, Request
@@ -20,60 +22,70 @@ from mocks.llm.plan import Facts, Plan, Whole
 from mocks.llm.quotas import too_long
 from mocks.llm.trickle import TrickledReply
 
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _BUG = ProviderError(500, "The server had an error while processing your request. Sorry about that!", "server_error")
 
 
 class Serving:
     """Notes in an entry what happens, and sees to it that the entry ends exactly once, whoever ends it."""
 
-    __slots__ = ("account", "engine", "entry", "plan", "rate_headers", "reply", "start_s")
+    __slots__ = ("account", "engine", "entry", "plan", "rate_headers", "reply", "request", "start_s")
 
     def __init__(self, engine: Engine, request: Request, reply: Reply, route: str, dialect: DialectName, fallback_id: str) -> None:
         self.engine = engine
+        self.request = request
         self.reply = reply
         self.entry = Entry(request, route, dialect, fallback_id)
         self.start_s = request.arrived_s
         self.plan: Plan | None = None
         self.account: Account | None = None
-        self.rate_headers: Mapping[str, str] = {}
+        self.rate_headers: Mapping[str, str] = _NO_HEADERS
         engine.ledger.arrived(self.entry)
         reply.on_gone(self._gone)
 
     def identify(self) -> None:
         """Whose request it is. Raises ProviderError 401."""
         entry = self.entry
-        account = self.engine.accounts.identify(entry.dialect, entry.request.headers)
+        account = self.engine.accounts.identify(entry.dialect, self.request.headers)
         if account is not None:
             self.account = account
             entry.account = account.settings.name
             entry.organization = account.settings.organization
 
-    def recognise(self, body: Mapping[str, Any], model: str) -> str:
-        """The key of a request with this body, which is counted. Raises ProviderError 404 for a model that is not served."""
-        engine, entry = self.engine, self.entry
-        if model not in engine.profile.models:
-            raise unknown_model(entry.dialect, model)
+    def key_of(self, body: Mapping[str, Any], model: str) -> str:
+        """The key of a request with this body. Raises ProviderError 404 for a model that is not served."""
+        profile = self.engine.profile
+        if model not in profile.models:
+            raise unknown_model(self.entry.dialect, model)
+        return request_key(profile.seed, self.entry.route, body)
+
+    def note(self, model: str, key: str) -> None:
+        """What is asked for; this arrival is counted."""
+        entry = self.entry
         entry.model = model
-        entry.key = key = request_key(engine.profile.seed, entry.route, body)
-        entry.attempt = engine.arrivals.count(key)
-        return key
+        entry.key = key
+        entry.attempt = self.engine.arrivals.count(key)
 
     def decide(self, facts: Facts, drawn: Drawn) -> Plan | None:
         """Limits, latency, faults: the plan for an answer of the model; None where there is none. Raises ProviderError over a limit."""
         engine, entry = self.engine, self.entry
+        profile = engine.profile
         entry.prompt_tokens = facts.prompt_tokens
         entry.tenant = facts.tenant
         entry.stream = facts.stream
-        entry.drawn_ttft_s, entry.drawn_itl_s = drawn
-        limit = engine.profile.context_length
-        if limit is not None and facts.prompt_tokens > limit:
-            raise too_long(facts, limit)
+        entry.drawn = drawn
+        if profile.context_length is not None and facts.prompt_tokens > profile.context_length:
+            raise too_long(facts, profile.context_length)
         if self.account is not None:
             self.rate_headers, refused = self.account.admit(facts, self.reply.now())
             if refused is not None:
                 raise refused
-        times = engine.profile.latency.under_load.times(facts.in_flight)
-        self.plan = plan = Plan(facts, drawn.ttft_s * times, drawn.itl_s * times)
+        ttft_s, itl_s = drawn
+        load = profile.latency.under_load
+        if load.factor != 1:
+            times = load.times(facts.in_flight)
+            ttft_s, itl_s = ttft_s * times, itl_s * times
+        self.plan = plan = Plan(facts, ttft_s, itl_s)
         applied = engine.faults.apply(plan, facts)
         if applied:
             entry.faults = {fault_id: engine.faults.kind(fault_id) for fault_id in applied}
@@ -125,12 +137,13 @@ class Serving:
 
     def send(self, whole: Whole, extra: Mapping[str, str] | None = None) -> None:
         """Answer in one piece, now; that ends it."""
-        headers = self.headers()
-        if extra:
+        headers, plan = self.headers(), self.plan
+        if extra is not None:
             headers.update(extra)
-        self.entry.told(headers)
-        if self.plan is not None and self.plan.headers_take_s > 0:
-            self._trickle(whole, headers, self.plan.headers_take_s)
+        if extra is not None or (plan is not None and plan.headers):
+            self.entry.told(headers)
+        if plan is not None and plan.headers_take_s > 0:
+            self._trickle(whole, headers, plan.headers_take_s)
         else:
             self.reply.send(whole.status, whole.body, headers, whole.content_type, length=whole.length)
             self.entry.status = whole.status
@@ -138,7 +151,10 @@ class Serving:
 
     def finish(self, ending: Ending) -> None:
         """It is over."""
-        self.engine.ledger.finish(self.entry, ending)
+        entry = self.entry
+        if entry.key is None and entry.open:
+            entry.body_sha = hashlib.blake2b(self.request.body, digest_size=16).hexdigest()
+        self.engine.ledger.finish(entry, ending)
 
     def failed(self, error: Exception) -> None:
         """A bug of the mock: counted apart from all faults that were put, said in the journal and on stderr."""

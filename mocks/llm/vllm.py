@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import numpy as np
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from mocks.llm.series import Histogram
@@ -32,16 +33,19 @@ _NUMBERS: tuple[tuple[type[GaugeMetricFamily] | type[CounterMetricFamily], str, 
     (CounterMetricFamily, "generation_tokens", "Number of generation tokens processed.", "generation_tokens"),
 )
 _ENGINE = "0"
+_BATCH = 1_024
 # vLLM knows these three reasons; a call of a tool is a stop to its engine, and what a filter or a client ended is aborted.
 _REASONS = {"stop": "stop", "length": "length", "tool_calls": "stop", "content_filter": "abort", None: "abort"}
 
 
-class Phases(NamedTuple):
-    """How long a generation waited in line, from then until its first token, and from there to its end; seconds."""
+class Ended(NamedTuple):
+    """A generation that is over: its time in line, from then until its first token, and from there to its end; and its lengths."""
 
-    queued: float
-    prefill: float
-    decode: float
+    queued_s: float
+    prefill_s: float
+    decode_s: float
+    prompt_tokens: int
+    tokens: int
 
 
 class Generations:
@@ -49,30 +53,43 @@ class Generations:
 
     __slots__ = (
         *("answer_lengths", "decode", "e2e", "finished", "generation_tokens", "inference", "itl", "prefill", "prompt_lengths"),
-        *("prompt_tokens", "queued", "running", "ttft", "waiting"),
+        *("_ended", "prompt_tokens", "queued", "running", "ttft", "waiting"),
     )
 
     def __init__(self) -> None:
         self.running = self.waiting = self.prompt_tokens = self.generation_tokens = 0
+        self._ended: list[Ended] = []
         self.finished = dict.fromkeys(("stop", "length", "abort"), 0)
         self.ttft, self.itl = Histogram(_TTFT_S), Histogram(_ITL_S)
         self.e2e, self.queued, self.inference, self.prefill, self.decode = (Histogram(_REQUEST_S) for _ in range(5))
         self.prompt_lengths, self.answer_lengths = Histogram(_TOKENS), Histogram(_TOKENS)
 
-    def ended(self, finish: str | None, prompt_tokens: int, tokens: int, phases_s: Phases) -> None:
+    def ended(self, finish: str | None, generation: Ended) -> None:
         """A generation is over; `finish` None: cut short, by its client or a fault."""
         self.finished[_REASONS[finish]] += 1
-        self.prompt_lengths.observe(prompt_tokens)
-        self.answer_lengths.observe(tokens)
-        self.e2e.observe(phases_s.queued + phases_s.prefill + phases_s.decode)
-        self.queued.observe(phases_s.queued)
-        self.inference.observe(phases_s.prefill + phases_s.decode)
-        self.prefill.observe(phases_s.prefill)
-        self.decode.observe(phases_s.decode)
+        self._ended.append(generation)
+        if len(self._ended) >= _BATCH:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count those that have ended. Many at once cost a tenth of what each would by itself."""
+        if not self._ended:
+            return
+        queued, prefill, decode, prompts, answers = np.array(self._ended, dtype=np.float64).T
+        self._ended.clear()
+        self.queued.observe_all(queued)
+        self.prefill.observe_all(prefill)
+        self.decode.observe_all(decode)
+        self.inference.observe_all(prefill + decode)
+        self.e2e.observe_all(queued + prefill + decode)
+        self.prompt_lengths.observe_all(prompts)
+        self.answer_lengths.observe_all(answers)
 
 
 def families(models: Mapping[str, Generations]) -> Iterable[Metric]:
     """The series of all models, for a registry."""
+    for series in models.values():
+        series.settle()
     labels = ["model_name", "engine"]
     for kind, name, says, attribute in _NUMBERS:
         numbers = kind(f"vllm:{name}", says, labels=labels)

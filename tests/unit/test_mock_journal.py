@@ -41,7 +41,7 @@ def test_a_reader_that_falls_behind_is_told_how_many_rows_it_missed() -> None:
 
 
 def test_rows_leave_for_their_bytes_too() -> None:
-    journal = filled(50, most_bytes=100)  # a row has 16 bytes, or 18
+    journal = filled(50, most_bytes=40)  # a row has 8 bytes
     assert numbers(journal.latest(50)) == [46, 47, 48, 49, 50]
     journal.append({"n": "x" * 200})
     assert journal.after(0, 100) == Page([], 51, 51)
