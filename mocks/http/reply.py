@@ -12,6 +12,8 @@ from mocks.http.timers import Due, Timers
 
 _MOST_PIECES = 256
 """So many pieces are collected in one turn of the loop before they are handed to the transport."""
+_LARGE = len(wire.CHUNK_SIZES)
+"""Data of so many bytes does not wait for more."""
 _FRESH, _BEGUN, _RAW, _OVER = range(4)
 
 _INTERNAL_ERROR = b'{"error":{"type":"internal_error","message":"the server failed on this request; its standard error says how"}}'
@@ -156,11 +158,11 @@ class Exchange:
         out = self._out
         if not self._chunked:
             out.append(data)
-        elif size < 2048:
+        elif size < _LARGE:
             out += (wire.CHUNK_SIZES[size], data, wire.CRLF)
         else:
             out += (b"%x\r\n" % size, data, wire.CRLF)
-        if size >= 2048 or len(out) > _MOST_PIECES:
+        if size >= _LARGE or len(out) > _MOST_PIECES:
             self.flush()
         elif not self._scheduled:
             self._scheduled = True

@@ -275,7 +275,7 @@ def test_a_body_of_many_megabytes(served: Served) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_patience_with_clients(loop: str) -> None:
-    with Served(handle, loop, Limits(request_s=0.2, idle_s=0.4, linger_s=0.2)) as served:
+    with Served(handle, loop, Limits(request_s=0.2, idle_s=0.8, linger_s=0.2)) as served:
         with served.client() as client:
             client.send(b"GET / HTT")
             assert (client.answer()[0], client.rest()) == (408, (b"", "eof"))
@@ -285,7 +285,7 @@ def test_patience_with_clients(loop: str) -> None:
             assert client.rest() == (b"", "eof")
         with served.client() as client:  # one who waits for an answer may wait for ever
             client.get("/later")
-            assert client.silent(0.8)
+            assert client.silent(1.2)
 
 
 def test_a_client_that_does_not_close_after_our_fin_is_dropped() -> None:
