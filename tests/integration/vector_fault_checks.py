@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -151,21 +150,13 @@ def slow_headers(rig: Rig, ask: Ask) -> None:
 
 
 def brownout(rig: Rig, ask: Ask) -> None:
-    """Alone, there is nothing to wait for; beside another call that is under way, there is."""
-    assert took_s(lambda: ask.search(ASKED, K)) < 0.3
-    with rig.fault({"type": "slow_answer", "delay_s": 1.0, "match": {"operations": ["count"]}}, "beside"):
-        other = threading.Thread(target=_counting, args=(rig,))
-        other.start()
+    """Beside a call that is never answered, another one waits."""
+    path = {"qdrant": "/", "chroma": "/api/v2/heartbeat"}[rig.product]
+    with rig.fault({"type": "connection_hang", "match": {"kinds": ["probe"]}}, "beside"), rig.connected() as beside:
+        beside.get(path)
         wait_until(lambda: rig.ledger.metrics.in_progress == 1)
-        assert took_s(lambda: ask.search(ASKED, K)) >= 0.3
-        other.join()
-
-
-def _counting(rig: Rig) -> None:
-    client = rig.asking()
-    client.create()
-    client.count()
-    client.close()
+        assert took_s(lambda: ask.search(ASKED, K)) >= 0.2
+    wait_until(lambda: rig.ledger.metrics.in_progress == 0)
 
 
 def empty_results(rig: Rig, ask: Ask) -> None:

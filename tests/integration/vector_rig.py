@@ -24,7 +24,7 @@ from mocks.vector.plan import Product, VectorPlan
 from mocks.vector.profile import LiveProfile
 from mocks.vector.server import service_of
 from mocks.vector.store import Store
-from tests.integration.http_service import Served
+from tests.integration.http_service import Client, Served
 
 CLIENT_TIMEOUT_S = 5.0
 
@@ -66,6 +66,10 @@ class Rig:
     def view(self, id: str) -> dict[str, Any]:
         """A fault as the admin API shows it."""
         return next(view for view in self._served.call(self._faults.views) if view["id"] == id)
+
+    def connected(self) -> Client:
+        """A bare connection to it."""
+        return self._served.client()
 
     def asking(self) -> Ask:
         """A client of its product."""
