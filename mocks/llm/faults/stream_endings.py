@@ -97,7 +97,7 @@ class StreamCutMidEvent(OfStreams):
     def _cut(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame in frames:
             if is_past(frame, self.after_tokens):
-                yield frame._replace(data=frame.data[: len(frame.data) // 2])
+                yield frame._replace(data=frame.data[: max(1, len(frame.data) // 2)])
                 return
             yield frame
 

@@ -157,7 +157,10 @@ def test_the_same_call_under_the_same_seed_meets_the_same(name: str) -> None:
     assert meet(document(name), CALLS[call]).noticed() == meet(document(name), CALLS[call]).noticed()
 
 
-@given(names=st.lists(st.sampled_from(TYPES), min_size=2, max_size=6), call=st.sampled_from(sorted(CALLS)))
+OF_STREAMS = [name for name in TYPES if name.startswith("stream_")]
+
+
+@given(names=st.lists(st.sampled_from(TYPES) | st.sampled_from(OF_STREAMS), min_size=2, max_size=6), call=st.sampled_from(sorted(CALLS)))
 @settings(deadline=None, max_examples=200)
 def test_any_faults_go_together(names: list[str], call: str) -> None:
     """Nothing fails, no chunk is empty, and what was applied was matched."""
