@@ -40,9 +40,9 @@ EXPECTED: dict[str, Any] = {
 ERRORS = {
     "unknown_model": ("NotFoundError", "model_not_found"),
     "wrong_key": ("AuthenticationError", "invalid_api_key"),
-    "bad_temperature": ("BadRequestError", "decimal_above_max_value"),
+    "bad_temperature": ("BadRequestError", "integer_above_max_value"),
     "no_messages": ("BadRequestError", "empty_array"),
-    "empty_input": ("BadRequestError", None),
+    "empty_input": ("BadRequestError", "empty_string"),
     "azure_unknown_deployment": ("NotFoundError", "DeploymentNotFound"),
 }
 
