@@ -11,7 +11,8 @@ from mocks.llm.answers.schemas import check_schema
 from mocks.llm.dialects import anthropic_messages as said
 from mocks.llm.dialects.anthropic_answers import frames, whole
 from mocks.llm.dialects.base import Body, DialectName, encode
-from mocks.llm.dialects.kinds import Anything, Fields, Flag, Kind, Many, MismatchError, Number, OneOf, Tagged, Text, Whole, check_present
+from mocks.llm.dialects.compounds import Fields, Many, Tagged, check_present
+from mocks.llm.dialects.kinds import Anything, Flag, Kind, MismatchError, Number, OneOf, Text, Whole
 from mocks.llm.dialects.wording import anthropic_error
 from mocks.llm.errors import ProviderError
 from mocks.llm.plan import Frame

@@ -6,7 +6,8 @@ from typing import Any, Literal
 import orjson
 
 from mocks.llm.answer import Turn
-from mocks.llm.dialects.kinds import Either, Fields, Flag, Many, OneOf, Tagged, Text
+from mocks.llm.dialects.compounds import Either, Fields, Many, Tagged
+from mocks.llm.dialects.kinds import Flag, OneOf, Text
 from mocks.llm.errors import ProviderError
 
 PICTURE_TOKENS = 1_568

@@ -7,22 +7,8 @@ from typing import Any, Final
 
 from mocks.llm.answer import CHAT, Answer, ChatCall, Choice, ToolCall, Usage
 from mocks.llm.dialects.base import Body, DialectName, encode, last_tokens, text_frames
-from mocks.llm.dialects.kinds import (
-    Anything,
-    Either,
-    Fields,
-    Flag,
-    Kind,
-    Many,
-    MismatchError,
-    Number,
-    NumberMap,
-    OneOf,
-    Text,
-    TextMap,
-    Whole,
-    check_present,
-)
+from mocks.llm.dialects.compounds import Either, Fields, Many, NumberMap, TextMap, check_present
+from mocks.llm.dialects.kinds import Anything, Flag, Kind, MismatchError, Number, OneOf, Text, Whole
 from mocks.llm.dialects.logprobs import scored
 from mocks.llm.dialects.openai_messages import MESSAGES, read_messages
 from mocks.llm.dialects.openai_tools import CHAT_FORMAT, CHAT_TOOL_CHOICE, CHAT_TOOLS, chat_choice, choose, read_format, read_functions

@@ -10,7 +10,8 @@ import orjson
 
 from mocks.llm.answer import EmbeddingAnswer, EmbeddingCall
 from mocks.llm.dialects.base import Body, encode
-from mocks.llm.dialects.kinds import Either, Kind, Many, MismatchError, OneOf, Text, Whole, check_length, check_present
+from mocks.llm.dialects.compounds import Either, Many, check_present
+from mocks.llm.dialects.kinds import Kind, MismatchError, OneOf, Text, Whole, check_length
 from mocks.llm.dialects.openai_chat import tenant
 from mocks.llm.dialects.wording import openai_error, refused
 from mocks.llm.errors import ProviderError

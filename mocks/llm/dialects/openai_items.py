@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mocks.llm.answer import Turn
-from mocks.llm.dialects.kinds import Anything, Either, Fields, Many, OneOf, Tagged, Text
+from mocks.llm.dialects.compounds import Either, Fields, Many, Tagged
+from mocks.llm.dialects.kinds import Anything, OneOf, Text
 from mocks.llm.dialects.openai_messages import PICTURE_TOKENS, TURN_ROLES
 from mocks.llm.dialects.wording import refused
 from mocks.llm.errors import ProviderError

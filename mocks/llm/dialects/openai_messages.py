@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from mocks.llm.answer import Turn
-from mocks.llm.dialects.kinds import Either, Fields, Many, MismatchError, OneOf, Tagged, Text
+from mocks.llm.dialects.compounds import Either, Fields, Many, Tagged
+from mocks.llm.dialects.kinds import MismatchError, OneOf, Text
 from mocks.llm.dialects.wording import refused
 from mocks.llm.errors import ProviderError
 

@@ -6,22 +6,8 @@ from typing import Any, Final
 
 from mocks.llm.answer import RESPONSES, Answer, ChatCall, Turn
 from mocks.llm.dialects.base import Body, DialectName, encode
-from mocks.llm.dialects.kinds import (
-    Anything,
-    Either,
-    Fields,
-    Flag,
-    Kind,
-    Many,
-    MismatchError,
-    Number,
-    OneOf,
-    Tagged,
-    Text,
-    TextMap,
-    Whole,
-    check_present,
-)
+from mocks.llm.dialects.compounds import Either, Fields, Many, Tagged, TextMap, check_present
+from mocks.llm.dialects.kinds import Anything, Flag, Kind, MismatchError, Number, OneOf, Text, Whole
 from mocks.llm.dialects.openai_chat import tenant
 from mocks.llm.dialects.openai_items import ITEMS, read_items
 from mocks.llm.dialects.openai_response_events import frames

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from mocks.llm.answer import Tool
 from mocks.llm.answers.schema_keywords import SchemaError
 from mocks.llm.answers.schemas import check_schema
-from mocks.llm.dialects.kinds import Either, Fields, Flag, Kind, Many, OneOf, Tagged, Text
+from mocks.llm.dialects.compounds import Either, Fields, Many, Tagged
+from mocks.llm.dialects.kinds import Flag, Kind, OneOf, Text
 from mocks.llm.dialects.wording import openai_path, refused
 from mocks.llm.words import tokens
 
