@@ -178,6 +178,40 @@ def test_anthropic_is_overloaded_in_its_own_way(llm: LlmProcess) -> None:
     assert value["request_id"]
 
 
+AZURE = "/openai/deployments/rag-chat/chat/completions?api-version=2024-10-21"
+
+
+def ask_azure(llm: LlmProcess) -> Exchange:
+    with Connection(llm.port) as connection:
+        return connection.post(AZURE, body_of(CHAT))
+
+
+def test_azure_speaks_for_itself(llm: LlmProcess) -> None:
+    put(llm, "content_filter_prompt", match={"dialects": ["azure"]})
+    found = ask_azure(llm)
+    error = found.json()["error"]
+    assert (found.status, error["code"], error["param"], error["status"]) == (400, "content_filter", "prompt", 400)
+    assert error["innererror"]["content_filter_result"]["violence"] == {"filtered": True, "severity": "high"}
+    assert ask(llm).status == 200, "OpenAI's route is not concerned"
+    put(llm, "model_not_found")
+    found = ask_azure(llm)
+    assert (found.status, found.json()["error"]["code"]) == (404, "DeploymentNotFound")
+
+
+def test_a_filtered_answer_has_no_content(llm: LlmProcess) -> None:
+    put(llm, "finish_content_filter")
+    choice = ask_azure(llm).json()["choices"][0]
+    assert (choice["finish_reason"], choice["message"].get("content")) == ("content_filter", None)
+    assert choice["content_filter_results"]
+
+
+def test_an_outage_is_correlated(llm: LlmProcess) -> None:
+    """One document, every route."""
+    put(llm, "overloaded", window={"duration_s": 60})
+    statuses = [ask(llm, route).status for route in (CHAT, RESPONSES, MESSAGES, EMBEDDINGS)]
+    assert statuses == [503, 503, 529, 503]
+
+
 def test_limits_are_honest_over_the_wire(llm: LlmProcess) -> None:
     put(llm, "rate_limited", requests_per_s=5)
     first, second = ask(llm), ask(llm)
@@ -293,12 +327,12 @@ ENDINGS = {"stream_no_finish": "complete", "stream_closed": "fin", "stream_reset
 
 
 @pytest.mark.parametrize("name", ENDINGS)
-@pytest.mark.parametrize("route", [CHAT, MESSAGES])
+@pytest.mark.parametrize("route", [CHAT, RESPONSES, MESSAGES])
 def test_streams_end_early(llm: LlmProcess, name: str, route: str) -> None:
     put(llm, name, after_tokens=4)
     found = ask(llm, route, stream=True)
     assert found.ended == ENDINGS[name]
-    marks = (b"[DONE]", b"message_stop", b'"finish_reason":"stop"', b'"stop_reason":"end_turn"')
+    marks = (b"[DONE]", b"message_stop", b"response.completed", b'"finish_reason":"stop"', b'"stop_reason":"end_turn"')
     assert not any(mark in found.raw for mark in marks)
     if name == "stream_cut_mid_event":
         assert not found.body.endswith(b"\n\n")
