@@ -24,7 +24,7 @@ from harness.cli import cli
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError
 from harness.stack.base import AdminApi
-from tests.e2e.known_callers import CALLERS, FAULTS
+from tests.e2e.known_callers import CALLERS, FAULTS, GRADED_TIMEOUT_S
 from tests.e2e.live_run import ROOT, environment, gauntlet
 from tests.integration.backends import wait_until
 
@@ -79,7 +79,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
             )
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line, log.read_text()
+        assert line.startswith('{"mock"'), log.read_text()
         running.append(RunningMock(process, json.loads(line), log))
         return running[-1]
 
@@ -92,12 +92,14 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def graded(start: Start) -> dict[str, Any]:
+def graded(start: Start, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The report on all known callers, who did their worst at the same time."""
-    mock = start("llm", "--quiet", *(word for fault in FAULTS for word in ("--fault", json.dumps(fault))))
+    profile = tmp_path_factory.mktemp("profile") / "quick.json"
+    profile.write_text('{"ttft_ms": 5, "itl_ms": 0}')
+    mock = start("llm", "--quiet", "--profile", str(profile), *(word for fault in FAULTS for word in ("--fault", json.dumps(fault))))
     with ThreadPoolExecutor(len(CALLERS)) as pool:
         list(pool.map(lambda caller: caller.call_all(mock.port), CALLERS.values()))
-    return mock.report("--read-timeout-s", "1", code=1)
+    return mock.report("--read-timeout-s", str(GRADED_TIMEOUT_S), code=1)
 
 
 @pytest.mark.parametrize("code", CALLERS)
