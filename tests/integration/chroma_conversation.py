@@ -3,13 +3,13 @@
 Answers are compared in a normal form: ids in the order in which they appear, no clock, no position in a body, no number of processors.
 """
 
-import base64
 import json
 import re
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from tests.integration import chroma_bodies as bodies
 
 Answer = dict[str, Any]
 """`status`, `type` (the content type without parameters, None where there is none) and `body` (JSON value, or text)."""
@@ -79,10 +79,6 @@ class _Normal:
         if isinstance(value, str):
             return _PLACE.sub("", _UUID.sub(lambda found: self._ids.setdefault(found.group(), f"<id {len(self._ids) + 1}>"), value))
         return value
-
-
-def _packed(*numbers: float) -> str:
-    return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
 
 
 def _steps(group: str, method: str, path: str, bodies: list[Any]) -> Iterator[Step]:
@@ -189,20 +185,20 @@ def _records() -> Iterator[Step]:
     yield Step("empty get", "POST", f"{here}/get", {})
     yield Step("empty query", "POST", f"{here}/query", {"query_embeddings": [[1, 2, 3]]})
     yield Step("empty delete", "POST", f"{here}/delete", {"ids": ["x"]})
-    yield from _steps("add", "POST", f"{here}/add", _ADDED)
+    yield from _steps("add", "POST", f"{here}/add", bodies.ADDED)
     yield Step("add nan", "POST", f"{here}/add", raw='{"ids":["n"],"embeddings":[[NaN,1,1]]}', only_kind=True)
     yield Step("add huge", "POST", f"{here}/add", raw='{"ids":["n"],"embeddings":[[1e39,1,1]]}')
     yield Step("added", "POST", f"{here}/get", {"include": ["embeddings", "documents", "metadatas", "uris"]})
     yield Step("dimension", "GET", f"{COLLECTIONS}/rec")
     yield from _paths("count", "GET", [f"{here}/count{one}" for one in ("", "?read_level=index_and_wal", "?read_level=bad")])
-    yield from _steps("upsert", "POST", f"{here}/upsert", _UPSERTED)
-    yield from _steps("update", "POST", f"{here}/update", _UPDATED)
+    yield from _steps("upsert", "POST", f"{here}/upsert", bodies.UPSERTED)
+    yield from _steps("update", "POST", f"{here}/update", bodies.UPDATED)
     yield Step("updated", "POST", f"{here}/get", {"include": ["embeddings", "documents", "metadatas", "uris"]})
-    yield from _steps("get", "POST", f"{here}/get", _GOT)
+    yield from _steps("get", "POST", f"{here}/get", bodies.GOT)
     yield Step("get again", "POST", f"{here}/delete", {"ids": ["a"]})
     yield Step("put back", "POST", f"{here}/add", {"ids": ["a"], "embeddings": [[1, 2, 3]]})
     yield Step("order", "POST", f"{here}/get", {"include": []})
-    for verb, body in (("get", {}), ("add", _ONE), ("upsert", _ONE), ("update", {"ids": ["a"]}), ("delete", {"ids": ["a"]})):
+    for verb, body in (("get", {}), ("add", bodies.ONE), ("upsert", bodies.ONE), ("update", {"ids": ["a"]}), ("delete", {"ids": ["a"]})):
         yield Step(f"{verb} nowhere", "POST", f"{NOWHERE}/{verb}", body)
     yield Step("query nowhere", "POST", f"{NOWHERE}/query", {"query_embeddings": [[1, 2]]})
     yield Step("fork nowhere", "POST", f"{NOWHERE}/fork", {"new_name": "abc"})
@@ -214,122 +210,19 @@ def _records() -> Iterator[Step]:
     yield Step("get by GET", "GET", f"{here}/get")
 
 
-_ONE = {"ids": ["a"], "embeddings": [[1, 2]]}
-_ADDED: list[Any] = [
-    {
-        "ids": ["a", "b"],
-        "embeddings": [[1, 0, 0], [0, 1, 0]],
-        "documents": ["doc a", "doc b"],
-        "metadatas": [{"t": "x", "n": 1}, {"t": "y", "n": 2.5, "f": True}],
-        "uris": None,
-    },
-    {"ids": ["a"], "embeddings": [[9, 9, 9]], "documents": ["again"]},
-    {"ids": ["c", "c"], "embeddings": [[1, 1, 1], [1, 1, 2]]},
-    {"ids": ["d"], "embeddings": [[1, 1]]},
-    {"ids": ["d"]},
-    {"embeddings": [[1, 1, 1]]},
-    {"ids": [], "embeddings": []},
-    {"ids": ["d", "e"], "embeddings": [[1, 1, 1]]},
-    {"ids": ["d"], "embeddings": [[1, 1, 1]], "documents": ["x", "y"]},
-    {"ids": ["d"], "embeddings": [[1, 1, 1]], "metadatas": []},
-    {"ids": ["d", "e"], "embeddings": [[1, 1, 1], [1, 1]]},
-    {"ids": ["d"], "embeddings": None},
-    {"ids": ["d"], "embeddings": [["x"]]},
-    {"ids": ["d"], "embeddings": [[1, 1, True]]},
-    {"ids": ["d"], "embeddings": ["!!"]},
-    {"ids": ["d"], "embeddings": [_packed(1, 2, 3)], "metadatas": [None], "documents": [None]},
-    {"ids": ["e"], "embeddings": [_packed(1, 2)]},
-    {"ids": ["e"], "embeddings": ["AAA="]},
-    {"ids": ["e"], "embeddings": ["AACAPwAAgD8"]},
-    {"ids": ["e"], "embeddings": [_packed(1, float("nan"), 2)]},
-    {"ids": ["e"], "embeddings": [""]},
-    {"ids": ["e"], "embeddings": [[]]},
-    {"ids": [""], "embeddings": [[1, 1, 1]]},
-    {"ids": [3], "embeddings": [[1, 1, 1]]},
-    {"ids": None, "embeddings": [[1, 1, 1]]},
-    {"ids": ["m1"], "embeddings": [[1, 1, 1]], "metadatas": [{"x": None}]},
-    {"ids": ["m2"], "embeddings": [[1, 1, 1]], "metadatas": [{"x": [1, 2], "y": ["p"], "z": [True], "w": [1, 2.5]}]},
-    {"ids": ["m3"], "embeddings": [[1, 1, 1]], "metadatas": [{"x": {"y": 1}}]},
-    {"ids": ["m4"], "embeddings": [[1, 1, 1]], "metadatas": [{}]},
-    {"ids": ["m5"], "embeddings": [[1, 1, 1]], "metadatas": [{"x": [1, "a"]}]},
-    {"ids": ["m6"], "embeddings": [[1, 1, 1]], "metadatas": [{"x": []}]},
-    {"ids": ["m7"], "embeddings": [[1, 1, 1]], "metadatas": [{"#x": 1}]},
-    {"ids": ["m8"], "embeddings": [[1, 1, 1]], "metadatas": [{"big": 2**70, "wide": 2**60}]},
-    {"ids": ["m9"], "embeddings": [[1, 1, 1]], "metadatas": ["x"]},
-    {"ids": ["m9"], "embeddings": [[1, 1, 1]], "metadatas": {"a": 1}},
-    {"ids": ["m9"], "embeddings": [[1, 1, 1]], "documents": [3]},
-    {"ids": ["m9"], "embeddings": [[1, 1, 1]], "documents": "x"},
-    {"ids": ["u"], "embeddings": [[0, 0, 1]], "uris": ["file://x"]},
-]
-_UPSERTED: list[Any] = [
-    {"ids": ["a"], "embeddings": [[9, 9, 9]], "documents": ["again"], "metadatas": [{"k": "new"}]},
-    {"ids": ["z"], "embeddings": [[3, 3, 3]]},
-    {"ids": ["z"]},
-    {"ids": ["z", "z"], "embeddings": [[3, 3, 3], [1, 1, 4]]},
-    {"ids": ["z"], "embeddings": [[3, 3]]},
-    {"ids": ["z"], "embeddings": [None]},
-    {"ids": [], "embeddings": []},
-    {"ids": ["b"], "embeddings": [[5, 5, 5]], "metadatas": [None], "documents": [None]},
-    {"ids": ["z"], "embeddings": [[1, 1, 4]], "metadatas": [{"#x": 1}]},
-    {"ids": [""], "embeddings": [[1, 1, 4]]},
-    {"ids": ["b"], "embeddings": [[5, 5, 6]], "documents": [""]},
-]
-_UPDATED: list[Any] = [
-    {"ids": ["a"], "documents": ["upd"]},
-    {"ids": ["nope"], "documents": ["upd"]},
-    {"ids": ["a"], "metadatas": [{"k": None, "j": 2}]},
-    {"ids": ["a"], "embeddings": [None]},
-    {"ids": ["a"], "embeddings": [[1, 2, 4]]},
-    {"ids": ["a"], "embeddings": [_packed(1, 2, 5)]},
-    {"ids": ["a"], "embeddings": [[1, 2]]},
-    {"ids": ["a", "a"], "documents": ["p", "q"]},
-    {"ids": []},
-    {},
-    {"ids": ["a"], "documents": [None], "metadatas": [None]},
-    {"ids": ["a"], "documents": ["x", "y"]},
-    {"ids": ["a"], "embeddings": [None, None]},
-    {"ids": ["a"], "metadatas": [{"l": ["new"], "k": {"a": 1}}]},
-    {"ids": ["c"], "metadatas": [{"a": 1}]},
-    {"ids": ["c"], "metadatas": [{"a": None}]},
-    {"ids": [""]},
-]
-_GOT: list[Any] = [
-    {"ids": ["b", "a"]},
-    {"ids": []},
-    {"ids": None},
-    {"ids": ["a", "a", "nope"]},
-    {"limit": 1},
-    {"limit": 2, "offset": 1},
-    {"limit": 0},
-    {"offset": 5},
-    {"ids": ["c", "b", "a"], "limit": 2, "include": []},
-    {"limit": -1},
-    {"limit": 5_000_000_000},
-    {"limit": "x"},
-    {"include": []},
-    {"include": ["distances"]},
-    {"include": ["bad"]},
-    {"include": None},
-    {"include": ["data"]},
-    {"ids": "a"},
-    {"sort": None, "bogus": 1, "limit": 1},
-    {"limit": None, "offset": None, "ids": None, "include": ["documents"]},
-]
-
-
 def _queries() -> Iterator[Step]:
     for space in ("l2", "cosine", "ip"):
         yield Step(space, "POST", COLLECTIONS, {"name": f"in-{space}", "configuration": {"hnsw": {"space": space}}})
         here = f"{COLLECTIONS}/{{{space}}}"
-        yield Step(f"fill {space}", "POST", f"{here}/add", _FILLING)
+        yield Step(f"fill {space}", "POST", f"{here}/add", bodies.FILLING)
         yield Step(f"query {space}", "POST", f"{here}/query", {"query_embeddings": [[1, 0.4, 0.1]], "n_results": 3})
     zero = {"query_embeddings": [[0, 0, 0]], "ids": ["a"], "include": ["distances"]}
     yield Step("query zero", "POST", f"{COLLECTIONS}/{{cosine}}/query", zero)
     here = f"{COLLECTIONS}/{{l2}}"
-    yield from _steps("query", "POST", f"{here}/query", _QUERIED)
+    yield from _steps("query", "POST", f"{here}/query", bodies.QUERIED)
     yield Step("query with parameters", "POST", f"{here}/query?limit=1&offset=1", {"query_embeddings": [[1, 0, 0]]})
-    yield from _steps("where", "POST", f"{here}/get", [{"where": one, "include": []} for one in _WHERE])
-    yield from _steps("where_document", "POST", f"{here}/get", [{"where_document": one, "include": []} for one in _WHERE_DOCUMENT])
+    yield from _steps("where", "POST", f"{here}/get", [{"where": one, "include": []} for one in bodies.WHERE])
+    yield from _steps("where_document", "POST", f"{here}/get", [{"where_document": one, "include": []} for one in bodies.WHERE_DOCUMENT])
     both: list[Any] = [
         {"where": {"s": "x"}, "where_document": {"$contains": "alpha"}, "include": []},
         {"where": {"s": "x"}, "where_document": {"$contains": "gamma"}, "include": []},
@@ -337,97 +230,8 @@ def _queries() -> Iterator[Step]:
         {"ids": ["a", "b"], "where": {"s": "y"}, "include": []},
     ]
     yield from _steps("both", "POST", f"{here}/get", both)
-    yield from _steps("delete", "POST", f"{here}/delete", _DELETED)
+    yield from _steps("delete", "POST", f"{here}/delete", bodies.DELETED)
     yield Step("left", "POST", f"{here}/get", {"include": []})
-
-
-_FILLING = {
-    "ids": ["a", "b", "c", "d"],
-    "embeddings": [[1, 0, 0], [0, 1, 0], [0.6, 0.8, 0], [2, 0, 0]],
-    "documents": ["alpha Beta", "beta gamma", "Gamma\n42", None],
-    "metadatas": [
-        {"s": "x", "i": 1, "f": 1.5, "b": True, "l": ["p", "q"], "n": [1, 2]},
-        {"s": "y", "i": 2, "f": 2.5, "b": False, "k": True},
-        {"s": "z", "i": 3, "k": 1.0},
-        None,
-    ],
-}
-_QUERIED: list[Any] = [
-    {"query_embeddings": [[1, 0, 0]]},
-    {"query_embeddings": [[1, 0, 0]], "n_results": 0},
-    {"query_embeddings": [[1, 0, 0]], "n_results": -1},
-    {"query_embeddings": [[1, 0, 0]], "n_results": 100},
-    {"query_embeddings": [[1, 0, 0]], "n_results": None},
-    {"query_embeddings": [[1, 0, 0]], "n_results": "x"},
-    {"query_embeddings": [[1, 0, 0]], "n_results": 1.5},
-    {"query_embeddings": []},
-    {"query_embeddings": None},
-    {},
-    {"query_embeddings": [[1, 0]]},
-    {"query_embeddings": [[]]},
-    {"query_embeddings": [[1, 0, 0], [1, 0]]},
-    {"query_embeddings": [_packed(1, 0, 0)]},
-    {"query_embeddings": [[1, True, 0]]},
-    {"query_embeddings": [["1", 1, 0]]},
-    {"query_embeddings": [1, 2]},
-    {"query_embeddings": [[None]]},
-    {
-        "query_embeddings": [[1, 0, 0], [0, 1, 0]],
-        "n_results": 2,
-        "include": ["embeddings", "documents", "metadatas", "distances", "uris"],
-    },
-    {"query_embeddings": [[1, 0, 0]], "include": []},
-    {"query_embeddings": [[1, 0, 0]], "include": ["uris", "embeddings"], "n_results": 1},
-    {"query_embeddings": [[1, 0, 0]], "ids": ["b", "c"]},
-    {"query_embeddings": [[1, 0, 0]], "ids": ["zz"]},
-    {"query_embeddings": [[1, 0, 0]], "ids": []},
-    {"query_embeddings": [[1, 0, 0]], "ids": ["a"], "where": {"i": 7}},
-    {"query_embeddings": [[1, 0, 0]], "where": {"s": "y"}},
-    {"query_embeddings": [[1, 0, 0]], "where": {"s": {"$bad": 1}}},
-    {"query_embeddings": [[1, 0]], "n_results": 0},
-]
-_WHERE: list[Any] = [
-    {"s": "x"}, {"s": {"$eq": "x"}}, {"s": {"$ne": "x"}}, {"i": {"$gt": 1}}, {"i": {"$gte": 2}}, {"i": {"$lt": 2}}, {"i": {"$lte": 2}},
-    {"s": {"$in": ["x", "y"]}}, {"s": {"$nin": ["x", "y"]}}, {"$and": [{"s": "x"}, {"i": 1}]}, {"$or": [{"s": "x"}, {"i": 2}]},
-    {"b": True}, {"f": {"$gt": 1}}, {"i": {"$gt": 1.5}}, {"f": {"$eq": 1.5}}, {"i": 1.0}, {"nokey": {"$ne": 1}}, {"nokey": 1},
-    {"s": {"$gt": "x"}}, {"s": {"$bad": "x"}}, {"$bad": []}, {"$and": []}, {"$or": []}, {"$and": [{"s": "x"}]}, {"$and": {"s": "x"}},
-    {"$and": [{}]}, {"$and": [{"s": "x"}, 3]}, {"s": "x", "i": 1}, {}, None, [], "x", {"s": None}, {"s": [1]}, {"s": {"$in": []}},
-    {"s": {"$nin": []}}, {"s": {"$in": "x"}}, {"s": {"$in": [1, "x"]}}, {"s": {"$in": [None]}}, {"s": {}}, {"i": {"$gt": 1, "$lt": 3}},
-    {"s": {"$contains": "x"}}, {"s": {"$not_contains": "x"}}, {"l": {"$contains": "p"}}, {"l": {"$not_contains": "p"}},
-    {"n": {"$contains": 1}}, {"n": {"$contains": 1.0}}, {"l": {"$contains": None}}, {"l": {"$contains": ["p"]}}, {"l": "p"},
-    {"#document": {"$contains": "beta"}}, {"#document": {"$not_contains": "beta"}}, {"#document": {"$regex": "[0-9]"}},
-    {"#document": {"$not_regex": "[0-9]"}}, {"#document": "x"}, {"#document": {"$ne": "x"}}, {"#document": {"$contains": 1}},
-    {"#id": {"$in": ["a"]}}, {"$or": [{"$and": [{"s": "x"}, {"i": 1}]}, {"b": False}]}, {"b": {"$ne": True}}, {"b": {"$gt": True}},
-    {"i": "1"}, {"i": {"$in": [1, 2]}}, {"i": {"$nin": [1]}}, {"i": {"$in": [1.0, 2]}}, {"i": {"$in": [1, 1.0]}}, {"b": {"$in": [True]}},
-    {"k": 1}, {"k": True}, {"k": {"$ne": 1}}, {"s": {"$eq": None}}, {"s": {"$eq": {"a": 1}}}, {"s": {"$regex": "x"}}, {"$not": {"s": "x"}},
-    {"": 1}, {"$x": 1}, {"s": {"eq": 1}}, {"i": 2**70}, {"i": {"$lt": "a"}},
-]  # fmt: skip
-_WHERE_DOCUMENT: list[Any] = [
-    {"$contains": "beta"}, {"$contains": "Beta"}, {"$contains": "BETA"}, {"$not_contains": "beta"}, {"$regex": "[0-9]+"},
-    {"$not_regex": "[0-9]+"}, {"$regex": "("}, {"$regex": ")"}, {"$regex": "["}, {"$regex": "*"}, {"$regex": "\\q"}, {"$regex": "(?=a)"},
-    {"$regex": "(a)\\1"}, {"$not_regex": "("}, {"$regex": ""}, {"$contains": ""}, {"$not_contains": ""}, {"$contains": "a"},
-    {"$contains": 1}, {"$and": [{"$contains": "alpha"}, {"$contains": "Beta"}]}, {"$or": [{"$contains": "alpha"}, {"$contains": "gamma"}]},
-    {"$and": [{"$contains": "a"}]}, {"$and": []}, {"$or": []}, {"$and": [{"x": 1}]}, {"$and": [{}]}, {}, None, "x", [], {"$bad": "x"},
-    {"$contains": "a", "$not_contains": "b"}, {"$regex": "^al.*$"}, {"$regex": "(?i)BETA"}, {"$regex": "\\bgamma"}, {"$regex": "a.4"},
-    {"$regex": "(?s)a.4"}, {"$regex": "^42"}, {"$regex": "(?m)^42"}, {"$eq": "x"}, {"$contains": ["a"]}, {"$contains": "%"},
-    {"$contains": "\n"}, {"$regex": 1},
-]  # fmt: skip
-_DELETED: list[Any] = [
-    {},
-    {"ids": []},
-    {"where": {}},
-    {"ids": None, "where": None, "where_document": None},
-    {"ids": ["zz"]},
-    {"ids": ["a", "zz"]},
-    {"where": {"s": "nope"}},
-    {"ids": [], "where": {"s": "y"}},
-    {"where": {"s": "y"}},
-    {"where_document": {"$contains": "Gamma"}, "limit": 1},
-    {"ids": ["d"], "limit": 1},
-    {"where": {"s": {"$ne": "q"}}, "limit": 0},
-    {"ids": "x"},
-    {"limit": 1},
-]
 
 
 STEPS = [*_server(), *_tenants(), *_collections(), *_records(), *_queries()]

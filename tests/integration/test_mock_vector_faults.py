@@ -109,8 +109,10 @@ def test_what_was_acknowledged_becomes_visible_after_its_time(rig: Rig, ask: Ask
 
 
 def test_a_write_that_would_be_refused_is_refused_although_it_would_never_be_visible(rig: Rig, ask: Ask) -> None:
-    with rig.fault({"type": "acknowledged_not_visible"}), pytest.raises(httpx.HTTPStatusError, match="400"):
-        ask.write([Doc(500, [1.0, 0.0], "Two dimensions.")])
+    with rig.fault({"type": "acknowledged_not_visible"}) as fault:
+        with pytest.raises(httpx.HTTPStatusError, match="400"):
+            ask.write([Doc(500, [1.0, 0.0], "Two dimensions.")])
+        assert fault.applied == 0
 
 
 @pytest.mark.parametrize("name", ["other_tenant", "stale_version", "duplicate_results", "brownout"])

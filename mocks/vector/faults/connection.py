@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from mocks.faults.documents import Param
 from mocks.http.message import Cut
+from mocks.vector.faults.edits import count_once_made
 from mocks.vector.faults.registry import FAULTS, OfAnyCall, OfPointWrites
 from mocks.vector.plan import VectorPlan
 
@@ -81,8 +82,9 @@ class LostAcknowledgement(OfPointWrites):
     how: Annotated[Literal["reset", "fin", "hang"], Param("what comes instead")] = "reset"
 
     def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
-        """Cut once it is made."""
+        """Cut once it is made; one that is refused is told so."""
         plan.after = self.how
+        count_once_made(plan, self)
         return True
 
 

@@ -66,6 +66,17 @@ def _bites(plan: VectorPlan, fault: object) -> None:
     plan.void[:] = [one for one in plan.void if one is not fault]
 
 
+def count_once_made(plan: VectorPlan, fault: object) -> None:
+    """Count the fault only where the operation is carried out: a call that is refused for a reason of its own is not changed by it."""
+    plan.void.append(fault)
+
+    def run(body: Any) -> Any:
+        _bites(plan, fault)
+        return body
+
+    plan.body_edits.append(run)
+
+
 def edit_counts(plan: VectorPlan, fault: object) -> None:
     """Count nothing, where points are counted."""
 

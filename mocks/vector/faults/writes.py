@@ -6,7 +6,7 @@ from random import Random
 from typing import Annotated, ClassVar
 
 from mocks.faults.documents import Param
-from mocks.vector.faults.edits import edit_counts, edit_hits
+from mocks.vector.faults.edits import count_once_made, edit_counts, edit_hits
 from mocks.vector.faults.registry import FAULTS, OfOperations, OfPointWrites
 from mocks.vector.plan import VectorPlan
 
@@ -22,6 +22,7 @@ class AcknowledgedNotVisible(OfPointWrites):
     def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
         """Put it off."""
         plan.visible_after_s = math.inf if self.delay_s is None else max(plan.visible_after_s, self.delay_s)
+        count_once_made(plan, self)
         return True
 
 
