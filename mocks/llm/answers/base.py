@@ -15,12 +15,16 @@ MOST_TOKENS = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a strategy wants to say in one choice: text, or calls of tools, or a refusal. `pieces` are the tokens of `text`, where known."""
+    """What a strategy wants to say in one choice: text, or calls of tools, or a refusal. `pieces` are the tokens of `text`, where known.
+
+    `settled`: where the choice is left to the model, it says so rather than call a tool.
+    """
 
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     refusal: str | None = None
     pieces: tuple[str, ...] | None = None
+    settled: bool = False
 
 
 class Task(NamedTuple):
@@ -57,10 +61,9 @@ class Composer:
 
     def _choice(self, call: ChatCall, index: int, rng: Random) -> Choice:
         draft = self._writer.write(Task(call, index, rng))
-        if call.tools and not draft.calls and draft.refusal is None:
-            draft = Draft(draft.text, tools.called(call, rng), pieces=draft.pieces)
-        if draft.calls:
-            return _calling(draft.calls if call.parallel_tools else draft.calls[:1], _limit(call))
+        calls = draft.calls or _calls(draft, call, rng)
+        if calls:
+            return _calling(calls if call.parallel_tools else calls[:1], _limit(call))
         if draft.refusal is not None:
             return _refusing(draft.refusal, _limit(call))
         if call.json_schema is not None:
@@ -104,6 +107,13 @@ def completed(answer_id: str, model: str, created: int, choices: Sequence[Choice
 
 def _limit(call: ChatCall) -> int:
     return MOST_TOKENS if call.max_tokens is None else min(call.max_tokens, MOST_TOKENS)
+
+
+def _calls(draft: Draft, call: ChatCall, rng: Random) -> tuple[ToolCall, ...]:
+    """The calls of tools that the request makes of a draft without any."""
+    if draft.refusal is not None or (draft.settled and call.tool_choice == "auto"):
+        return ()
+    return tools.called(call, rng)
 
 
 def _calling(calls: Sequence[ToolCall], limit: int) -> Choice:

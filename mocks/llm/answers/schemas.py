@@ -74,7 +74,7 @@ def _nodes(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], 
 
 def _check_strict(node: Mapping[str, Any], path: tuple[str, ...]) -> None:
     for keyword in ("not", "if", "oneOf", "pattern", "dependentRequired"):
-        if keyword in node and path[-1:] != ("properties",):
+        if keyword in node:
             raise SchemaError(f"In context={path}, '{keyword}' is not permitted.")
     if "properties" not in node and node.get("type") != "object":
         return

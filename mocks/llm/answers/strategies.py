@@ -53,7 +53,7 @@ class Rule:
     def draft(self, rng: Random) -> Draft:
         """What it says."""
         calls = tuple(ToolCall(call_id(rng), name, orjson.dumps(arguments).decode()) for name, arguments in self.calls)
-        return Draft(self.text, calls, self.refusal)
+        return Draft(self.text, calls, self.refusal, settled=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Echo:
         said = said[: _CHARACTERS * self.count].strip() or "echo"
         once, again = tokens(said), tokens(" " + said)
         pieces = tuple((once + again * (self.count // len(again)))[: self.count])
-        return Draft("".join(pieces), pieces=pieces)
+        return Draft("".join(pieces), pieces=pieces, settled=True)
 
 
 _CHARACTERS = 64  # of a long text, this many for each token are enough to take the tokens from

@@ -1,6 +1,6 @@
 """What a dialect is, and the encoding that all of them share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import repeat
 from typing import Any, Literal, Protocol
 
@@ -88,7 +88,12 @@ def text_frames(pieces: tuple[str, ...], before: bytes, after: bytes, size: int,
     `token` tokens have been generated before them.
     """
     data = [before + text + after for text in map(quoted, grouped(pieces, size))]
-    return list(map(_frame, data, last_tokens(len(pieces), size, token), repeat(_CONTENT)))
+    return content_frames(data, last_tokens(len(pieces), size, token))
+
+
+def content_frames(data: Iterable[bytes], tokens: Iterable[int]) -> list[Frame]:
+    """Events of content, each with the number of the token that it waits for."""
+    return list(map(_frame, data, tokens, repeat(_CONTENT)))
 
 
 _frame: Callable[[bytes, int, FrameKind], Frame] = Frame

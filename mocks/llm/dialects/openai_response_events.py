@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from mocks.llm.answer import Answer, ChatCall, Choice, ToolCall
-from mocks.llm.dialects.base import encode, event, grouped, last_tokens, quoted
+from mocks.llm.dialects.base import content_frames, encode, event, grouped, last_tokens, quoted
 from mocks.llm.dialects.logprobs import scored
 from mocks.llm.dialects.openai_response_object import called, finished, in_progress, message, output, part
 from mocks.llm.plan import Frame, FrameKind
@@ -83,11 +83,9 @@ class _Stream:
         between = b"," + encode(where)[1:-1] + b',"delta":'
         after = extra + b"}\n\n"
         texts = map(quoted, grouped(tuple(pieces), self._size))
-        ends = last_tokens(len(pieces), self._size, self._token)
-        self.frames += [
-            Frame(before + b"%d" % number + between + text + after, end, "content")
-            for number, text, end in zip(count(len(self.frames)), texts, ends, strict=False)
-        ]
+        numbers = count(len(self.frames))
+        data = [before + b"%d" % number + between + text + after for number, text in zip(numbers, texts, strict=False)]
+        self.frames += content_frames(data, last_tokens(len(pieces), self._size, self._token))
         self._token += len(pieces)
 
     def _add_scored(self, where: Mapping[str, Any], pieces: Sequence[str], alternatives: int) -> None:

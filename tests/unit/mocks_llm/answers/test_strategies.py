@@ -149,6 +149,15 @@ def test_which_tool_is_called(said: str, choice: str, name: str | None) -> None:
     assert found.finish == ("stop" if name is None else "tool_calls")
 
 
+def test_what_a_rule_says_is_said_where_a_tool_would_do_as_well() -> None:
+    canned = {"strategy": "canned", "rules": [{"match": "weather", "text": "Rain."}]}
+    asked = call("What is the weather in Oslo?", tools=(WEATHER,))
+    assert text(canned, asked) == "Rain."
+    assert text({"strategy": "echo", "tokens": 2}, asked) == "What is"
+    (forced,) = compose(canned, call("What is the weather in Oslo?", tools=(WEATHER,), tool_choice="required"))
+    assert [one.name for one in forced.tool_calls] == ["get_weather"]
+
+
 def test_arguments_say_what_the_question_is_about() -> None:
     (found,) = compose({}, call("What is the weather in Oslo?", tools=(WEATHER,)))
     assert [json.loads(one.arguments) for one in found.tool_calls] == [{"city": "Oslo"}]
