@@ -5,7 +5,9 @@ import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from time import monotonic
+from itertools import islice
+from time import monotonic, time
+from types import MappingProxyType
 from typing import Any, Literal
 
 from mocks.http.message import Request
@@ -20,39 +22,55 @@ UNMATCHED = "unmatched"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-_LOGGED = ("ts", "request_id", "trace_id", "parent_id", "method", "route", "status", "duration_ms")
+_SIZE = 1_200  # bytes of an entry with its numbers and ids, about
 
 
 class Entry:
-    """Written to by those who handle the request. What is not known yet, or never will be, is None; moments are monotonic seconds."""
+    """Written to by those who handle the request. What is not known yet, or never will be, is None; moments are monotonic seconds.
+
+    A plain class with defaults, since most requests leave many of them alone.
+    """
+
+    open = True
+    silent = False
+    """Whether nothing more would ever have come: the client alone could end it."""
+    route = UNMATCHED
+    operation: str | None = None
+    collection: str | None = None
+    status = 0
+    key: str | None = None
+    attempt = 0
+    account: str | None = None
+    tenant: str | None = None
+    faults: Mapping[str, str] = MappingProxyType({})
+    """The faults that changed the answer: types by id."""
+    error: str | None = None
+    """What the answer says went wrong, or what a bug of the mock says."""
+    hits: int | None = None
+    """How many points the answer holds; None where it is none of points."""
+    drawn_s: float | None = None
+    """The latency that was drawn, before faults."""
+    retry_after_s: float | None = None
+    disconnected_s: float | None = None
+    ending: Ending | None = None
+    ended_s = ended_wall_s = 0.0
 
     def __init__(self, request: Request, product: Product, fallback_id: str) -> None:
         given = request.header("x-request-id")
-        self.request = request
-        self.arrived_s = request.arrived_s
-        self.product = product
         self.request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else fallback_id
-        self.open = True
-        self.silent = False
-        """Whether nothing more would ever have come: the client alone could end it."""
-        self.route = UNMATCHED
-        self.operation: str | None = None
-        self.collection: str | None = None
-        self.status = 0
-        self.key: str | None = None
-        self.attempt = 0
-        self.account: str | None = None
-        self.tenant: str | None = None
-        self.faults: Mapping[str, str] = {}
-        """The faults that changed the answer: types by id."""
-        self.error: str | None = None
-        """What the answer says went wrong, or what a bug of the mock says."""
-        self.hits: int | None = None
-        """How many points the answer holds; None where it is none of points."""
-        self.drawn_s: float | None = None
-        """The latency that was drawn, before faults."""
-        self.retry_after_s: float | None = None
-        self.disconnected_s: float | None = None
+        self.product = product
+        self.method = request.method
+        self.path = request.path
+        self.connection = request.connection
+        self.sequence = request.sequence
+        self.arrived_s = request.arrived_s
+        self._user_agent = request.header("user-agent")
+        self._traceparent = request.header("traceparent")
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return _SIZE + len(self.path) + len(self._user_agent or "")
 
     def told(self, headers: Mapping[str, str]) -> None:
         """Note what the answer's headers advise about trying again."""
@@ -60,29 +78,35 @@ class Entry:
             if name.lower() == "retry-after" and value.replace(".", "", 1).isdigit():  # it may be a date as well
                 self.retry_after_s = float(value)
 
-    def row(self, ending: Ending | None, now_s: float) -> dict[str, Any]:
-        """The journal's row, without its `seq`, in a provider's keys where they mean the same; `ending` None: it is not over yet."""
-        request = self.request
-        trace = _TRACEPARENT.fullmatch(request.header("traceparent") or "")
+    def logged(self) -> dict[str, Any]:
+        """What the line of the log contract says of it."""
+        over = self.ending is not None
+        trace = _TRACEPARENT.fullmatch(self._traceparent or "")
         return {
-            "ts": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "arrived_s": self.arrived_s,
-            "duration_ms": _ms(now_s, self.arrived_s),
-            "method": request.method,
-            "route": self.route,
-            "path": request.path,
-            "dialect": self.product,
-            "operation": self.operation,
-            "collection": self.collection,
-            "status": self.status,
+            "ts": datetime.fromtimestamp(self.ended_wall_s if over else time(), UTC).isoformat(timespec="milliseconds"),
             "request_id": self.request_id,
             "trace_id": trace[1] if trace else None,
             "parent_id": trace[2] if trace else None,
-            "user_agent": request.header("user-agent"),
+            "method": self.method,
+            "route": self.route,
+            "status": self.status,
+            "duration_ms": _ms(self.ended_s if over else monotonic(), self.arrived_s),
+        }
+
+    def row(self) -> dict[str, Any]:
+        """The journal's row, without its `seq`, in a provider's keys where they mean the same; `ending` None: it is not over yet."""
+        return {
+            **self.logged(),
+            "arrived_s": self.arrived_s,
+            "path": self.path,
+            "dialect": self.product,
+            "operation": self.operation,
+            "collection": self.collection,
+            "user_agent": self._user_agent,
             "account": self.account,
             "tenant": self.tenant,
-            "connection": request.connection,
-            "sequence": request.sequence,
+            "connection": self.connection,
+            "sequence": self.sequence,
             "key": self.key,
             "body_sha": self.key,
             "attempt": self.attempt,
@@ -91,7 +115,7 @@ class Entry:
             "error": self.error,
             "retry_after_s": self.retry_after_s,
             "drawn_ms": _ms(self.drawn_s),
-            "ending": ending,
+            "ending": self.ending,
             "disconnected_after_ms": _ms(self.disconnected_s, self.arrived_s),
         }
 
@@ -116,19 +140,19 @@ class Ledger:
         if not entry.open:
             return
         entry.open = False
+        entry.ending = ending
+        entry.ended_s = now_s = monotonic()
+        entry.ended_wall_s = time()
         del self._open[entry]
-        now_s = monotonic()
-        row = entry.row(ending, now_s)
-        self.metrics.answered(entry.request.method, entry.route, entry.status, now_s - entry.arrived_s)
-        self.journal.append(row)
+        self.metrics.answered(entry.method, entry.route, entry.status, now_s - entry.arrived_s)
+        self.journal.seal(entry)
         if self._log_requests:  # faults stay out of it: no service tells its clients what is wrong with it
-            sys.stdout.write(json.dumps({**{name: row[name] for name in _LOGGED}, **self._identity}) + "\n")
+            sys.stdout.write(json.dumps({**entry.logged(), **self._identity}) + "\n")
             sys.stdout.flush()
 
     def open_rows(self, limit: int) -> list[dict[str, Any]]:
         """The oldest requests that are still being answered, hanging ones among them."""
-        now_s = monotonic()
-        return [entry.row(None, now_s) for entry, _ in zip(self._open, range(limit), strict=False)]
+        return [entry.row() for entry in islice(self._open, limit)]
 
 
 def _ms(moment_s: float | None, since_s: float = 0.0) -> float | None:
