@@ -11,7 +11,7 @@ import orjson
 from mocks.llm.answer import EmbeddingAnswer, EmbeddingCall
 from mocks.llm.dialects.base import Body, encode
 from mocks.llm.dialects.compounds import Either, Many, check_present
-from mocks.llm.dialects.kinds import Kind, MismatchError, OneOf, Text, Whole, check_length
+from mocks.llm.dialects.kinds import Kind, MismatchError, OneOf, Path, Schema, Text, Whole
 from mocks.llm.dialects.openai_chat import tenant
 from mocks.llm.dialects.wording import openai_error, refused
 from mocks.llm.errors import ProviderError
@@ -22,13 +22,35 @@ MOST_INPUTS = 2_048
 MOST_INPUT_TOKENS = 8_192
 MOST_REQUEST_TOKENS = 300_000
 
-_TOKEN_ID = Whole(0)
-_TOKEN_IDS = Many(_TOKEN_ID, 1)
-_INPUT = Either({str: Text(1), list: _TOKEN_IDS}, "one of a string or array of integers")
-_INPUTS = Many(Either({str: Text(1), int: _TOKEN_ID, list: _TOKEN_IDS}, "a string or array"), 1)
+_TEXT = Text(1)
+_TOKEN_IDS = Many(Whole(0), 1, MOST_INPUT_TOKENS)
+_INPUTS = Many(Either({str: _TEXT, list: _TOKEN_IDS}, "one of a string or array of integers"), 1, MOST_INPUTS)
+
+
+class _Input:
+    """A text, token ids, or an array of either; the first item of an array says which."""
+
+    def check(self, value: Any, path: Path) -> None:
+        """Raises MismatchError."""
+        if isinstance(value, str):
+            _TEXT.check(value, path)
+        elif isinstance(value, list):
+            (_TOKEN_IDS if _is_token_ids(value) else _INPUTS).check(value, path)
+        else:
+            raise MismatchError(path, "type", "one of a string or array", value)
+
+    def schema(self) -> Schema:
+        """The same as JSON Schema."""
+        return {"anyOf": [_TEXT.schema(), _TOKEN_IDS.schema(), _INPUTS.schema()]}
+
+
+def _is_token_ids(value: list[Any]) -> bool:
+    return bool(value) and type(value[0]) is int
+
+
 PARAMETERS: Mapping[str, Kind] = {
     "model": Text(1),
-    "input": Either({str: Text(1), list: _INPUTS}, "a string or array"),
+    "input": _Input(),
     "encoding_format": OneOf(("float", "base64")),
     "dimensions": Whole(1),
     "user": Text(),
@@ -79,7 +101,7 @@ def _parse(body: Body, most_dimensions: int) -> EmbeddingCall:
     for name in REQUIRED:
         if body.get(name) is None:
             raise MismatchError((name,), "missing")
-    check_present({name: value for name, value in body.items() if name != "input"}, PARAMETERS)
+    check_present(body, PARAMETERS)
     dimensions = body.get("dimensions")
     if dimensions is not None and dimensions > most_dimensions:
         raise refused("dimensions", f"Invalid value for 'dimensions' = {dimensions}. Must be less than or equal to {most_dimensions}.")
@@ -89,17 +111,11 @@ def _parse(body: Body, most_dimensions: int) -> EmbeddingCall:
 
 
 def _inputs(value: Any) -> tuple[str | tuple[int, ...], ...]:
-    """A string, token ids, or an array of either."""
-    if isinstance(value, list) and value and type(value[0]) is int:
-        _TOKEN_IDS.check(value, ("input",))
-        check_length(value, 1, MOST_INPUT_TOKENS, ("input",))
-        return (tuple(value),)
-    if not isinstance(value, list):
-        _INPUT.check(value, ("input",))
+    """The inputs that are asked for."""
+    if isinstance(value, str):
         return (value,)
-    check_length(value, 1, MOST_INPUTS, ("input",))
-    for i, item in enumerate(value):
-        _INPUT.check(item, ("input", i))
+    if _is_token_ids(value):
+        return (tuple(value),)
     return tuple(item if isinstance(item, str) else tuple(item) for item in value)
 
 
