@@ -77,7 +77,9 @@ def readings(client: QdrantClient, vector: list[float], chosen: models.Filter) -
     }
     everything = client.query_points(DOCS, vector, limit=50, with_payload=True).points
     found["query"] = sorted((round(one.score, 4), str(one.id), json.dumps(one.payload)) for one in everything)
-    some = client.query_points(DOCS, vector, query_filter=chosen, limit=50, score_threshold=0.0).points
+    some = client.query_points(
+        DOCS, vector, query_filter=chosen, limit=50, score_threshold=0.0317
+    ).points  # no score is equal to that, to the last digit
     found["query_filtered"] = sorted((round(one.score, 4), str(one.id)) for one in some)
     groups = client.query_points_groups(DOCS, group_by="tag", query=vector, limit=50, group_size=50).groups
     found["groups"] = sorted((str(group.id), sorted(str(hit.id) for hit in group.hits)) for group in groups)
