@@ -12,9 +12,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in PRODUCTS:
         sys.stderr.write(f"usage: python -m mocks.vector {'|'.join(PRODUCTS)}\n")
         return 2
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # before numpy is loaded: one mock, one core
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is loaded: one mock, one core
     import uvloop
 
     from mocks.llm.checks import ProfileError

@@ -11,6 +11,8 @@ from mocks.vector.plan import VectorError, Whole
 from mocks.vector.qdrant.service import QdrantService, QdrantSettings
 from mocks.vector.store import Limits, Store
 
+DOCS = "/collections/docs"
+UUID = "00000000-0000-0000-0000-00000000000a"
 JSON = {b"content-type": b"application/json"}
 
 
@@ -50,3 +52,12 @@ class Qdrant:
         assert status >= 400, answer
         assert (answer["time"], set(answer)) == (0.25, {"status", "time"})
         return status, answer["status"]["error"]
+
+
+def with_five_points() -> Qdrant:
+    """A collection `docs` of two numbers under dot product: `n` from 0 to 3, and a point with a UUID."""
+    service = Qdrant()
+    service.good("PUT", DOCS, {"vectors": {"size": 2, "distance": "Dot"}})
+    points = [{"id": n, "vector": [n, 1], "payload": {"n": n, "tags": ["even" if n % 2 == 0 else "odd", "all"]}} for n in range(4)]
+    service.good("PUT", f"{DOCS}/points?wait=true", {"points": [*points, {"id": UUID.upper(), "vector": [-1, -1]}]})
+    return service
