@@ -2,13 +2,14 @@
 
 `python -m tests.benchmarks.http_load JOB.json`; the job is a JSON object with `kind`:
 - `closed`: {url, body, connections, seconds, marker}: every connection asks again as soon as it is answered; counts answers, and
-  occurrences of `marker` (a token's event) in their bodies.
+  occurrences of `marker` (a token's event) in their bodies. `NUMBER` in the body is another number in every request.
 - `paced`: {url, body, streams, spread_s}: opens that many streams over `spread_s` and notes when each piece with content arrives.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 import time
@@ -21,6 +22,7 @@ import numpy as np
 import uvloop
 
 CONTENT = b'"content":'
+NUMBER = b"0000000"
 EMPTY = (b'"content":""', b'"content": ""', b'"content":null', b'"content": null')
 DEADLINE_S = 120.0
 
@@ -28,8 +30,10 @@ DEADLINE_S = 120.0
 class Client(asyncio.Protocol):
     """One connection: asks, reads, tells `answered` and, piece by piece, `piece`."""
 
+    numbers = itertools.count(1)
+
     def __init__(self, request: bytes, again: bool) -> None:
-        self._request = request
+        self._before, self._number, self._after = request.partition(NUMBER)
         self._again = again
         self.transport: asyncio.Transport | None = None
         self.status = 0
@@ -50,7 +54,8 @@ class Client(asyncio.Protocol):
     def ask(self) -> None:
         assert self.transport is not None
         self.asked_s = time.perf_counter()
-        self.transport.write(self._request)
+        number = b"%07d" % next(self.numbers) if self._number else b""
+        self.transport.write(self._before + number + self._after)
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)

@@ -1,7 +1,8 @@
 """How fast and how exact the mock provider is, beside Starlette and beside its peers: `python -m tests.benchmarks.mocks`.
 
 Every round measures every server in turn, so that a noisy moment hits all of them; ratios are taken within a round, and their median and
-range over the rounds are printed. One core for the server, one for the client. Peers are measured where `pipelines/peers` has put them.
+range over the rounds are printed. No two requests are equal, so that nobody answers from memory, but for those called repeated. One core
+for the server, one for the client. Peers are measured where `pipelines/peers` has put them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any
 from tests.benchmarks.mock_servers import CHAT, KINDS, Kind, Running, Timing, load, start
 
 CONNECTIONS = 64
-EMBEDDING = {"model": "rag-embedding", "input": "Say something about retrieval.", "encoding_format": "base64"}
+EMBEDDING = {"model": "rag-embedding", "input": "Say something about retrieval 0000000.", "encoding_format": "base64"}
+REPEATED = {**CHAT, "messages": [{"role": "user", "content": "Say something about retrieval."}]}
 PACED = Timing(100.0, 20.0)
 BASELINE = "starlette"
 
@@ -40,9 +42,10 @@ def closed(server: Running, path: str, body: Any, seconds: float, folder: Path) 
 def throughput(rounds: int, seconds: float, folder: Path) -> dict[str, dict[str, list[float]]]:
     """For each quantity and server, one value a round: whole answers/s, streamed tokens/s, embeddings/s."""
     servers = [start(kind, Timing(), folder) for kind in available()]
-    found: dict[str, dict[str, list[float]]] = {"whole answers/s": {}, "streamed tokens/s": {}, "embeddings/s": {}}
+    found: dict[str, dict[str, list[float]]] = {"whole answers/s": {}, "whole, repeated/s": {}, "streamed tokens/s": {}, "embeddings/s": {}}
     jobs: tuple[tuple[str, str, Callable[[Kind], str | None], Any], ...] = (
         ("whole answers/s", "answers_per_s", lambda kind: kind.whole, CHAT),
+        ("whole, repeated/s", "answers_per_s", lambda kind: kind.whole, REPEATED),
         ("streamed tokens/s", "tokens_per_s", lambda kind: kind.stream, {**CHAT, "stream": True}),
         ("embeddings/s", "answers_per_s", lambda kind: kind.embedding, EMBEDDING),
     )
