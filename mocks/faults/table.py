@@ -69,6 +69,10 @@ class FaultTable(Generic[PlanT]):
         self._callbacks: list[Callable[[], None]] = []
         self._next_expiry_s = math.inf
 
+    def __len__(self) -> int:
+        """How many faults are in force, or were when the table was asked last."""
+        return len(self._entries)
+
     def put(self, fault_id: str, document: Mapping[str, Any], age_s: float = 0.0) -> dict[str, Any]:
         """Put a fault in force, in the place of the one with this id if there is one; returns its view. Raises FaultError.
 

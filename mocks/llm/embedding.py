@@ -1,6 +1,6 @@
 """A request for vectors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from mocks.llm.answer import EmbeddingAnswer, EmbeddingCall, Usage
 from mocks.llm.dialects.openai_embeddings import embeddings, input_text, input_tokens, parse_embeddings
 from mocks.llm.hashing import Vector, embed
+from mocks.llm.memory import KnownVectors
 from mocks.llm.plan import Facts, Plan, Whole
 from mocks.llm.serving import Serving
 
@@ -20,44 +21,54 @@ class Embedding(Serving):
 
     __slots__ = ()
 
-    def begin(self, body: Mapping[str, Any]) -> None:
-        """Check the request and answer it, or have it refused. Raises ProviderError."""
-        entry, engine = self.entry, self.engine
-        profile = engine.profile
-        call = parse_embeddings(body, profile.embedding_dimensions)
-        key = self.key_of(body, call.model)
-        self.note(call.model, key)
+    def begin(self, read: Callable[[], dict[str, Any]], deployment: str | None) -> None:
+        """Answer it, or have it refused; `read` gives the body, where it has not come before. Raises ProviderError."""
+        engine, raw = self.engine, self.request.body
+        address = (self.entry.dialect, deployment)
+        known = engine.vectors.recall(address, raw)
+        if known is None:
+            body = read()
+            call = parse_embeddings(body, engine.profile.embedding_dimensions)
+            known = KnownVectors(call, self._facts(call, self.key_of(body, call.model)))
+        facts = known.facts
+        self.note(facts.model, facts.key)
+        plan = self.decide(facts, engine.profile.latency.draw_embedding(facts.key, facts.prompt_tokens))
+        if plan is None:
+            return
+        if known.body is None and not plan.embedding_edits:
+            known.body = embeddings(self._answer(known))
+            engine.vectors.keep(address, raw, known, len(known.body))
+        self.when(plan.due_s(1), partial(self._send, self._whole(plan, known), facts.prompt_tokens))
+
+    def _facts(self, call: EmbeddingCall, key: str) -> Facts:
         prompt = input_tokens(call)
-        facts = Facts(
-            route=entry.route,
-            dialect=entry.dialect,
+        return Facts(
+            route=self.entry.route,
+            dialect=self.entry.dialect,
             model=call.model,
             key=key,
-            attempt=entry.attempt,
             prompt_tokens=prompt,
             wanted_tokens=prompt,
-            in_flight=engine.in_flight(),
-            account=entry.account,
-            organization=entry.organization,
             tenant=call.tenant,
             inputs=len(call.inputs),
         )
-        plan = self.decide(facts, profile.latency.draw_embedding(key, prompt))
-        if plan is not None:
-            whole = self._whole(plan, call, prompt)
-            self.settle_faults(plan)
-            self.when(plan.due_s(1), partial(self._send, whole, prompt))
 
-    def _whole(self, plan: Plan, call: EmbeddingCall, prompt: int) -> Whole:
-        dimensions = self.engine.profile.embedding_dimensions
-        vectors = [_vector(input_text(item), dimensions, call.dimensions) for item in call.inputs]
-        name = self.engine.profile.named(call.model)
-        answer = EmbeddingAnswer(name, vectors, range(len(vectors)), Usage(prompt), call.as_base64)
-        for edit_answer in plan.embedding_edits:
-            answer = edit_answer(answer)
-        whole = Whole(embeddings(answer))
+    def _answer(self, known: KnownVectors) -> EmbeddingAnswer:
+        profile, call = self.engine.profile, known.call
+        vectors = [_vector(input_text(item), profile.embedding_dimensions, call.dimensions) for item in call.inputs]
+        return EmbeddingAnswer(profile.named(call.model), vectors, range(len(vectors)), Usage(known.facts.prompt_tokens), call.as_base64)
+
+    def _whole(self, plan: Plan, known: KnownVectors) -> Whole:
+        if known.body is not None and not plan.embedding_edits:
+            whole = Whole(known.body)
+        else:
+            answer = self._answer(known)
+            for edit_answer in plan.embedding_edits:
+                answer = edit_answer(answer)
+            whole = Whole(embeddings(answer))
         for edit_whole in plan.whole_edits:
             whole = edit_whole(whole)
+        self.settle_faults(plan)
         return whole
 
     def _send(self, whole: Whole, prompt: int) -> None:

@@ -5,13 +5,15 @@ from mocks.llm.accounts import Accounts
 from mocks.llm.answer import Answer
 from mocks.llm.answers.base import Composer, completed
 from mocks.llm.answers.strategies import Echo
+from mocks.llm.dialects.base import Dialect
 from mocks.llm.entry import Ledger
 from mocks.llm.key import Arrivals, generator, share
 from mocks.llm.latency import ROW
-from mocks.llm.memory import Known, Memory
+from mocks.llm.memory import Known, KnownVectors, Memory
 from mocks.llm.plan import Plan
 from mocks.llm.profile import Profile
 from mocks.llm.queueing import Slots
+from mocks.llm.template import Template
 
 
 class Engine:
@@ -23,7 +25,8 @@ class Engine:
         self.ledger = ledger
         self.accounts = Accounts(profile.accounts)
         self.arrivals = Arrivals()
-        self.memory = Memory()
+        self.memory: Memory[Known] = Memory()
+        self.vectors: Memory[KnownVectors] = Memory()
         self.slots = Slots(profile.max_concurrency)
 
     def change(self, profile: Profile) -> None:
@@ -37,17 +40,18 @@ class Engine:
         most, count = self.profile.max_concurrency, self.slots.running + 1
         return count if most is None else min(count, most)
 
-    def answer(self, known: Known, answer_id: str, created: int) -> Answer:
-        """The answer to a request; what it says depends on the request's key alone."""
-        found = known.answer
-        if found is None:
-            found = known.answer = self._compose(known)
-        return Answer(answer_id, found.model, created, found.choices, found.usage, found.longest)
+    def compose(self, known: Known, dialect: Dialect) -> Answer:
+        """The answer to a request, without id and time; what it says depends on the request's key alone."""
+        if known.answer is None:
+            known.answer = self._composed(known)
+            if not known.call.stream:
+                known.template = Template.of(lambda answer: dialect.whole(answer, known.call), dialect.id_prefix, known.answer)
+        return known.answer
 
-    def _compose(self, known: Known) -> Answer:
-        profile = self.profile
+    def _composed(self, known: Known) -> Answer:
+        profile, key = self.profile, known.facts.key
         answerer = profile.answerer
         if profile.lengths is not None:
-            answerer = Composer(Echo(profile.lengths[int(share(known.key, ROW) * len(profile.lengths))]))
-        choices = answerer.compose(known.call, generator(known.key))
-        return completed("", profile.named(known.call.model), 0, choices, known.prompt)
+            answerer = Composer(Echo(profile.lengths[int(share(key, ROW) * len(profile.lengths))]))
+        choices = answerer.compose(known.call, generator(key))
+        return completed("", profile.named(known.call.model), 0, choices, known.facts.prompt_tokens)

@@ -70,11 +70,8 @@ class Entry:
         self._user_agent = headers.get(b"user-agent")
         self._traceparent = headers.get(b"traceparent")
         self._retry_count = headers.get(b"x-stainless-retry-count")
-
-    @property
-    def size(self) -> int:
+        self.size = _SIZE + len(self.path) + len(self._user_agent or b"")
         """About how many bytes of memory it takes."""
-        return _SIZE + len(self.path) + len(self._user_agent or b"")
 
     def told(self, headers: Mapping[str, str]) -> None:
         """Note what the answer's headers advise about trying again."""

@@ -1,6 +1,7 @@
 """A request for generated text: from its parsed body to the last byte of its answer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from time import time
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import orjson
 
 from mocks.http.message import Reply, Request
-from mocks.llm.answer import CHAT, MESSAGES, RESPONSES, Answer
+from mocks.llm.answer import CHAT, MESSAGES, RESPONSES, Answer, ChatCall
 from mocks.llm.answers.base import MOST_TOKENS, prompt_tokens
 from mocks.llm.dialects.base import Dialect
 from mocks.llm.engine import Engine
@@ -16,7 +17,6 @@ from mocks.llm.entry import Ending
 from mocks.llm.memory import Known
 from mocks.llm.plan import Facts, Plan, Stream, Whole
 from mocks.llm.player import Channel, Player
-from mocks.llm.queueing import Place
 from mocks.llm.serving import Serving
 from mocks.llm.trickle import TrickledReply
 from mocks.llm.vllm import Ended, Generations
@@ -25,7 +25,7 @@ from mocks.llm.vllm import Ended, Generations
 class Generation(Serving):
     """One call on its way: plan, place in line, text, stream or whole."""
 
-    __slots__ = ("_answer", "_dialect", "_in_line", "_known", "_place", "finish_reason", "series")
+    __slots__ = ("_answer", "_dialect", "_in_line", "_known", "finish_reason", "running", "series")
 
     series: Generations
     _known: Known
@@ -34,8 +34,9 @@ class Generation(Serving):
         super().__init__(engine, request, reply, dialect.route, dialect.name, fallback_id)
         self._dialect = dialect
         self._answer: Answer | None = None
-        self._place: Place | None = None
-        self._in_line = False
+        self._in_line: bool | None = None
+        """Whether it had to wait; None before it has got in line."""
+        self.running = False
         self.finish_reason = ""
 
     def understand(self, read: Callable[[], dict[str, Any]], deployment: str | None) -> None:
@@ -45,71 +46,80 @@ class Generation(Serving):
         if known is None:
             body = read()
             call = self._dialect.parse(body)
-            known = Known(call, self.key_of(body, call.model), prompt_tokens(call))
+            known = Known(call, self._facts(call, self.key_of(body, call.model)))
             memory.keep(address, raw, known)
         self._known = known
 
     def begin(self) -> None:
         """Get in line, or be refused. Raises ProviderError."""
-        known, entry, engine = self._known, self.entry, self.engine
-        call, key, prompt = known.call, known.key, known.prompt
-        self.note(call.model, key)
-        facts = Facts(
-            route=entry.route,
-            dialect=entry.dialect,
-            model=call.model,
-            key=key,
-            attempt=entry.attempt,
-            stream=call.stream,
-            prompt_tokens=prompt,
-            wanted_tokens=prompt + (call.max_tokens or MOST_TOKENS) * call.n,
-            in_flight=engine.in_flight(),
-            account=entry.account,
-            organization=entry.organization,
-            tenant=call.tenant,
-            call=call,
-        )
-        plan = self.decide(facts, engine.profile.latency.draw(key, prompt))
-        if plan is not None:
-            self.series = engine.ledger.metrics.model(call.model)
+        facts, engine = self._known.facts, self.engine
+        self.note(facts.model, facts.key)
+        if self.decide(facts, engine.profile.latency.draw(facts.key, facts.prompt_tokens)) is not None:
+            self.series = engine.ledger.metrics.model(facts.model)
             self.series.waiting += 1
-            self._place = Place(engine.slots, partial(self.guarded, partial(self._start, plan)))
-            self._place.enter()
+            self._in_line = False
+            engine.slots.enter(self)
             self._in_line = True
+
+    def start(self) -> None:
+        """There is a place: generate. For the line alone."""
+        self.guarded(self._generate)
 
     def finish(self, ending: Ending) -> None:
         """It is over: the next in line moves up."""
-        entry, place = self.entry, self._place
-        if not entry.open or place is None:
+        if not self.entry.open or self._in_line is None:
             super().finish(ending)
             return
-        if place.running:
+        if self.running:
             self.series.running -= 1
             self._count(ending)
         else:
             self.series.waiting -= 1
         super().finish(ending)
-        place.leave()
+        self.engine.slots.leave(self)
 
-    def _start(self, plan: Plan) -> None:
-        """A place is free: generate. Who has waited for it counts time from now."""
-        series, entry = self.series, self.entry
+    def _facts(self, call: ChatCall, key: str) -> Facts:
+        prompt = prompt_tokens(call)
+        return Facts(
+            route=self.entry.route,
+            dialect=self.entry.dialect,
+            model=call.model,
+            key=key,
+            stream=call.stream,
+            prompt_tokens=prompt,
+            wanted_tokens=prompt + (call.max_tokens or MOST_TOKENS) * call.n,
+            tenant=call.tenant,
+            call=call,
+        )
+
+    def _generate(self) -> None:
+        """Who has waited counts time from now."""
+        series, entry, plan, known = self.series, self.entry, self.plan, self._known
+        assert plan is not None, "nobody gets in line without a plan"
         if self._in_line:
             self.start_s = self.reply.now()
             entry.queued_s = self.start_s - entry.arrived_s
         series.waiting -= 1
         series.running += 1
         series.prompt_tokens += entry.prompt_tokens
-        facts = plan.facts
-        answer = self.engine.answer(self._known, f"{self._dialect.id_prefix}{facts.key}{facts.attempt:x}", int(time()))
+        answer = self.engine.compose(known, self._dialect)
+        token, created = f"{entry.key}{entry.attempt:x}", int(time())
+        if known.template is not None and not plan.answer_edits and not plan.whole_edits:
+            self._note_answer(answer)
+            self._send_later(plan, answer.longest, Whole(known.template.fill(token, created)))
+            return
+        answer = replace(answer, id=self._dialect.id_prefix + token, created=created)
         for edit in plan.answer_edits:
             answer = edit(answer)
-        self._answer = answer
-        self.finish_reason = answer.choices[0].finish
-        if self._known.call.stream:
+        self._note_answer(answer)
+        if known.call.stream:
             self._play(plan, answer)
         else:
-            self._send_later(plan, answer)
+            self._send_later(plan, answer.longest, self._whole(plan, answer))
+
+    def _note_answer(self, answer: Answer) -> None:
+        self._answer = answer
+        self.finish_reason = answer.choices[0].finish
 
     def _play(self, plan: Plan, answer: Answer) -> None:
         stream = Stream(self._dialect.frames(answer, self._known.call, self.engine.profile.tokens_per_chunk))
@@ -119,14 +129,17 @@ class Generation(Serving):
         channel: Channel = TrickledReply(self.reply, plan.headers_take_s) if plan.headers_take_s > 0 else self.reply
         Player(channel, self, plan, stream).play()
 
-    def _send_later(self, plan: Plan, answer: Answer) -> None:
-        """The whole answer leaves when its last token is due."""
+    def _whole(self, plan: Plan, answer: Answer) -> Whole:
         whole = Whole(self._dialect.whole(answer, self._known.call))
         for edit in plan.whole_edits:
             whole = edit(whole)
         self.settle_faults(plan)
-        last_s = plan.due_s(answer.longest)
-        self.when(last_s, partial(self._send_whole, plan, answer.longest, last_s, whole))
+        return whole
+
+    def _send_later(self, plan: Plan, count: int, whole: Whole) -> None:
+        """The whole answer leaves when its last token is due."""
+        last_s = plan.due_s(count)
+        self.when(last_s, partial(self._send_whole, plan, count, last_s, whole))
 
     def _send_whole(self, plan: Plan, count: int, last_s: float, whole: Whole) -> None:
         entry, series = self.entry, self.series

@@ -2,54 +2,72 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from mocks.llm.answer import Answer, ChatCall
+from mocks.llm.answer import Answer, ChatCall, EmbeddingCall
+from mocks.llm.plan import Facts
+from mocks.llm.template import Template
 
 MOST_BYTES = 4 * 1024 * 1024
-"""Of bodies that are remembered; once more than half of it has come anew, what was not asked again since is forgotten."""
-_LONGEST = 64 * 1024
+"""Of requests, and of vectors, that are remembered; once half of it has come anew, what was not asked again since is forgotten."""
+_LARGEST = 64 * 1024
 
 
 @dataclass(slots=True)
 class Known:
-    """A request for generated text: how it was understood, its key, the tokens of its prompt, and its answer once there is one.
+    """A request for generated text: how it was understood, and its answer once there is one, without id and time.
 
-    The answer is without id and time, which are another for every request.
+    `facts` leave open what each arrival has of its own: attempt, load, account.
     """
 
     call: ChatCall
-    key: str
-    prompt: int
+    facts: Facts
     answer: Answer | None = None
+    template: Template | None = None
+    """Of the whole answer's body; None for streams, too."""
 
 
-class Memory:
+@dataclass(slots=True)
+class KnownVectors:
+    """A request for vectors, and the body of its answer once there is one: it is the same every time."""
+
+    call: EmbeddingCall
+    facts: Facts
+    body: bytes | None = None
+
+
+T = TypeVar("T")
+
+
+class Memory(Generic[T]):
     """Two generations of what is known, by address and body: what is asked for again moves to the younger one."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._half = most_bytes // 2
-        self._young: dict[tuple[Hashable, bytes], Known] = {}
-        self._old: dict[tuple[Hashable, bytes], Known] = {}
+        self._young: dict[tuple[Hashable, bytes], tuple[T, int]] = {}
+        self._old: dict[tuple[Hashable, bytes], tuple[T, int]] = {}
         self._bytes = 0
 
-    def recall(self, address: Hashable, body: bytes) -> Known | None:
+    def recall(self, address: Hashable, body: bytes) -> T | None:
         """What is known of it, None where that is nothing (any more)."""
         found = self._young.get((address, body))
         if found is None and self._old:
             found = self._old.pop((address, body), None)
             if found is not None:
-                self.keep(address, body, found)
-        return found
+                self._put(address, body, *found)
+        return None if found is None else found[0]
 
-    def keep(self, address: Hashable, body: bytes, known: Known) -> None:
-        """Remember it, unless it is too long to be worth it."""
-        if len(body) > _LONGEST:
-            return
-        if self._bytes > self._half:
-            self._old, self._young, self._bytes = self._young, {}, 0
-        self._young[address, body] = known
-        self._bytes += len(body)
+    def keep(self, address: Hashable, body: bytes, known: T, size: int = 0) -> None:
+        """Remember what takes `size` bytes beside the body, unless that is too much to be worth it."""
+        if size + len(body) <= _LARGEST:
+            self._put(address, body, known, size + len(body))
 
     def forget(self) -> None:
         """Everything, since answers have changed."""
         self._young, self._old, self._bytes = {}, {}, 0
+
+    def _put(self, address: Hashable, body: bytes, known: T, size: int) -> None:
+        if self._bytes + size > self._half:
+            self._old, self._young, self._bytes = self._young, {}, 0
+        self._young[address, body] = known, size
+        self._bytes += size

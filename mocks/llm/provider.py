@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import orjson
+
 from mocks.http.message import Reply, Request
 from mocks.http.router import Match, NotAllowed, Router
 from mocks.llm.answer import EMBEDDINGS, MESSAGES
@@ -22,6 +24,7 @@ from mocks.llm.errors import ProviderError
 from mocks.llm.exposition import CONTENT_TYPE
 from mocks.llm.generation import Generation
 from mocks.llm.latency import Drawn
+from mocks.llm.openapi import describe
 from mocks.llm.plan import Facts, Whole
 from mocks.llm.serving import Serving
 
@@ -86,6 +89,7 @@ class Provider:
             ("GET", "/health", partial(_probe, _HEALTHY)),
             ("GET", "/ready", partial(_probe, _READY)),
             ("GET", "/metrics", self._metrics),
+            ("GET", "/openapi.json", self._describe),
             ("POST", _COUNT, self._count),
             *(("GET", path, self._models) for path in models),
             *(("POST", path, partial(self._generate, dialect)) for path, dialect in generations),
@@ -109,7 +113,7 @@ class Provider:
         def begin() -> None:
             _admit(serving)
             _check_body(request)
-            serving.begin(_body(request, deployment))
+            serving.begin(partial(_body, request, deployment), deployment)
 
         serving.guarded(begin)
 
@@ -130,7 +134,7 @@ class Provider:
     def _show_models(self, serving: Serving, model: str | None) -> None:
         _admit(serving)
         entry, served = serving.entry, self._engine.profile.models
-        facts = Facts(_MODELS, entry.dialect, model or "", model or "", account=entry.account, organization=entry.organization)
+        facts = Facts(_MODELS, entry.dialect, model or "", model or "")
         plan = serving.decide(facts, Drawn(0.0, 0.0))
         if plan is None:
             return
@@ -142,6 +146,10 @@ class Provider:
             whole = edit(whole)
         serving.settle_faults(plan)
         serving.when(plan.due_s(1), partial(serving.send, whole))
+
+    def _describe(self, _request: Request, reply: Reply) -> None:
+        profile = self._engine.profile
+        reply.send(200, orjson.dumps(describe(profile.models, profile.embedding_dimensions, keys=bool(profile.accounts))), {})
 
     def _metrics(self, _request: Request, reply: Reply) -> None:
         reply.send(200, self._engine.ledger.metrics.render(), {}, CONTENT_TYPE)

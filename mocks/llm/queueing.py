@@ -1,6 +1,14 @@
 """How many answers are generated at once; who comes while all places are taken waits in line."""
 
-from collections.abc import Callable
+from typing import Protocol
+
+
+class Claimant(Protocol):
+    """Who wants a place: `start` is called, at once or later, when it has one, which `running` then says."""
+
+    running: bool
+
+    def start(self) -> None: ...
 
 
 class Slots:
@@ -9,7 +17,7 @@ class Slots:
     def __init__(self, most: int | None) -> None:
         self._most = most
         self.running = 0
-        self._line: dict[Place, None] = {}
+        self._line: dict[Claimant, None] = {}
         self._advancing = False
 
     @property
@@ -22,23 +30,23 @@ class Slots:
         self._most = most
         self._advance()
 
-    def join(self, place: "Place") -> None:
-        """For `Place.enter`."""
+    def enter(self, claimant: Claimant) -> None:
+        """Take a place, or get in line."""
         if not self._line and self._has_room():
-            self._start(place)
+            self._start(claimant)
         else:
-            self._line[place] = None
+            self._line[claimant] = None
             self._advance()
 
-    def free(self, place: "Place") -> None:
-        """For `Place.leave`."""
-        if place.running:
-            place.running = False
+    def leave(self, claimant: Claimant) -> None:
+        """Give the place up, or the one in line; the next in line moves up. A second time changes nothing."""
+        if claimant.running:
+            claimant.running = False
             self.running -= 1
             if self._line:
                 self._advance()
         else:
-            self._line.pop(place, None)
+            self._line.pop(claimant, None)
 
     def _advance(self) -> None:
         """Start who may start. Who leaves while starting is followed in the same loop: a long line must not become a deep stack."""
@@ -47,40 +55,16 @@ class Slots:
         self._advancing = True
         try:
             while self._line and self._has_room():
-                place = next(iter(self._line))
-                del self._line[place]
-                self._start(place)
+                claimant = next(iter(self._line))
+                del self._line[claimant]
+                self._start(claimant)
         finally:
             self._advancing = False
 
     def _has_room(self) -> bool:
         return self._most is None or self.running < self._most
 
-    def _start(self, place: "Place") -> None:
+    def _start(self, claimant: Claimant) -> None:
         self.running += 1
-        place.running = True
-        start, place.start = place.start, _nothing  # whom it belongs to refers to it: not in a circle any longer
-        start()
-
-
-def _nothing() -> None:
-    pass
-
-
-class Place:
-    """A place in generation, or in the line for one; `start` is called, at once or later, when generation may begin."""
-
-    __slots__ = ("_slots", "running", "start")
-
-    def __init__(self, slots: Slots, start: Callable[[], None]) -> None:
-        self._slots = slots
-        self.start = start
-        self.running = False
-
-    def enter(self) -> None:
-        """Get in line."""
-        self._slots.join(self)
-
-    def leave(self) -> None:
-        """Give it up, whether running or waiting; the next in line moves up. A second time changes nothing."""
-        self._slots.free(self)
+        claimant.running = True
+        claimant.start()

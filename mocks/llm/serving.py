@@ -4,6 +4,7 @@ import hashlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -67,8 +68,19 @@ class Serving:
         entry.attempt = self.engine.arrivals.count(key)
 
     def decide(self, facts: Facts, drawn: Drawn) -> Plan | None:
-        """Limits, latency, faults: the plan for an answer of the model; None where there is none. Raises ProviderError over a limit."""
+        """Limits, latency, faults: the plan for an answer of the model; None where there is none. Raises ProviderError over a limit.
+
+        What `facts` leave open is filled in where somebody looks at it.
+        """
         engine, entry = self.engine, self.entry
+        if self.account is not None or engine.faults:
+            facts = replace(
+                facts,
+                attempt=entry.attempt,
+                in_flight=engine.in_flight(),
+                account=entry.account,
+                organization=entry.organization,
+            )
         profile = engine.profile
         entry.prompt_tokens = facts.prompt_tokens
         entry.tenant = facts.tenant
@@ -83,7 +95,7 @@ class Serving:
         ttft_s, itl_s = drawn
         load = profile.latency.under_load
         if load.factor != 1:
-            times = load.times(facts.in_flight)
+            times = load.times(engine.in_flight())
             ttft_s, itl_s = ttft_s * times, itl_s * times
         self.plan = plan = Plan(facts, ttft_s, itl_s)
         applied = engine.faults.apply(plan, facts)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mocks.llm.queueing import Place, Slots
+from mocks.llm.queueing import Slots
+
+
+class Place:
+    """A claimant that does what it is given."""
+
+    def __init__(self, slots: Slots, start: Callable[[], None]) -> None:
+        self._slots = slots
+        self.start = start
+        self.running = False
+
+    def leave(self) -> None:
+        self._slots.leave(self)
 
 
 class Line:
@@ -21,7 +33,7 @@ class Line:
             then()
 
         self.places[name] = Place(self.slots, start)
-        self.places[name].enter()
+        self.slots.enter(self.places[name])
 
     def state(self) -> tuple[list[str], int, int]:
         return self.started, self.slots.running, self.slots.waiting
