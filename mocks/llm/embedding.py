@@ -13,7 +13,7 @@ from mocks.llm.memory import KnownVectors
 from mocks.llm.plan import Facts, Plan, Whole
 from mocks.llm.serving import Serving
 
-_VECTORS_KEPT = 2_048
+_VECTORS_KEPT = 512
 
 
 class Embedding(Serving):

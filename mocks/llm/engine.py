@@ -44,8 +44,8 @@ class Engine:
         """The answer to a request, without id and time; what it says depends on the request's key alone."""
         if known.answer is None:
             known.answer = self._composed(known)
-            if not known.call.stream:
-                known.template = Template.of(lambda answer: dialect.whole(answer, known.call), dialect.id_prefix, known.answer)
+        elif known.template is None and not known.call.stream:  # it has come before, and may again: now a template pays
+            known.template = Template.of(lambda answer: dialect.whole(answer, known.call), dialect.id_prefix, known.answer)
         return known.answer
 
     def _composed(self, known: Known) -> Answer:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from mocks.llm.checks import ProfileError
-from mocks.llm.key import generator, request_key, share
+from mocks.llm.key import Arrivals, generator, request_key, share
 from mocks.llm.latency import Latency, UnderLoad, parse_distribution, parse_latency
 from mocks.llm.traces import lengths
 
@@ -144,3 +145,19 @@ def test_bad_documents_say_what_to_write(tmp_path: Path, document: dict[str, Any
         (tmp_path / name).write_text(text)
     with pytest.raises(ProfileError, match=reason):
         parse_latency(document, 1, 1, tmp_path)
+
+
+def test_arrivals_are_counted_and_forgotten_after_many_others() -> None:
+    arrivals = Arrivals(most=8)
+    assert [arrivals.count(key) for key in (KEYS[0], KEYS[1], KEYS[0], KEYS[0])] == [1, 1, 2, 3]
+    for key in KEYS[2:6]:
+        arrivals.count(key)
+    assert arrivals.count(KEYS[0]) == 4
+    for key in KEYS[6:30]:
+        arrivals.count(key)
+    assert arrivals.count(KEYS[0]) == 1
+
+
+def test_a_generator_draws_what_its_seed_says() -> None:
+    later, now = generator(KEYS[0]), Random(int(KEYS[0], 16))
+    assert [later.random(), later.randrange(100), later.choice("abcdef")] == [now.random(), now.randrange(100), now.choice("abcdef")]
