@@ -15,7 +15,7 @@ OWN_USER_AGENT = "gauntlet"
 """Of the harness's own requests to a provider, which are no caller's."""
 
 FIELDS = (
-    "seq", "ts", "arrived_s", "duration_ms", "method", "route", "dialect", "status", "error", "request_id", "trace_id", "parent_id",
+    "seq", "ts", "arrived_s", "duration_ms", "method", "route", "path", "dialect", "status", "error", "request_id", "trace_id", "parent_id",
     "client_attempt", "user_agent", "account", "tenant", "connection", "sequence", "body_sha", "attempt", "model", "stream", "faults",
     "retry_after_s", "should_retry", "queued_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "finish_reason", "ending",
     "disconnected_after_ms", "content_sent_tokens",
@@ -29,7 +29,8 @@ class Exchange:
 
     `status` is 0 where nothing was answered. `ending` says how the answer ended: complete, disconnected (the client left first), fin,
     reset, hang (nothing more would ever have come), open (it had not ended yet). `left_s` is how long a client that left had waited.
-    `body` is the fingerprint of what was asked; `faults` are (id, type) of those that changed the answer.
+    `route` is the pattern that `path` matched. `body` is the fingerprint of what was asked; `faults` are (id, type) of those that changed
+    the answer.
     """
 
     service: str
@@ -38,6 +39,7 @@ class Exchange:
     ended_s: float
     method: str = "POST"
     route: str = ""
+    path: str = ""
     status: int = 200
     user_agent: str | None = None
     account: str | None = None
@@ -89,6 +91,7 @@ def exchange(service: str, row: Mapping[str, Any]) -> Exchange:
         ended_s=arrived_s + (duration_ms if left_ms is None else left_ms) / 1000.0,
         method=_text(row.get("method")) or "POST",
         route=_text(row.get("route")) or "",
+        path=_text(row.get("path")) or "",
         status=status if type(status) is int else 0,
         user_agent=_text(row.get("user_agent")),
         account=_text(row.get("account")),

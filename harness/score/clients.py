@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.record.provider import Exchange
 from harness.score import stats
 from harness.score.check import Status, merge
 from harness.score.clients_calls import Attempt, Call, calls_of, waited_s
-from harness.score.clients_rules import AMPLIFICATION, LEVELS, RULES, Limits, counted
+from harness.score.clients_rules import AMPLIFICATION, BY_ABSENCE, LEVELS, RULES, Limits, counted
 from harness.score.clients_trouble import Trouble
 
 MOST_EXAMPLES = 5
@@ -107,7 +107,10 @@ class ClientReport:
 def grade(
     rows: Sequence[Exchange], limits: Limits = DEFAULT_LIMITS, missing: Sequence[str] = (), start_s: float | None = None
 ) -> ClientReport:
-    """Grade every caller. `missing` says why rows may be absent; times in evidence count from `start_s` (the first arrival)."""
+    """Grade every caller. `missing` says why rows may be absent; times in evidence count from `start_s` (the first arrival).
+
+    Where rows may be absent, that no attempt followed is no more than INCONCLUSIVE.
+    """
     calls = calls_of(rows, limits.idle_s)
     origin_s = min((r.arrived_s for r in rows), default=0.0) if start_s is None else start_s
     by_caller: dict[str, list[Call]] = {}
@@ -117,6 +120,8 @@ def grade(
     findings: list[Finding] = []
     for name, own in sorted(by_caller.items()):
         findings.extend(_findings(name, [c for c in own if c.certain], limits, origin_s, checked))
+    if missing:
+        findings = [replace(f, level=Status.INCONCLUSIVE) if f.code in BY_ABSENCE else f for f in findings]
     callers = tuple(_caller(name, own) for name, own in sorted(by_caller.items()))
     order = list(LEVELS)
     findings.sort(key=lambda f: (order.index(f.code), f.caller))

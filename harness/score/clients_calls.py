@@ -48,12 +48,16 @@ class Call:
 
     @cached_property
     def pairs(self) -> tuple[tuple[Attempt, Attempt | None], ...]:
-        """Each attempt with the next one at the same service; None where there is none."""
+        """Each attempt with the next one that met the same refusal; None where there is none.
+
+        What a provider refuses, it refuses to an account and at a path: another key, or another deployment, may be asked at once.
+        """
         found: list[tuple[Attempt, Attempt | None]] = []
-        later: dict[str, Attempt] = {}
+        later: dict[tuple[str, str | None, str], Attempt] = {}
         for attempt in reversed(self.attempts):
-            found.append((attempt, later.get(attempt.row.service)))
-            later[attempt.row.service] = attempt
+            asked = (attempt.row.service, attempt.row.account, attempt.row.path)
+            found.append((attempt, later.get(asked)))
+            later[asked] = attempt
         return tuple(reversed(found))
 
     def followed(self, attempt: Attempt) -> bool:
@@ -69,12 +73,12 @@ def waited_s(attempt: Attempt, following: Attempt) -> float:
 def calls_of(rows: Iterable[Exchange], idle_s: float) -> tuple[Call, ...]:
     """All logical calls, by the arrival of their first attempt.
 
-    One trace (else one caller), method, route and body make a group. In it, a request continues a call if it came after the end of the
+    One trace (else one caller), method, route (of requests without a body: path) and body make a group. In it, a request continues a call if it came after the end of the
     call's last attempt, if that was no success, and (without a trace) within `idle_s`, or a little more than the provider had told.
     """
     grouped: dict[_Key, list[Attempt]] = defaultdict(list)
     for row in sorted(rows, key=lambda r: (r.arrived_s, r.service, r.seq)):
-        if not (row.user_agent or "").startswith(OWN_USER_AGENT):
+        if row.user_agent != OWN_USER_AGENT:
             grouped[_key(row)].append(Attempt(row, trouble(row)))
     calls = [call for attempts in grouped.values() for call in _chain(attempts, idle_s)]
     return tuple(sorted(calls, key=lambda c: (c.attempts[0].row.arrived_s, c.attempts[0].row.service, c.attempts[0].row.seq)))
@@ -83,7 +87,8 @@ def calls_of(rows: Iterable[Exchange], idle_s: float) -> tuple[Call, ...]:
 def _key(row: Exchange) -> _Key:
     who = ("trace", row.trace_id) if row.trace_id else ("caller", row.caller)
     what = ("body", row.body) if row.body else ("row", row.service, str(row.seq))  # without a fingerprint nothing says that two are equal
-    return (*who, row.method, row.route, *what)
+    where = row.route if row.method == "POST" else row.path or row.route  # without a body, the path says what is wanted
+    return (*who, row.method, where, *what)
 
 
 def _chain(attempts: Sequence[Attempt], idle_s: float) -> Iterator[Call]:

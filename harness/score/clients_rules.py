@@ -138,6 +138,8 @@ RULES: Mapping[str, tuple[Status, Rule]] = {
     "no_read_timeout": (Status.WARN, no_read_timeout),
     "malformed_chunk_ignored": (Status.WARN, malformed_chunk_ignored),
 }
+BY_ABSENCE = frozenset({"truncated_stream_accepted", "malformed_chunk_ignored", "gave_up"})
+"""Findings that rest on an attempt that did not follow."""
 AMPLIFICATION = "retry_amplification"
 """The one finding about all calls of a caller together."""
 LEVELS: Mapping[str, Status] = {**{code: level for code, (level, _) in RULES.items()}, AMPLIFICATION: Status.WARN}

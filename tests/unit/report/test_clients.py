@@ -25,7 +25,7 @@ def test_plain_text() -> None:
         "FAIL: retry_after_ignored by client/1 (a): told to wait 2s, came back after 0.49s (and 1 more)",
         "- FAIL retry_after_ignored: client/1 (a), 1 of 2 times: told to wait 2s, came back after 0.49s",
         "    llm #1 429, #2 429, POST /v1/chat/completions at 0.00s: told to wait 2s, came back after 0.49s",
-        "- WARN gave_up: evil [31m/9, 1 of 1 times: no attempt followed after 1 attempt, the last of which got 500",
+        "- INCONCLUSIVE gave_up: evil [31m/9, 1 of 1 times: no attempt followed after 1 attempt, the last of which got 500",
         "    llm #4 500, POST /v1/chat/completions at 0.00s: no attempt followed after 1 attempt, the last of which got 500",
         "client/1 (a): 3 attempts in 1 call (1 served); 3 attempts a call that met trouble, 3 at most; Retry-After kept 50% of 2 times",
         "evil [31m/9: 1 attempt in 1 call (1 refused for now); 1 attempts a call that met trouble, 1 at most",

@@ -40,6 +40,14 @@ CASES = {
     "400 repeated": (["0s 400", "1s 200"], ["retried_non_retryable"]),
     "400 repeated where the header allows it": (["0s 400 should=true", "1s 200"], []),
     "401 asked of another provider": (["0s 401 trace=t", "1s 200 trace=t service=llm_fallback"], []),
+    "400 repeated with another key": (["0s 401 trace=t account=a", "1s 200 trace=t account=b"], []),
+    "404 of one deployment, asked of another": (["0s 404 path=/a/chat", "1s 200 path=/b/chat"], []),
+    "429 told to one key, asked with another": (["0s 429 told=9 trace=t account=a", "1s 200 trace=t account=b"], []),
+    "twelve things looked for": ([f"{n}s 404 method=GET path=/v1/models/{n}" for n in range(12)], []),
+    "one thing looked for twice": (
+        ["0s 404 method=GET path=/v1/models/a", "1s 404 method=GET path=/v1/models/a"],
+        ["retried_non_retryable"],
+    ),
     "429 repeated": (["0s 429", "1s 200"], []),
     "429 repeated against x-should-retry": (["0s 429 should=false", "1s 200"], ["retried_non_retryable"]),
     "an empty account asked again": (["0s 429 fault=insufficient_quota", "1s 200"], ["retried_non_retryable"]),
@@ -82,7 +90,8 @@ CASES = {
         [f"{outer * 5 + inner}s 500 retry={inner} trace=t" for outer in range(3) for inner in range(3)] + ["20s 200 retry=0 trace=t"],
         ["retry_amplification"],
     ),
-    "the harness's own": (["0s 429 agent=gauntlet told=9"], []),
+    "the harness's own": (["0s 429 agent=gauntlet told=9", "1s 200 agent=gauntlet"], []),
+    "somebody of a similar name": (["0s 429 agent=gauntlet-bot/1 told=9", "1s 200 agent=gauntlet-bot/1"], ["retry_after_ignored"]),
 }
 
 
@@ -167,6 +176,7 @@ def test_attempts_per_trace() -> None:
         (["0s 500", "1s 200"], ["7 rows were lost"], INCONCLUSIVE, "7 rows were lost"),
         (["0s 500"], [], WARN, "gave_up by client/1: no attempt followed after 1 attempt, the last of which got 500"),
         (["0s 500"], ["7 rows were lost"], INCONCLUSIVE, "7 rows were lost"),
+        (["0s stream 200 fault=stream_no_finish"], ["7 rows were lost"], INCONCLUSIVE, "7 rows were lost"),
         (["0s 400", "1s 400"], ["7 rows were lost"], FAIL, "retried_non_retryable by client/1: asked again after 400"),
     ],
 )
