@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError
-from harness.record.provider import ProviderJournal, ProviderWriter, parse_rows, read_journal
+from harness.record.provider import Exchange, ProviderJournal, ProviderWriter, parse_rows, read_journal
 from harness.stack.base import AdminApi, Programmable, Stack, StackError
 
 COLLECT_EVERY_S = 1.0
@@ -60,11 +60,10 @@ class JournalReader:
 
 def live_journal(url: str, token: str) -> ProviderJournal:
     """The whole journal of a mock that runs, requests that are still being answered included. Raises ProviderJournalError."""
+    if not url.startswith("http://"):
+        raise ProviderJournalError(f"{url} is no URL of an admin API: write http://HOST:PORT, as the mock tells it")
     reader = JournalReader()
-    try:
-        rows = reader.read(AdminApi(url.rstrip("/").removesuffix("/admin"), token), unfinished=True)
-    except ValueError as error:  # not even the form of a URL
-        raise ProviderJournalError(f"{url}: {error}") from error
+    rows = reader.read(AdminApi(url.rstrip("/").removesuffix("/admin"), token), unfinished=True)
     return parse_rows("mock", [*rows, *({"missing": reason} for reason in reader.missing)])
 
 
@@ -74,15 +73,29 @@ def saved_journal(file: Path) -> ProviderJournal:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ProviderJournalError(f"{file}: {error}") from error
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return read_journal(file)
+    document, header = _json(text), _json(text.partition("\n")[0])
     requests = document.get("requests") if isinstance(document, dict) else None
-    if not isinstance(requests, list):
+    if isinstance(requests, list):
+        journal = parse_rows(file.stem, requests)
+        return replace(journal, missing=(*journal.missing, *_before(journal.rows)))
+    if isinstance(header, dict) and "schema" in header:
         return read_journal(file)
-    lost = document.get("lost")
-    return parse_rows(file.stem, [*requests, *([{"missing": f"{lost} rows had been forgotten"}] if lost else [])])
+    raise ProviderJournalError(f"{file} is no journal: neither an answer of GET /admin/journal nor provider/*.jsonl of a run")
+
+
+def _json(text: str) -> Any:
+    """None for what is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _before(rows: Sequence[Exchange]) -> Iterator[str]:
+    """An answer without a cursor holds the last rows only, and one with a cursor begins behind it."""
+    absent = min((row.seq for row in rows), default=1) - 1
+    if absent > 0:
+        yield f"{absent} rows before the first one are not in it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,9 @@ def _ask(admin: AdminApi, after: int, unfinished: bool) -> _Page:
         document = call(admin, "GET", f"/admin/journal?after={after}&limit={PAGE_ROWS}{'&open=true' if unfinished else ''}")
         rows, still_open = list(document["requests"]), list(document["open"]) if unfinished else []
         return _Page(str(document["id"]), rows, int(document["next"]), int(document["lost"]), still_open)
-    except (FaultError, ConnectionRefusedError) as error:
+    except ConnectionRefusedError as error:
+        raise ProviderJournalError(f"nobody listens at {admin.url}") from error
+    except FaultError as error:
         raise ProviderJournalError(str(error)) from error
     except (KeyError, TypeError, ValueError) as error:
         raise ProviderJournalError(f"{admin.url} does not answer as a journal does: {type(error).__name__}: {error}") from error
@@ -149,11 +164,11 @@ class _Source:
             rows = self._reader.read(self._stack.admin(self._service), unfinished=last)
         except (ProviderJournalError, StackError) as error:
             return str(error)
+        while self._reader.missing:  # before the rows: what is missing came before them
+            self._writer.missing(self._reader.missing.pop(0))
         room = max(0, MOST_ROWS - self._writer.rows)
         self._writer.rows_of(rows[:room])
         self._left_out += len(rows[room:])
-        while self._reader.missing:
-            self._writer.missing(self._reader.missing.pop(0))
         return None
 
     def finish(self) -> None:

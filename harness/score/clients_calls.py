@@ -73,8 +73,9 @@ def waited_s(attempt: Attempt, following: Attempt) -> float:
 def calls_of(rows: Iterable[Exchange], idle_s: float) -> tuple[Call, ...]:
     """All logical calls, by the arrival of their first attempt.
 
-    One trace (else one caller), method, route (of requests without a body: path) and body make a group. In it, a request continues a call if it came after the end of the
-    call's last attempt, if that was no success, and (without a trace) within `idle_s`, or a little more than the provider had told.
+    One trace (else one caller), method, route (of requests without a body: path) and body make a group. In it, a request continues a call
+    if it came after the end of the call's last attempt, if that was no success, and (without a trace) within `idle_s`, or a little more
+    than the provider had told.
     """
     grouped: dict[_Key, list[Attempt]] = defaultdict(list)
     for row in sorted(rows, key=lambda r: (r.arrived_s, r.service, r.seq)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from harness.lifecycle import provider_journal
-from harness.lifecycle.provider_journal import JournalCollector, JournalReader, ProviderJournalError
+from harness.lifecycle.provider_journal import JournalCollector, JournalReader, ProviderJournalError, live_journal, saved_journal
 from harness.record.provider import read_journals
 from harness.scenario.catalog import StackInfo
 from harness.stack.base import AdminApi
@@ -108,6 +109,38 @@ def test_what_is_no_journal(mock: Mock) -> None:
         JournalReader().read(AdminApi(mock.admin.url, "guessed"))
 
 
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("127.0.0.1:8081", "write http://HOST:PORT"),
+        ("https://127.0.0.1:8081", "write http://HOST:PORT"),
+        ("http://[::1", "does not answer as a journal does"),
+        ("http://127.0.0.1:99999", "does not answer as a journal does"),
+        ("http://127.0.0.1:1/admin", "nobody listens at http://127.0.0.1:1"),
+    ],
+)
+def test_where_there_is_no_admin_api(url: str, says: str) -> None:
+    with pytest.raises(ProviderJournalError, match=re.escape(says)):
+        live_journal(url, "secret")
+
+
+def test_a_saved_answer_says_what_came_before_it(mock: Mock, tmp_path: Path) -> None:
+    mock.see(5)
+    saved = tmp_path / "llm.json"
+    for rows, missing in ((mock.rows, ()), (mock.rows[3:], ("3 rows before the first one are not in it",)), ([], ())):
+        saved.write_text(json.dumps({"requests": rows, "next": 5, "lost": 0}, indent=1), encoding="utf-8")
+        journal = saved_journal(saved)
+        assert ([r.seq for r in journal.rows], journal.missing) == ([r["seq"] for r in rows], missing)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "seq,status\n1,200\n", '{"models": []}', "[" * 100_000])
+def test_a_file_that_is_no_journal(text: str, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.json"
+    saved.write_text(text, encoding="utf-8")
+    with pytest.raises(ProviderJournalError, match="is no journal"):
+        saved_journal(saved)
+
+
 class Stack:
     """A stack whose one provider is the mock."""
 
@@ -132,6 +165,15 @@ def test_the_last_rows_are_collected_when_it_stops(mock: Mock, tmp_path: Path) -
     collector.stop()
     (journal,) = read_journals(tmp_path)
     assert ([r.seq for r in journal.rows], journal.missing) == ([1, 2, 3], ())
+
+
+def test_what_is_missing_stands_where_it_is_missing(mock: Mock, tmp_path: Path) -> None:
+    collector = collect(mock, tmp_path)
+    mock.see(3)
+    mock.forgotten = 2
+    collector.stop()
+    lines = [json.loads(line) for line in (tmp_path / "llm.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line.get("seq", line.get("missing")) for line in lines[1:-1]] == ["2 rows had been forgotten when they were asked for", 3]
 
 
 def test_what_is_not_over_comes_last(mock: Mock, tmp_path: Path) -> None:
