@@ -63,21 +63,23 @@ def _serve(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    from harness.lifecycle.mock_documents import MockUsageError, faults_of
+    from harness.lifecycle.mock_documents import MockUsageError, faults_of, named
     from harness.lifecycle.mock_server import Asked, MockServer, MockStartError, is_loopback
     from harness.lifecycle.signals import interruptible
 
     if not is_loopback(host) and not allow_remote:
         raise CommandError(USAGE, f"{host} can be reached from other machines; if that is meant, add --allow-remote")
     try:
-        documents = [fault for text in faults for fault in faults_of(text)]
-        named = [{"id": f"fault-{n}", **fault} for n, fault in enumerate(documents, start=1)]
+        documents = named([fault for text in faults for fault in faults_of(text)])
         token = admin_token or secrets.token_urlsafe(24)
-        server = MockServer(Asked(kind, host, port, admin_port, token, profile, seed, named, quiet))
+        server = MockServer(Asked(kind, host, port, admin_port, token, profile, seed, documents, quiet))
         with interruptible() as interruption:
-            server.start(say)
-            _tell(server, as_json)
-            ended = server.wait(interruption)
+            try:
+                server.start(say)
+                _tell(server, as_json)
+                ended = server.wait(interruption)
+            finally:
+                server.stop()
     except MockUsageError as error:
         raise CommandError(USAGE, error) from error
     except MockStartError as error:

@@ -30,5 +30,13 @@ def call(api: AdminApi, method: str, path: str, body: Mapping[str, Any] | None =
     finally:
         connection.close()
     if not 200 <= answer.status < 300:
-        raise FaultError(f"{method} {api.url}{path}: {answer.status} {text[:200].decode(errors='replace')}")
+        raise FaultError(f"{method} {api.url}{path}: {answer.status} {_words(text)}")
     return json.loads(text) if text else None
+
+
+def _words(text: bytes) -> str:
+    """What the body of an error says: the message in the shape of our own APIs, else as much of it as a line holds."""
+    try:
+        return str(json.loads(text)["error"]["message"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return text[:200].decode(errors="replace")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,17 @@ def faults_of(text: str) -> list[Mapping[str, Any]]:
     if not all(isinstance(fault, dict) and isinstance(fault.get("id", ""), str) for fault in faults):
         raise MockUsageError(f"--fault {text!r}: a fault is an object with a type: {example}")
     return faults
+
+
+def named(faults: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Each with an `id`, `fault-1` and so on where it has none. Raises MockUsageError for one id of two faults."""
+    found: list[Mapping[str, Any]] = [{"id": f"fault-{n}", **fault} for n, fault in enumerate(faults, start=1)]
+    for name, count in Counter(str(fault["id"]) for fault in found).items():
+        if not name:
+            raise MockUsageError("--fault: an id must not be empty; leave it out")
+        if count > 1:
+            raise MockUsageError(f"--fault: {count} faults have the id {name!r}, and the last would take the place of the others")
+    return found
 
 
 def with_seed(profile: Path | None, seed: int) -> Mapping[str, Any]:

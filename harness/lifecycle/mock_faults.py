@@ -28,10 +28,14 @@ class FaultPage:
 def fault_page(mock: str) -> FaultPage:
     """The page of `llm` or `vector`. Raises MockUsageError where what the mock needs is not installed."""
     command = (sys.executable, "-P", "-m", PAGES[mock], "/dev/stdout")
-    done = subprocess.run(
-        command, env=clean_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_DEADLINE_S, check=False
-    )
-    if done.returncode != 0:
-        raise MockUsageError(f"the mock does not tell its faults: {done.stderr.strip().splitlines()[-1:] or done.returncode}")
+    try:
+        done = subprocess.run(
+            command, env=clean_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_DEADLINE_S, check=True
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MockUsageError(f"the mock does not tell its faults within {_DEADLINE_S:g}s") from error
+    except subprocess.CalledProcessError as error:
+        why = error.stderr.strip().rpartition("\n")[2] or f"exit status {error.returncode}"
+        raise MockUsageError(f"the mock does not tell its faults: {why}") from error
     summaries = {name: summary.replace("\\|", "|") for name, summary in _INDEX_ROW.findall(done.stdout)}
     return FaultPage(summaries, {name: text.strip() for name, text in _SECTION.findall(done.stdout)})

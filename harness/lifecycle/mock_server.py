@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError
@@ -32,6 +33,7 @@ READY_S = 20.0
 GRACE_S = 10.0
 NEEDS = ("httptools", "numpy", "orjson", "uvloop")
 _POLL_S = 0.02
+_LAST_WORDS_S = 1.0
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -81,11 +83,15 @@ class MockServer:
         self._asked = asked
         self._clock = clock or SystemClock()
         self._kind = KINDS[asked.kind]
-        self._port = _port(asked.host, self._kind.port if asked.port is None else asked.port, "--port")
+        port = self._kind.port if asked.port is None else asked.port
+        if port and port == asked.admin_port:
+            raise MockUsageError(f"--port and --admin-port are both {port}; the admin API has a port of its own")
+        self._port = _port(asked.host, port, "--port")
         self._admin_port = _port(asked.host, asked.admin_port, "--admin-port", but=self._port)
         self._last_words = ""
         self._cleanup = ExitStack()
         self._process: subprocess.Popen[str] | None = None
+        self._log: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -109,39 +115,36 @@ class MockServer:
         }
 
     def start(self, say: Callable[[str], None]) -> None:
-        """Start it, put the faults in force, and return once it answers; `say` gets the lines of its log. Raises like the constructor."""
-        environment = self._environment()
-        try:
-            self._process = subprocess.Popen(
-                (sys.executable, "-P", "-m", *self._kind.arguments),
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,  # Ctrl-C is for us, who pass it on in order
-                preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509  # no other thread of ours runs yet
-            )
-            threading.Thread(target=self._listen, args=(say,), name="mock log", daemon=True).start()
-            self._wait_ready()
-            for fault in self._asked.faults:
-                self._put(fault)
-        except BaseException:
-            self.stop()
-            raise
+        """Start it, put the faults in force, and return once it answers; `say` gets the lines of its log.
+
+        Raises like the constructor; then, too, it wants to be stopped.
+        """
+        self._process = subprocess.Popen(
+            (sys.executable, "-P", "-m", *self._kind.arguments),
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C is for us, who pass it on in order
+            preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509  # no other thread of ours runs yet
+        )
+        self._log = threading.Thread(target=self._listen, args=(say,), name="mock log", daemon=True)
+        self._log.start()
+        self._wait_ready()
+        for fault in self._asked.faults:
+            self._put(fault)
 
     def wait(self, interruption: Interruption) -> str | None:
-        """Until a signal comes: then stop it, and None. Where it ends by itself, how."""
+        """Until a signal comes: None. Where it ends by itself, how."""
         process = self._running()
         while process.poll() is None:
             if interruption.signal is not None:
-                self.stop()
                 return None
             self._clock.sleep(_POLL_S)
         code = process.returncode
-        self._cleanup.close()
-        return f"the mock was killed by {signal.Signals(-code).name}" if code < 0 else f"the mock ended by itself: exit status {code}"
+        return f"the mock was killed by {_signal_name(-code)}" if code < 0 else f"the mock ended by itself: exit status {code}"
 
     def stop(self) -> None:
         """End it, by force after GRACE_S. Idempotent."""
@@ -153,6 +156,7 @@ class MockServer:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._hear_out()
         self._cleanup.close()
 
     def _environment(self) -> dict[str, str]:
@@ -185,6 +189,7 @@ class MockServer:
         deadline_ns = self._clock.now_ns() + round(READY_S * NS_PER_S)
         while not self._answers():
             if process.poll() is not None:
+                self._hear_out()
                 why = self._last_words or f"exit status {process.returncode}"
                 raise (MockUsageError if process.returncode == 2 else MockStartError)(f"the mock did not start: {why}")
             if self._clock.now_ns() > deadline_ns:
@@ -200,16 +205,28 @@ class MockServer:
         return True
 
     def _put(self, fault: Mapping[str, Any]) -> None:
+        path = f"/admin/faults/{quote(str(fault['id']), safe='')}"
         try:
-            call(self.admin, "PUT", f"/admin/faults/{fault['id']}", {name: value for name, value in fault.items() if name != "id"})
+            call(self.admin, "PUT", path, {name: value for name, value in fault.items() if name != "id"})
         except (FaultError, OSError) as error:
             reason = str(error).partition(": ")[2] or str(error)
             raise MockUsageError(f"fault {fault['id']} is refused: {reason}") from error
 
     def _listen(self, say: Callable[[str], None]) -> None:
+        """Read on even where nobody hears it any more: a mock whose log is not read stops answering."""
+        heard = True
         for line in self._running().stdout or ():
             self._last_words = line.rstrip("\n") or self._last_words
-            say(line.rstrip("\n"))
+            if heard:
+                try:
+                    say(line.rstrip("\n"))
+                except OSError:
+                    heard = False
+
+    def _hear_out(self) -> None:
+        """What a mock that has ended said last."""
+        if self._log is not None:
+            self._log.join(_LAST_WORDS_S)
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None:
@@ -237,6 +254,10 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _signal_name(number: int) -> str:
+    return next((known.name for known in signal.Signals if known == number), f"signal {number}")  # those for real time have no names
 
 
 def _reachable(host: str, *, bare: bool = False) -> str:

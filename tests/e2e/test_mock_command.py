@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -203,6 +204,25 @@ def test_it_does_not_outlive_its_gauntlet(start: Start) -> None:
     wait_until(lambda: not child.is_running(), "the mock is gone")
 
 
+def test_it_serves_on_when_nobody_reads_its_log(tmp_path: Path) -> None:
+    """`gauntlet mock llm 2>&1 | head -1`: a pipe holds some 64 KiB, about 250 lines."""
+    command = [sys.executable, "-m", "harness.cli", "mock", "llm", "--port", "0", "--json"]
+    process = subprocess.Popen(command, env=environment(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    try:
+        url = urlsplit(json.loads(process.stdout.readline())["url"])
+        process.stderr.close()
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
+        for _ in range(600):
+            connection.request("GET", "/v1/models")
+            assert connection.getresponse().read()
+        connection.close()
+    finally:
+        process.terminate()
+        assert process.wait(15) == 0
+        process.stdout.close()
+
+
 def test_it_tells_when_the_mock_dies(start: Start) -> None:
     mock = start("llm")
     os.kill(mock.facts["pid"], signal.SIGKILL)
@@ -230,7 +250,9 @@ REFUSED = [
     (["--profile", "no-such.json"], 2, "no-such.json"),
     (["--fault", "rate_limited"], 2, "is not JSON"),
     (["--fault", "[1]"], 2, "a fault is an object"),
-    (["--fault", '{"type": "no_such_fault"}'], 2, "fault fault-1 is refused"),
+    (["--fault", '{"type": "no_such_fault"}'], 2, "fault fault-1 is refused: 400 type must be one of"),
+    (["--fault", '{"type": "overloaded", "id": "a/b"}'], 2, "fault a/b is refused: 400 an id has"),
+    (["--port", "18999", "--admin-port", "18999"], 2, "--port and --admin-port are both 18999"),
     (["--fault", "@no-such.json"], 2, "no-such.json"),
 ]
 

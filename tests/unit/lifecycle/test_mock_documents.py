@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.lifecycle.mock_documents import MockUsageError, faults_of, with_seed
+from harness.lifecycle.mock_documents import MockUsageError, faults_of, named, with_seed
 
 
 def test_faults_come_one_or_many_from_text_or_file(tmp_path: Path) -> None:
@@ -22,6 +22,17 @@ def test_faults_come_one_or_many_from_text_or_file(tmp_path: Path) -> None:
 def test_what_is_no_fault(text: str) -> None:
     with pytest.raises(MockUsageError, match=r"is not JSON|is an object|no-such-file"):
         faults_of(text)
+
+
+def test_every_fault_has_an_id_of_its_own() -> None:
+    assert [fault["id"] for fault in named([{"type": "a"}, {"id": "mine", "type": "b"}, {"type": "c"}])] == ["fault-1", "mine", "fault-3"]
+    for faults, says in (
+        ([{"id": "a"}, {"id": "a"}], "2 faults have the id 'a'"),
+        ([{}, {"id": "fault-1"}], "2 faults"),
+        ([{"id": ""}], "empty"),
+    ):
+        with pytest.raises(MockUsageError, match=says):
+            named(faults)
 
 
 def test_a_seed_takes_the_place_of_the_profiles(tmp_path: Path) -> None:
