@@ -31,7 +31,14 @@ class Told:
 def raised(error: BaseException) -> dict[str, Any]:
     """An exception as JSON."""
     kind = type(error)
-    return {"raised": kind.__name__, "module": kind.__module__, "text": str(error)[:300], "code": getattr(error, "code", None)}
+    code = getattr(error, "code", None)
+    return {
+        "raised": kind.__name__,
+        "module": kind.__module__,
+        "text": str(error)[:300],
+        "code": code if isinstance(code, str | int) else None,  # of chromadb's it is a method
+        "source": type(error.source).__name__ if hasattr(error, "source") else None,  # qdrant-client wraps what its transport raises
+    }
 
 
 def arguments() -> dict[str, Any]:
