@@ -138,17 +138,12 @@ class Generation(Serving):
 
     def _send_later(self, plan: Plan, count: int, whole: Whole) -> None:
         """The whole answer leaves when its last token is due."""
-        last_s = plan.due_s(count)
-        self.when(last_s, partial(self._send_whole, plan, count, last_s, whole))
+        self.when(plan.due_s(count), partial(self._send_whole, plan, count, whole))
 
-    def _send_whole(self, plan: Plan, count: int, last_s: float, whole: Whole) -> None:
-        entry, series = self.entry, self.series
-        first_s = plan.due_s(1)
-        entry.first_token_s = self.start_s + first_s
-        series.ttft.observe(entry.first_token_s - entry.arrived_s)
-        if count > 1:
-            series.itl.observe((last_s - first_s) / (count - 1), count - 1)
-        series.generation_tokens += count
+    def _send_whole(self, plan: Plan, count: int, whole: Whole) -> None:
+        entry = self.entry
+        self.series.generation_tokens += count
+        entry.first_token_s = self.start_s + plan.due_s(1)
         entry.content_sent_tokens = count
         if not plan.whole_edits or _tells_finish(entry.route, whole.body):
             entry.finish_reason = self.finish_reason
@@ -167,7 +162,8 @@ class Generation(Serving):
         now_s = self.reply.now()
         first_s = now_s if entry.first_token_s is None else entry.first_token_s
         finish = entry.finish_reason if ending == "complete" else None
-        series.ended(finish, Ended(entry.queued_s, first_s - self.start_s, now_s - first_s, entry.prompt_tokens, tokens))
+        gaps = -1 if self._known.call.stream else entry.content_sent_tokens - 1
+        series.ended(finish, Ended(entry.queued_s, first_s - self.start_s, now_s - first_s, entry.prompt_tokens, tokens, gaps))
 
 
 _FINISH_MEMBERS = {CHAT: "choices", MESSAGES: "stop_reason", RESPONSES: "status"}

@@ -57,7 +57,7 @@ class Played(Protocol):
 class Player:
     """Plays one stream."""
 
-    __slots__ = ("_call", "_channel", "_ending", "_frame", "_frames", "_next", "_noted", "_plan", "_sent", "_wanted_s", "_wrote_s")
+    __slots__ = ("_begun", "_call", "_channel", "_ending", "_frame", "_frames", "_noted", "_plan", "_sent", "_wanted_s", "_wrote_s")
 
     def __init__(self, channel: Channel, call: Played, plan: Plan, stream: Stream) -> None:
         self._channel = channel
@@ -66,7 +66,7 @@ class Player:
         self._ending = stream.ending
         self._frames: Iterator[Frame] = iter(stream.frames)
         self._frame = next(self._frames, None)
-        self._next = self._begin
+        self._begun = False
         self._sent = self._noted = 0  # tokens
         self._wanted_s = 0.0
         self._wrote_s = 0.0
@@ -88,12 +88,15 @@ class Player:
 
     def _wake(self) -> None:
         try:
-            self._next()
+            if self._begun:
+                self._advance()
+            else:
+                self._begin()
         except Exception as error:  # noqa: BLE001 - a bug ends this stream alone, and the call says so
             self._call.failed(error)
 
     def _begin(self) -> None:
-        self._next = self._advance
+        self._begun = True
         self._call.entry.status = 200
         self._channel.begin(200, {"cache-control": "no-cache", **self._call.headers()}, EVENT_STREAM)
         self._advance()

@@ -23,11 +23,11 @@ class Histogram:
         self._counts[bisect_left(self._bounds, value)] += times
         self._sum += value * times
 
-    def observe_all(self, values: NDArray[np.float64]) -> None:
-        """Many values at once."""
-        found = np.bincount(np.searchsorted(self._bounds, values), minlength=len(self._counts))
+    def observe_all(self, values: NDArray[np.float64], times: NDArray[np.float64] | None = None) -> None:
+        """Many values at once, each once or so many `times`."""
+        found = np.bincount(np.searchsorted(self._bounds, values), times, len(self._counts))
         self._counts = [old + int(new) for old, new in zip(self._counts, found, strict=True)]
-        self._sum += float(values.sum())
+        self._sum += float(values.sum() if times is None else values @ times)
 
     def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
         """Put what was observed into a family, under these values of its labels."""

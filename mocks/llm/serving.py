@@ -99,14 +99,15 @@ class Serving:
             ttft_s, itl_s = ttft_s * times, itl_s * times
         self.plan = plan = Plan(facts, ttft_s, itl_s)
         applied = engine.faults.apply(plan, facts)
-        if applied:
-            entry.faults = {fault_id: engine.faults.kind(fault_id) for fault_id in applied}
+        if not applied:
+            return plan
+        entry.faults = {fault_id: engine.faults.kind(fault_id) for fault_id in applied}
         if plan.cut_next is not None:
             self.reply.cut_next(plan.cut_next)
-        if plan.decided:
-            self.when(plan.decided_after_s, partial(self._as_decided, plan))
-            return None
-        return plan
+        if not plan.decided:
+            return plan
+        self.when(plan.decided_after_s, partial(self._as_decided, plan))
+        return None
 
     def settle_faults(self, plan: Plan) -> None:
         """After the last edit: faults that found nothing to change have not been applied."""

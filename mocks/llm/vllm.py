@@ -39,13 +39,17 @@ _REASONS = {"stop": "stop", "length": "length", "tool_calls": "stop", "content_f
 
 
 class Ended(NamedTuple):
-    """A generation that is over: its time in line, from then until its first token, and from there to its end; and its lengths."""
+    """A generation that is over: its time in line, from then until its first token, and from there to its end; and its lengths.
+
+    `gaps` are those between the tokens of an answer in one piece; -1 for a stream, whose tokens were counted one by one, and for nothing.
+    """
 
     queued_s: float
     prefill_s: float
     decode_s: float
     prompt_tokens: int
     tokens: int
+    gaps: int = -1
 
 
 class Generations:
@@ -75,7 +79,7 @@ class Generations:
         """Count those that have ended. Many at once cost a tenth of what each would by itself."""
         if not self._ended:
             return
-        queued, prefill, decode, prompts, answers = np.array(self._ended, dtype=np.float64).T
+        queued, prefill, decode, prompts, answers, gaps = np.array(self._ended, dtype=np.float64).T
         self._ended.clear()
         self.queued.observe_all(queued)
         self.prefill.observe_all(prefill)
@@ -84,6 +88,9 @@ class Generations:
         self.e2e.observe_all(queued + prefill + decode)
         self.prompt_lengths.observe_all(prompts)
         self.answer_lengths.observe_all(answers)
+        whole, paced = gaps >= 0, gaps > 0
+        self.ttft.observe_all((queued + prefill)[whole])
+        self.itl.observe_all(decode[paced] / gaps[paced], gaps[paced])
 
 
 def families(models: Mapping[str, Generations]) -> Iterable[Metric]:

@@ -194,3 +194,19 @@ def test_gaps_and_first_tokens_are_counted() -> None:
     assert f"vllm:inter_token_latency_seconds_count{{{labels}}} {ANSWER_TOKENS - 1}.0" in text
     assert f"vllm:generation_tokens_total{{{labels}}} {ANSWER_TOKENS}.0" in text
     assert 'vllm:request_success_total{engine="0",finished_reason="stop",model_name="rag-chat"} 1.0' in text
+
+
+def test_whole_answers_are_counted_as_streams_are() -> None:
+    def counted(*, stream: bool) -> dict[str, float]:
+        served = Served()
+        for _ in range(3):
+            served.answered(chat(stream=stream))
+        lines = (line for line in served.metrics.render().decode().splitlines() if line.startswith("vllm:") and "_bucket" not in line)
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+    whole, streamed = counted(stream=False), counted(stream=True)
+    assert whole == pytest.approx(streamed)
+    label = '{engine="0",model_name="rag-chat"}'
+    assert whole[f"vllm:time_to_first_token_seconds_sum{label}"] == pytest.approx(0.3)
+    assert whole[f"vllm:inter_token_latency_seconds_count{label}"] == 3 * (ANSWER_TOKENS - 1)
+    assert whole[f"vllm:e2e_request_latency_seconds_sum{label}"] == pytest.approx(0.69)
