@@ -97,7 +97,7 @@ class Caller:
         if stream:
             self._check(answer.decode())
 
-    def _refused(self, status: int, headers: Mapping[str, str], text: bytes) -> _FailedError:
+    def _refused(self, status: int, headers: http.client.HTTPMessage, text: bytes) -> _FailedError:
         code = json.loads(text)["error"].get("code")
         told_ms = headers.get("retry-after-ms")
         final = code == "insufficient_quota" or (status < 500 and status not in (408, 409, 429))

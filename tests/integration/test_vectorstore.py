@@ -18,7 +18,7 @@ from mocks.rag.document.store import DocumentStore
 from mocks.rag.vectorstore.base import IndexRefusedError, VectorStore, VectorStoreName
 from tests.integration.backends import Postgres, wait_until
 from tests.integration.test_retrieval import corpus_lines
-from tests.integration.vector_stores import Deployment, chunks_of, deployed, event, vector
+from tests.integration.vector_stores import Deployment, chunks_of, deployed, event, found, indexed, vector
 
 pytestmark = pytest.mark.e2e
 
@@ -30,19 +30,6 @@ OWN: tuple[VectorStoreName, ...] = ("qdrant", "chroma")
 def deployment(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[Deployment]:
     with deployed(request.param, database_url, tmp_path) as made:
         yield made
-
-
-async def indexed(store: VectorStore, doc_id: str, revision: int, text: str, chunks: int = 1) -> bool:
-    one = event(doc_id, revision, text)
-    parts = chunks_of(one, chunks)
-    return await store.index(one, parts, [vector(part.text) for part in parts])
-
-
-async def found(store: VectorStore, text: str) -> tuple[list[str], list[str]]:
-    """The texts found by vector and by words, in alphabetical order."""
-    by_vector = await store.by_vector(vector(text), 20)
-    by_words = await store.by_words(text, 20)
-    return sorted(one["text"] for one in by_vector), sorted(one["text"] for one in by_words)
 
 
 def test_nearest_first_as_many_as_asked_for_and_nothing_in_an_empty_store(deployment: Deployment) -> None:

@@ -45,6 +45,19 @@ def chunks_of(event: IngestEvent, count: int) -> list[Chunk]:
     return [Chunk(f"{event.doc_id}#{number}", event.doc_id, number, f"{event.text} {number}") for number in range(count)]
 
 
+async def indexed(store: VectorStore, doc_id: str, revision: int, text: str, chunks: int = 1) -> bool:
+    one = event(doc_id, revision, text)
+    parts = chunks_of(one, chunks)
+    return await store.index(one, parts, [vector(part.text) for part in parts])
+
+
+async def found(store: VectorStore, text: str) -> tuple[list[str], list[str]]:
+    """The texts found by vector and by words, in alphabetical order."""
+    by_vector = await store.by_vector(vector(text), 20)
+    by_words = await store.by_words(text, 20)
+    return sorted(one["text"] for one in by_vector), sorted(one["text"] for one in by_words)
+
+
 class VectorProcess(ServiceProcess):
     """A mock vector service, which finds what it held when it is started again."""
 

@@ -2,12 +2,15 @@
 
 No transaction spans both, so the order of the steps carries the promise: points of the new revision first, under ids of their own; then
 the database claims the revision; then the points that lost are removed. Whatever fails in between, the event is still unacknowledged and
-comes again, and every step may be repeated.
+comes again, and every step may be repeated. What is refused may become a dead letter instead, so that its points are removed at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import psycopg
 
 from mocks.rag.common.checks import Check
 from mocks.rag.common.errors import UpstreamError
@@ -19,7 +22,7 @@ from mocks.rag.vectorstore.hits import accepted
 from mocks.rag.vectorstore.points import CALLEE, Point, PointStore, StoreRefusedError
 from mocks.rag.vectorstore.table import Database
 
-INSERT_CHUNK = "INSERT INTO chunks (chunk_id, doc_id, ordinal, text) VALUES (%s, %s, %s, %s)"
+_INSERT_CHUNK = "INSERT INTO chunks (chunk_id, doc_id, ordinal, text) VALUES (%s, %s, %s, %s)"
 
 
 class ExternalVectorStore:
@@ -38,17 +41,15 @@ class ExternalVectorStore:
         if known is not None and known[0] > event.revision:
             await self._remove_losers(event)
             return False
-        try:
-            await self._points.put(
-                [
-                    Point(chunk.doc_id, chunk.chunk_id, event.revision, chunk.text, vector)
-                    for chunk, vector in zip(chunks, vectors, strict=True)
-                ]
-            )
-        except StoreRefusedError as error:
-            raise IndexRefusedError(error.message) from error
         rows = [(chunk.chunk_id, chunk.doc_id, chunk.ordinal, chunk.text) for chunk in chunks]
-        claimed = await table.replace_chunks(self._database, event, INSERT_CHUNK, rows)
+        try:
+            await self._points.put(_points(event, chunks, vectors))
+            claimed = await table.replace_chunks(self._database, event, _INSERT_CHUNK, rows)
+        except (StoreRefusedError, psycopg.Error) as error:
+            await self._remove_refused(event)
+            if isinstance(error, StoreRefusedError):
+                raise IndexRefusedError(error.message) from error
+            raise
         await self._remove_losers(event)
         return claimed
 
@@ -65,6 +66,11 @@ class ExternalVectorStore:
     async def close(self) -> None:
         await self._points.close()
 
+    async def _remove_refused(self, event: IngestEvent) -> None:
+        """What was written of an event that may never come again: it would hide the document's chunks that are in force."""
+        with suppress(StoreRefusedError):  # then the first refusal is the one to tell
+            await self._remove_losers(event)
+
     async def _remove_losers(self, event: IngestEvent) -> None:
         """Points of the document that are not, or no longer, in force: older ones, and this event's own where a newer one was accepted.
 
@@ -75,3 +81,7 @@ class ExternalVectorStore:
         await self._points.remove([event.doc_id], below=in_force)
         if event.revision > in_force:
             await self._points.remove([event.doc_id], exactly=event.revision)
+
+
+def _points(event: IngestEvent, chunks: Sequence[Chunk], vectors: Sequence[Vector]) -> list[Point]:
+    return [Point(chunk.doc_id, chunk.chunk_id, event.revision, chunk.text, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
