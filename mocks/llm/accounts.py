@@ -97,11 +97,11 @@ class Accounts:
     def __init__(self, settings: Sequence[AccountSettings]) -> None:
         # A look-up by hash compares no two keys letter by letter, so that its time tells nothing about a key that is nearly right.
         self._by_key = {account.key.encode(): Account(account) for account in settings}
+        self.wanted = bool(self._by_key)
+        """Whether a key is asked for."""
 
-    def identify(self, dialect: str, headers: Mapping[bytes, bytes]) -> Account | None:
+    def identify(self, dialect: str, headers: Mapping[bytes, bytes]) -> Account:
         """Whose key a request carries. Raises ProviderError 401 in the dialect's words."""
-        if not self._by_key:
-            return None
         key = _key(dialect, headers)
         if not key:
             raise _missing(dialect)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -12,6 +13,8 @@ from mocks.llm.vllm import Generations, families
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it bare; a `_created` series beside each counter would double every scrape
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_BATCH = 1_024
+_LEFT = 499
 _DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2, 3, 5, 8, 12, 20, 30)
 
 
@@ -25,6 +28,7 @@ class Metrics(Collector):
         self._models: dict[str, Generations] = {}
         self._requests: dict[tuple[str, str, int], int] = {}
         self._durations: dict[str, Histogram] = {}
+        self._waiting: list[tuple[tuple[str, str, int], float]] = []
         self.registry = CollectorRegistry()
         self.registry.register(self)
         Gauge("rag_build_info", "1, labelled with the build", ["service", "version"], registry=self.registry).labels(service, version).set(
@@ -42,12 +46,19 @@ class Metrics(Collector):
     def answered(self, method: str, route: str, status: int, duration_s: float) -> None:
         """A request has ended; `status` 0 means that the client went before there was one."""
         self.in_progress -= 1
-        key = (route, method, status or 499)
-        self._requests[key] = self._requests.get(key, 0) + 1
-        durations = self._durations.get(route)
-        if durations is None:
-            durations = self._durations[route] = Histogram(_DURATION_BUCKETS_S)
-        durations.observe(duration_s)
+        self._waiting.append(((route, method, status), duration_s))
+        if len(self._waiting) >= _BATCH:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Count those that have ended; many at once cost a tenth of what each would by itself."""
+        by_route: dict[str, list[float]] = {}
+        for key, duration_s in self._waiting:
+            self._requests[key] = self._requests.get(key, 0) + 1
+            by_route.setdefault(key[0], []).append(duration_s)
+        self._waiting.clear()
+        for route, durations_s in by_route.items():
+            self._durations.setdefault(route, Histogram(_DURATION_BUCKETS_S)).observe_all(np.array(durations_s))
 
     def render(self) -> bytes:
         """The Prometheus text of `GET /metrics`."""
@@ -55,9 +66,10 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """For the registry."""
+        self._settle()
         requests = CounterMetricFamily("rag_requests", "Requests answered", labels=["route", "method", "status"])
         for (route, method, status), count in self._requests.items():
-            requests.add_metric([route, method, str(status)], count)
+            requests.add_metric([route, method, str(status or _LEFT)], count)
         durations = HistogramMetricFamily("rag_request_duration_seconds", "From arrival to the last byte", labels=["route"])
         for route, histogram in self._durations.items():
             histogram.add_to(durations, [route])

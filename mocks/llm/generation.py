@@ -75,7 +75,7 @@ class Generation(Serving):
             self._count(ending)
         else:
             self.series.waiting -= 1
-        super().finish(ending)
+        self.engine.ledger.finish(self.entry, ending)
         self.engine.slots.leave(self)
 
     def _facts(self, call: ChatCall, key: str) -> Facts:

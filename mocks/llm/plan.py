@@ -108,7 +108,7 @@ class Plan:
         """When token number `token` is due, seconds after arrival."""
         if self.pace is not None:
             return self.pace(max(1, token))
-        return self.ttft_s + max(0, token - 1) * self.itl_s
+        return self.ttft_s + (token - 1) * self.itl_s if token > 1 else self.ttft_s
 
 
 def with_text(answer: Answer, index: int, tokens: tuple[str, ...]) -> Answer:

@@ -46,9 +46,9 @@ class Serving:
 
     def identify(self) -> None:
         """Whose request it is. Raises ProviderError 401."""
-        entry = self.entry
-        account = self.engine.accounts.identify(entry.dialect, self.request.headers)
-        if account is not None:
+        accounts, entry = self.engine.accounts, self.entry
+        if accounts.wanted:
+            account = accounts.identify(entry.dialect, self.request.headers)
             self.account = account
             entry.account = account.settings.name
             entry.organization = account.settings.organization
