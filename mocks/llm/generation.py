@@ -25,7 +25,7 @@ from mocks.llm.vllm import Ended, Generations
 class Generation(Serving):
     """One call on its way: plan, place in line, text, stream or whole."""
 
-    __slots__ = ("_answer", "_dialect", "_in_line", "_known", "finish_reason", "running", "series")
+    __slots__ = ("_answer", "_claimed", "_dialect", "_known", "finish_reason", "running", "series")
 
     series: Generations
     _known: Known
@@ -34,8 +34,7 @@ class Generation(Serving):
         super().__init__(engine, request, reply, dialect.route, dialect.name, fallback_id)
         self._dialect = dialect
         self._answer: Answer | None = None
-        self._in_line: bool | None = None
-        """Whether it had to wait; None before it has got in line."""
+        self._claimed = False
         self.running = False
         self.finish_reason = ""
 
@@ -56,18 +55,22 @@ class Generation(Serving):
         self.note(facts.model, facts.key)
         if self.decide(facts, engine.profile.latency.draw(facts.key, facts.prompt_tokens)) is not None:
             self.series = engine.ledger.metrics.model(facts.model)
-            self.series.waiting += 1
-            self._in_line = False
-            engine.slots.enter(self)
-            self._in_line = True
+            self._claimed = True
+            if engine.slots.enter(self):
+                self._generate()
+            else:
+                self.series.waiting += 1
 
     def start(self) -> None:
-        """There is a place: generate. For the line alone."""
+        """A place has become free: time counts from now. For the line alone."""
+        self.series.waiting -= 1
+        self.start_s = self.reply.now()
+        self.entry.queued_s = self.start_s - self.entry.arrived_s
         self.guarded(self._generate)
 
     def finish(self, ending: Ending) -> None:
         """It is over: the next in line moves up."""
-        if not self.entry.open or self._in_line is None:
+        if not self.entry.open or not self._claimed:
             super().finish(ending)
             return
         if self.running:
@@ -93,13 +96,9 @@ class Generation(Serving):
         )
 
     def _generate(self) -> None:
-        """Who has waited counts time from now."""
+        """There is a place: make the answer, and see to it that it leaves in time."""
         series, entry, plan, known = self.series, self.entry, self.plan, self._known
         assert plan is not None, "nobody gets in line without a plan"
-        if self._in_line:
-            self.start_s = self.reply.now()
-            entry.queued_s = self.start_s - entry.arrived_s
-        series.waiting -= 1
         series.running += 1
         series.prompt_tokens += entry.prompt_tokens
         answer = self.engine.compose(known, self._dialect)
@@ -138,7 +137,11 @@ class Generation(Serving):
 
     def _send_later(self, plan: Plan, count: int, whole: Whole) -> None:
         """The whole answer leaves when its last token is due."""
-        self.when(plan.due_s(count), partial(self._send_whole, plan, count, whole))
+        due_s = plan.due_s(count)
+        if self.start_s + due_s <= self.reply.now():
+            self._send_whole(plan, count, whole)
+        else:
+            self.when(due_s, partial(self._send_whole, plan, count, whole))
 
     def _send_whole(self, plan: Plan, count: int, whole: Whole) -> None:
         entry = self.entry

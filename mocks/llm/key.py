@@ -47,17 +47,18 @@ class Arrivals:
 
     def __init__(self, most: int = REMEMBERED) -> None:
         self._half = most // 2
-        self._young: dict[int, int] = {}
-        self._old: dict[int, int] = {}
+        self._young: dict[str, int] = {}
+        self._old: dict[str, int] = {}
 
     def count(self, key: str) -> int:
         """Count an arrival of `key`; its number, from 1."""
-        short = int(key[:15], 16)  # 60 bits tell the requests of a process apart, in a fifth of the memory
-        number = self._young.get(short) or self._old.get(short, 0)
-        if len(self._young) > self._half:
-            self._old, self._young = self._young, {}
-        self._young[short] = number + 1
-        return number + 1
+        young = self._young
+        number = 1 + (young.get(key) or self._old.get(key, 0))
+        if len(young) > self._half:
+            self._old, young = young, {}
+            self._young = young
+        young[key] = number
+        return number
 
 
 @lru_cache(maxsize=64)

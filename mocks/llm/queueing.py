@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class Claimant(Protocol):
-    """Who wants a place: `start` is called, at once or later, when it has one, which `running` then says."""
+    """Who wants a place: `running` says that it has one, and `start` is called when it gets one after having waited."""
 
     running: bool
 
@@ -30,13 +30,14 @@ class Slots:
         self._most = most
         self._advance()
 
-    def enter(self, claimant: Claimant) -> None:
-        """Take a place, or get in line."""
-        if not self._line and self._has_room():
-            self._start(claimant)
-        else:
+    def enter(self, claimant: Claimant) -> bool:
+        """Take a place, and return true; or get in line."""
+        if self._line or not self._has_room():
             self._line[claimant] = None
-            self._advance()
+            return False
+        self.running += 1
+        claimant.running = True
+        return True
 
     def leave(self, claimant: Claimant) -> None:
         """Give the place up, or the one in line; the next in line moves up. A second time changes nothing."""
@@ -57,14 +58,11 @@ class Slots:
             while self._line and self._has_room():
                 claimant = next(iter(self._line))
                 del self._line[claimant]
-                self._start(claimant)
+                self.running += 1
+                claimant.running = True
+                claimant.start()
         finally:
             self._advancing = False
 
     def _has_room(self) -> bool:
         return self._most is None or self.running < self._most
-
-    def _start(self, claimant: Claimant) -> None:
-        self.running += 1
-        claimant.running = True
-        claimant.start()

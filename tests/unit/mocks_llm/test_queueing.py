@@ -33,7 +33,8 @@ class Line:
             then()
 
         self.places[name] = Place(self.slots, start)
-        self.slots.enter(self.places[name])
+        if self.slots.enter(self.places[name]):
+            start()
 
     def state(self) -> tuple[list[str], int, int]:
         return self.started, self.slots.running, self.slots.waiting
