@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.environments import call
+from tests.clients.environments import call, python_of
+from tests.clients.vectors import Vectors
 from tests.integration.vector_stores import VectorProcess
 
 pytestmark = pytest.mark.e2e
@@ -57,3 +59,21 @@ def test_every_call_of_a_client_1_x(chroma: VectorProcess) -> None:
     assert errors["create_twice"]["text"] == "Collection [docs] already exists"
     assert errors["dimension_error"]["text"] == "Collection expecting embedding with dimension of 3, got 2"
     assert errors["missing_collection"]["text"] == "Collection [nope] does not exist"
+
+
+def test_every_call_of_a_client_0_6(tmp_path: Path) -> None:
+    python_of("previous")
+    service = Vectors("chroma", tmp_path, {"version": "0.6.3"})
+    try:
+        found = call("previous", "chroma", service.asked)
+    finally:
+        service.close()
+    errors = {name: found.pop(name) for name in ("create_twice", "dimension_error", "missing_collection", "stale_handle")}
+    assert found == EXPECTED
+    assert {name: (one["raised"], one["module"]) for name, one in errors.items()} == {
+        "create_twice": ("Exception", "builtins"),  # it knows no error called ChromaError
+        "dimension_error": ("InvalidArgumentError", "chromadb.errors"),
+        "missing_collection": ("NotFoundError", "chromadb.errors"),
+        "stale_handle": ("NotFoundError", "chromadb.errors"),
+    }
+    assert "Collection [docs] already exists" in errors["create_twice"]["text"]

@@ -5,6 +5,8 @@ One logical call each, the client's own settings but for a timeout of 2 s. `hits
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from tests.integration.llm_process import ADMIN_TOKEN, LlmProcess
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
+CLIENTS = {"openai 3": "current", "openai 2": "previous"}
 TEXT = "The release number of json.dumps is ZK-7F3A91 ✓. [json.dumps]"
 BEGUN = "The release"  # two tokens: what comes before most faults of streams
 TRIES = 3
@@ -125,34 +128,45 @@ CASES: dict[str, Case] = {
 }
 
 
-@pytest.fixture(scope="module", params=["current", "previous"])
-def surfaced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What became of all cases in one environment."""
-    python_of(request.param)
-    process = LlmProcess(tmp_path_factory.mktemp("llm"), profile={"api_keys": [KEY]})
+Surfaced = dict[str, Future[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def surfaced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surfaced]:
+    """What became of all cases, by client; both at the same time, for most of it is waiting."""
+    for environment in CLIENTS.values():
+        python_of(environment)
+    with ThreadPoolExecutor(len(CLIENTS)) as pool:
+        yield {name: pool.submit(_surfaced, CLIENTS[name], tmp_path_factory.mktemp("llm")) for name in CLIENTS}
+
+
+def _surfaced(environment: str, folder: Path) -> dict[str, Any]:
+    process = LlmProcess(folder, profile={"api_keys": [KEY]})
     try:
         cases = {
             name: {"fault": case.fault, "stream": case.stream, "embedding": case.embedding, "warm": case.warm}
             for name, case in CASES.items()
         }
-        asked = {"url": process.url, "key": KEY, "admin": str(process.admin.base_url).rstrip("/"), "token": ADMIN_TOKEN, "cases": cases}
-        found = call(request.param, "openai_faults", asked)
+        found = call(environment, "openai_faults", {**_asked(process), "cases": cases})
         assert "Traceback" not in process.logged(), process.logged()[-2000:]
-        return {"generation": 0 if request.param == "current" else 1, **found}
+        return found
     finally:
         process.close()
 
 
+def _asked(process: LlmProcess) -> dict[str, str]:
+    """Where the script is to call, and where to ask for faults."""
+    return {"url": process.url, "key": KEY, "admin": str(process.admin.base_url).rstrip("/"), "token": ADMIN_TOKEN}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("name", CASES)
-def test_a_fault_surfaces_as_measured(name: str, surfaced: dict[str, Any]) -> None:
-    case, found = CASES[name], surfaced[name]
-    if case.raises is None:
-        assert "raised" not in found, found
-    else:
-        wanted = case.raises if isinstance(case.raises, str) else case.raises[surfaced["generation"]]
-        assert found.get("raised") == wanted, found
-        if case.code is not None:
-            assert found["code"] == case.code
+def test_a_fault_surfaces_as_measured(name: str, client: str, surfaced: Surfaced) -> None:
+    case, found = CASES[name], surfaced[client].result()[name]
+    wanted = case.raises if isinstance(case.raises, str | None) else case.raises[list(CLIENTS).index(client)]
+    assert found.get("raised") == wanted, found
+    if case.code is not None:
+        assert found["code"] == case.code
     assert found["hits"] == case.hits, found
     assert {key: found[key] for key in case.says or {}} == (case.says or {}), found
     assert found["took_s"] >= case.at_least_s
@@ -163,7 +177,7 @@ def test_a_port_that_refuses_is_asked_three_times(tmp_path: Path) -> None:
     python_of("current")
     process = LlmProcess(tmp_path, profile={"api_keys": [KEY]})
     try:
-        asked = {"url": process.url, "key": KEY, "admin": str(process.admin.base_url).rstrip("/"), "token": ADMIN_TOKEN}
+        asked = _asked(process)
         process.put_fault("shut", type="connection_refused")
         cases = {"refused": {"fault": {"type": "slow_tokens", "itl_s": 0.001}}}
         found = call("current", "openai_faults", {**asked, "cases": cases})["refused"]

@@ -18,7 +18,7 @@ def basics(told: Told, client: Any) -> Any:
     told.found["create"] = docs.name
     told.of("create_twice", lambda: client.create_collection("docs").name)
     told.of("get_or_create", lambda: client.get_or_create_collection("docs").id == docs.id)
-    told.of("list", lambda: [getattr(one, "name", one) for one in client.list_collections()])
+    told.of("list", lambda: [str(one if isinstance(one, str) else one.name) for one in client.list_collections()])
     told.of("collections", lambda: client.count_collections())
     told.of(
         "add",
