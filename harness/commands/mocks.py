@@ -63,9 +63,11 @@ def _serve(
     quiet: bool,
     as_json: bool,
 ) -> int:
+    from harness.lifecycle.mock_address import MockStartError
     from harness.lifecycle.mock_documents import MockUsageError, faults_of, named
-    from harness.lifecycle.mock_server import Asked, MockServer, MockStartError, is_loopback
+    from harness.lifecycle.mock_server import Asked, MockServer
     from harness.lifecycle.signals import interruptible
+    from harness.scenario.hosts import is_loopback
 
     if not is_loopback(host) and not allow_remote:
         raise CommandError(USAGE, f"{host} can be reached from other machines; if that is meant, add --allow-remote")

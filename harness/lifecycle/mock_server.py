@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import importlib.util
-import ipaddress
 import json
 import os
 import signal
@@ -23,11 +21,12 @@ from urllib.parse import quote
 
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError
+from harness.lifecycle.mock_address import MockStartError, free_port, reachable
 from harness.lifecycle.mock_documents import MockUsageError, with_seed
 from harness.lifecycle.signals import Interruption
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.stack.base import AdminApi
-from harness.stack.ports import LOOPBACK, free_ports
+from harness.stack.ports import LOOPBACK
 
 READY_S = 20.0
 GRACE_S = 10.0
@@ -53,10 +52,6 @@ KINDS: Mapping[str, Kind] = {
     "qdrant": Kind(("mocks.vector", "qdrant"), 6333, "VECTOR_PROFILE", {"QDRANT_URL": ""}),
     "chroma": Kind(("mocks.vector", "chroma"), 8000, "VECTOR_PROFILE", {"CHROMA_URL": ""}),
 }
-
-
-class MockStartError(RuntimeError):
-    """The mock did not start: its port is taken, or it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +81,8 @@ class MockServer:
         port = self._kind.port if asked.port is None else asked.port
         if port and port == asked.admin_port:
             raise MockUsageError(f"--port and --admin-port are both {port}; the admin API has a port of its own")
-        self._port = _port(asked.host, port, "--port")
-        self._admin_port = _port(asked.host, asked.admin_port, "--admin-port", but=self._port)
+        self._port = free_port(asked.host, port, "--port", but=asked.admin_port)
+        self._admin_port = free_port(asked.host, asked.admin_port, "--admin-port", but=self._port)
         self._last_words = ""
         self._cleanup = ExitStack()
         self._process: subprocess.Popen[str] | None = None
@@ -96,11 +91,11 @@ class MockServer:
     @property
     def url(self) -> str:
         """Base URL, as this machine reaches it."""
-        return f"http://{_reachable(self._asked.host)}:{self._port}"
+        return f"http://{reachable(self._asked.host)}:{self._port}"
 
     @property
     def admin(self) -> AdminApi:
-        return AdminApi(f"http://{_reachable(self._asked.host)}:{self._admin_port}", self._asked.token)
+        return AdminApi(f"http://{reachable(self._asked.host)}:{self._admin_port}", self._asked.token)
 
     def describe(self) -> dict[str, Any]:
         """What a client needs to know, JSON-ready."""
@@ -198,7 +193,7 @@ class MockServer:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection((_reachable(self._asked.host, bare=True), self._port), timeout=1.0):
+            with socket.create_connection((reachable(self._asked.host, bare=True), self._port), timeout=1.0):
                 call(self.admin, "GET", "/admin/faults")
         except (OSError, FaultError):
             return False
@@ -248,40 +243,8 @@ def clean_environment() -> dict[str, str]:
     return {**found, "PYTHONPATH": os.pathsep.join(filter(None, [ours, os.environ.get("PYTHONPATH")]))}
 
 
-def is_loopback(host: str) -> bool:
-    """Does only this machine reach it?"""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _signal_name(number: int) -> str:
     return next((known.name for known in signal.Signals if known == number), f"signal {number}")  # those for real time have no names
-
-
-def _reachable(host: str, *, bare: bool = False) -> str:
-    """The address under which this machine reaches a server that listens on `host`; in brackets where a URL wants them."""
-    shown = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)
-    return f"[{shown}]" if ":" in shown and not bare else shown
-
-
-def _port(host: str, port: int, option: str, but: int | None = None) -> int:
-    """A port that is free now. Raises MockStartError for one that is taken, MockUsageError for an address that this machine has not."""
-    if port == 0:
-        return next(p for p in free_ports(2) if p != but)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError as error:
-            if isinstance(error, socket.gaierror) or error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise MockUsageError(f"cannot listen on {host}:{port}: {error}") from error
-            what = "is taken" if error.errno == errno.EADDRINUSE else "is not for this user"
-            raise MockStartError(f"port {port} {what}; choose another one with {option} (0: any that is free)") from error
-    return port
 
 
 def _end_with_parent(parent: int) -> Callable[[], None]:

@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
 
 from harness.load.shape import Piece, Shape, lay_out
+from harness.scenario.hosts import is_loopback
 
 if TYPE_CHECKING:
     from harness.scenario.model import Journey, LoadSpec
@@ -154,14 +154,5 @@ def _check(plan: LoadPlan, allowed_hosts: frozenset[str]) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise PlanError(f"{url!r} is no http(s) URL")
-        if not _loopback(parts.hostname) and parts.hostname not in allowed_hosts:
+        if not is_loopback(parts.hostname) and parts.hostname not in allowed_hosts:
             raise PlanError(f"{url}: load goes to loopback addresses only, unless the scenario allows the host")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from harness.scenario.catalog import StackInfo
+from harness.scenario.hosts import is_loopback
 from harness.scenario.loader import Loaded
 from harness.scenario.problem import KeyPath, Problem, did_you_mean
 
@@ -53,7 +53,7 @@ def _url(loaded: Loaded, url: str | None, where: KeyPath) -> Iterator[Problem]:
     host = _host(url)
     if host is None:
         yield loaded.at(where, f"{url[:60]!r} is no http or https URL", 'write "http://127.0.0.1:8000"')
-    elif not _is_loopback(host) and host not in loaded.scenario.stack.allow_hosts:
+    elif not is_loopback(host) and host not in loaded.scenario.stack.allow_hosts:
         message = f"{host!r} is not this machine; load and faults go to loopback addresses only"
         yield loaded.at(where, message, f"if it is yours to break, add `allow_hosts: [{host}]` to `stack`")
 
@@ -65,13 +65,6 @@ def _host(url: str) -> str | None:
     except ValueError:
         return None
     return parts.hostname if parts.scheme in ("http", "https") and parts.hostname else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_load(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
