@@ -138,16 +138,17 @@ class Admin:
         reply.send(204, b"", {})
 
     def _read(self, request: Request, reply: Reply) -> None:
-        """Rows are JSON already; `lost` of them were forgotten between the cursor and the first one."""
+        """Rows are JSON already; `lost` of them were forgotten between the cursor and the first one, those up to `cleared` on request."""
         parameters = request.parameters()
         limit = min(_count(parameters, "limit", DEFAULT_LIMIT), MOST_LIMIT)
         after = _count(parameters, "after", None)
         page = self._journal.latest(limit) if after is None else self._journal.after(after, limit)
         unfinished = self._open_rows(limit) if parameters.get("open") == ["true"] else []
-        body = b'{"id":"%b","next":%d,"lost":%d,"open":%b,"requests":[%b]}' % (
+        body = b'{"id":"%b","next":%d,"lost":%d,"cleared":%d,"open":%b,"requests":[%b]}' % (
             self._journal.id.encode(),
             page.next,
             page.lost,
+            self._journal.cleared,
             orjson.dumps(unfinished),
             b",".join(page.rows),
         )

@@ -44,6 +44,8 @@ class Journal:
         self._rows: deque[bytes | Sealed] = deque()
         self._bytes = 0
         self._seq = 0
+        self.cleared = 0
+        """The `seq` up to which rows were forgotten because somebody asked for it, not for want of room."""
 
     @property
     def last(self) -> int:
@@ -76,6 +78,7 @@ class Journal:
         """Forget the rows; the sequence goes on."""
         self._rows.clear()
         self._bytes = 0
+        self.cleared = self._seq
 
     def _keep(self, row: bytes | Sealed, size: int) -> None:
         self._seq += 1

@@ -46,8 +46,9 @@ class JournalReader:
                 missing.append("the provider was started anew, and what it had seen last went with it")
                 journal, after = page.journal, 0
                 continue  # this page was asked for with the cursor of another journal
-            if page.lost:
-                missing.append(f"{page.lost} rows had been forgotten when they were asked for")
+            lost = page.lost if journal is not None else max(0, page.lost - page.cleared)  # what went before the first look was not ours
+            if lost:
+                missing.append(f"{lost} rows had been forgotten when they were asked for")
             journal, after = page.journal, page.next
             found.extend(page.rows)
             if len(page.rows) < PAGE_ROWS:
@@ -77,7 +78,7 @@ def saved_journal(file: Path) -> ProviderJournal:
     requests = document.get("requests") if isinstance(document, dict) else None
     if isinstance(requests, list):
         journal = parse_rows(file.stem, requests)
-        return replace(journal, missing=(*journal.missing, *_before(journal.rows)))
+        return replace(journal, missing=(*journal.missing, *_before(journal.rows, document.get("cleared"))))
     if isinstance(header, dict) and "schema" in header:
         return read_journal(file)
     raise ProviderJournalError(f"{file} is no journal: neither an answer of GET /admin/journal nor provider/*.jsonl of a run")
@@ -91,9 +92,9 @@ def _json(text: str) -> Any:
         return None
 
 
-def _before(rows: Sequence[Exchange]) -> Iterator[str]:
+def _before(rows: Sequence[Exchange], cleared: object) -> Iterator[str]:
     """An answer without a cursor holds the last rows only, and one with a cursor begins behind it."""
-    absent = min((row.seq for row in rows), default=1) - 1
+    absent = min((row.seq for row in rows), default=1) - 1 - (cleared if type(cleared) is int else 0)
     if absent > 0:
         yield f"{absent} rows before the first one are not in it"
 
@@ -104,6 +105,7 @@ class _Page:
     rows: list[Mapping[str, Any]]
     next: int
     lost: int
+    cleared: int
     open: list[Mapping[str, Any]]
 
 
@@ -111,7 +113,8 @@ def _ask(admin: AdminApi, after: int, unfinished: bool) -> _Page:
     try:
         document = call(admin, "GET", f"/admin/journal?after={after}&limit={PAGE_ROWS}{'&open=true' if unfinished else ''}")
         rows, still_open = list(document["requests"]), list(document["open"]) if unfinished else []
-        return _Page(str(document["id"]), rows, int(document["next"]), int(document["lost"]), still_open)
+        following, lost, cleared = (int(document[name]) for name in ("next", "lost", "cleared"))
+        return _Page(str(document["id"]), rows, following, lost, cleared, still_open)
     except ConnectionRefusedError as error:
         raise ProviderJournalError(f"nobody listens at {admin.url}") from error
     except FaultError as error:

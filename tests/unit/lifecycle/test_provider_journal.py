@@ -25,7 +25,7 @@ class Mock:
     """The admin API of a mock that holds `rows`, of which the first `forgotten` are gone."""
 
     def __init__(self) -> None:
-        self.id, self.rows, self.forgotten, self.broken = "one", list[dict[str, Any]](), 0, False
+        self.id, self.rows, self.forgotten, self.cleared, self.broken = "one", list[dict[str, Any]](), 0, 0, False
         self.open = list[dict[str, Any]]()
         mock = self
 
@@ -36,6 +36,7 @@ class Mock:
                 first = max(after, mock.forgotten)
                 page = mock.rows[first : first + limit]
                 document: dict[str, Any] = {"requests": page, "next": first + len(page), "lost": first - after, "id": mock.id}
+                document["cleared"] = mock.cleared
                 document["open"] = mock.open if asked.get("open") == ["true"] else []
                 body = json.dumps({} if mock.broken else document).encode()
                 self.send_response(200 if self.headers["authorization"] == "Bearer secret" else 401)
@@ -88,6 +89,25 @@ def test_forgotten_rows_are_told(mock: Mock) -> None:
     mock.see(5)
     mock.forgotten = 2
     assert [r["seq"] for r in reader.read(mock.admin)] == [3, 4, 5]
+    assert reader.missing == ["2 rows had been forgotten when they were asked for"]
+
+
+def test_a_report_begins_behind_what_was_cleared(mock: Mock) -> None:
+    mock.see(5)
+    mock.forgotten = mock.cleared = 2
+    journal = live_journal(mock.admin.url, "secret")
+    assert ([r.seq for r in journal.rows], journal.missing) == ([3, 4, 5], ())
+    mock.forgotten = 4
+    assert live_journal(mock.admin.url, "secret").missing == ("2 rows had been forgotten when they were asked for",)
+
+
+def test_who_was_reading_misses_what_was_cleared(mock: Mock) -> None:
+    reader = JournalReader()
+    mock.see(1)
+    reader.read(mock.admin)
+    mock.see(4)
+    mock.forgotten = mock.cleared = 3
+    assert [r["seq"] for r in reader.read(mock.admin)] == [4, 5]
     assert reader.missing == ["2 rows had been forgotten when they were asked for"]
 
 
