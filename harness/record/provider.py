@@ -28,9 +28,9 @@ class Exchange:
     """One request as its provider saw it. Times are monotonic seconds; what is not known is None.
 
     `status` is 0 where nothing was answered. `ending` says how the answer ended: complete, disconnected (the client left first), fin,
-    reset, hang (nothing more would ever have come), open (it had not ended yet). `left_s` is how long a client that left had waited.
-    `route` is the pattern that `path` matched. `body` is the fingerprint of what was asked; `faults` are (id, type) of those that changed
-    the answer.
+    reset, hang (nothing more would ever have come), open (it had not ended yet). `left_s` is how long a client that left had
+    waited, `ttft_s` the time to the first token. `route` is the pattern that `path` matched. `body` is the fingerprint of what was asked;
+    `faults` are (id, type) of those that changed the answer.
     """
 
     service: str
@@ -54,6 +54,7 @@ class Exchange:
     finish_reason: str | None = None
     ending: str = "complete"
     left_s: float | None = None
+    ttft_s: float | None = None
     connection: int | None = None
 
     @property
@@ -82,7 +83,7 @@ def exchange(service: str, row: Mapping[str, Any]) -> Exchange:
     seq = row.get("seq")
     if type(seq) is not int or arrived_s is None or duration_ms is None:
         raise ValueError(f"no row of a journal: seq {seq!r}, arrived_s {row.get('arrived_s')!r}, duration_ms {row.get('duration_ms')!r}")
-    left_ms = _number(row.get("disconnected_after_ms"))
+    left_ms, ttft_ms = _number(row.get("disconnected_after_ms")), _number(row.get("ttft_ms"))
     status = row.get("status")
     return Exchange(
         service=service,
@@ -106,6 +107,7 @@ def exchange(service: str, row: Mapping[str, Any]) -> Exchange:
         finish_reason=_text(row.get("finish_reason")),
         ending=_text(row.get("ending")) or "open",
         left_s=None if left_ms is None else left_ms / 1000.0,
+        ttft_s=None if ttft_ms is None else ttft_ms / 1000.0,
         connection=row["connection"] if type(row.get("connection")) is int else None,
     )
 

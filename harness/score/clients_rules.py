@@ -112,10 +112,11 @@ def no_read_timeout(call: Call, limits: Limits) -> Iterator[Seen]:
     for attempt in call.attempts:
         if attempt.trouble is not Trouble.HANGING:
             continue
-        took_s = attempt.row.ended_s - attempt.row.arrived_s
+        row = attempt.row
+        took_s = row.ended_s - row.arrived_s - (row.ttft_s or 0.0)  # until its first token it was slow, not silent
         if took_s > limits.read_timeout_s:
             yield Seen((attempt,), f"waited {took_s:.3g}s on an answer that never came, more than {limits.read_timeout_s:g}s")
-        elif attempt.row.left_s is not None:
+        elif row.left_s is not None:
             yield Seen((attempt,), None)
 
 

@@ -78,6 +78,8 @@ CASES = {
     "a hang left in time": (["0s 0 fault=connection_hang left=30"], []),
     "a hang left late": (["0s 0 fault=connection_hang left=30.1"], ["no_read_timeout"]),
     "a stall left late": (["0s stream 200 fault=stream_stall left=31"], ["no_read_timeout"]),
+    "a stall after a slow beginning left in time": (["0s stream 200 fault=stream_stall left=50 ttft=25"], []),
+    "a stall after a slow beginning left late": (["0s stream 200 fault=stream_stall left=56 ttft=25"], ["no_read_timeout"]),
     "a stall with pings left late": (["0s stream 200 fault=stream_stall left=31 ending=disconnected"], ["no_read_timeout"]),
     "a hang that is still waited for": (["0s 0 fault=connection_hang ending=open for=40"], ["no_read_timeout"]),
     "a hang that began too lately to tell": (["0s 0 fault=connection_hang ending=open for=3"], []),
