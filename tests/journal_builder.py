@@ -4,8 +4,8 @@
 
 Each line is one exchange: when it arrived, `stream` if it was streamed, the status (0: nothing was answered), and options: `for=` seconds
 it took (0.01), `told=` retry_after_s, `fault=` its type, `ending=` (complete), `left=` seconds after which the caller hung up, `ttft=`,
-`finish=`, `retry=` x-stainless-retry-count, `should=` x-should-retry, `code=` of the error, `trace=`, `body=` (b), `agent=` (client/1), `account=`,
-`service=` (llm), `method=`, `route=`, `path=`.
+`finish=`, `retry=` x-stainless-retry-count, `should=` x-should-retry, `code=` of the error, `trace=`, `body=` (b), `agent=` (client/1),
+`account=`, `service=` (llm), `method=`, `route=`, `path=`.
 """
 
 from __future__ import annotations

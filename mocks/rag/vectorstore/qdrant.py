@@ -30,12 +30,12 @@ class QdrantPoints:
         try:
             size = await self._size()
         except CollectionMissingError:
-            await self._rest.call("PUT", _PATH, {"vectors": {"size": DIMENSIONS, "distance": "Cosine"}})
-            for field, schema in _INDEXED_FIELDS.items():
-                await self._rest.call("PUT", f"{_PATH}/index?wait=true", {"field_name": field, "field_schema": schema})
-            return
+            size = DIMENSIONS
+            await self._rest.call("PUT", _PATH, {"vectors": {"size": size, "distance": "Cosine"}})
         if size != DIMENSIONS:
             raise StoreRefusedError(_misfit(size))
+        for field, schema in _INDEXED_FIELDS.items():  # also of a collection that is there: its maker may have been killed before
+            await self._rest.call("PUT", f"{_PATH}/index?wait=true", {"field_name": field, "field_schema": schema})
 
     async def put(self, points: Sequence[Point]) -> None:
         for start in range(0, len(points), POINTS_PER_REQUEST):

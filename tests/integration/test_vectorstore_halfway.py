@@ -1,14 +1,15 @@
-"""What is refused halfway leaves nothing in a store of its own, which knows no transaction."""
+"""What ended halfway in a store of its own, which knows no transaction: refused, it leaves nothing; killed, it is completed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
-from mocks.rag.vectorstore.base import IndexRefusedError, VectorStore, VectorStoreName
+from mocks.rag.vectorstore.base import DIMENSIONS, IndexRefusedError, VectorStore, VectorStoreName
 from mocks.rag.vectorstore.points import POINTS_PER_REQUEST
 from tests.integration.vector_stores import Deployment, chunks_of, deployed, event, found, indexed, vector
 
@@ -50,3 +51,15 @@ def test_what_the_database_refuses_leaves_nothing_in_the_store(separate: Deploym
         assert await found(store, "first") == (["first 0"], ["first 0"])
 
     separate.run(use)
+
+
+def test_a_collection_whose_maker_was_killed_gets_its_indexes(database_url: str, tmp_path: Path) -> None:
+    with deployed("qdrant", database_url, tmp_path) as made:
+        assert made.vector is not None
+        collection = f"{made.vector.url}/collections/chunks"
+        with httpx.Client(trust_env=False) as client:
+            assert client.delete(collection).status_code == 200
+            assert client.put(collection, json={"vectors": {"size": DIMENSIONS, "distance": "Cosine"}}).status_code == 200
+            assert made.migrate().returncode == 0
+            schema = client.get(collection).json()["result"]["payload_schema"]
+        assert {field: one["data_type"] for field, one in schema.items()} == {"doc_id": "keyword", "revision": "integer"}
