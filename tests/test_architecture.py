@@ -111,10 +111,24 @@ def test_mocks_know_nothing_of_the_harness(path: Path) -> None:
         assert not module.startswith("harness"), f"{where(path)}:{line}: mocks import nothing from harness"
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.is_relative_to(ROOT / "mocks" / "llm")], ids=where)
-def test_the_mock_provider_knows_nothing_of_the_stack(path: Path) -> None:
+MOCKS_ALLOWED: dict[str, set[str]] = {
+    "http": set(),
+    "common": {"http"},
+    "faults": {"http", "common"},
+    "llm": {"http", "common", "faults"},
+    "vector": {"http", "common", "faults"},
+}
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if p.relative_to(ROOT).parts[:2] in {("mocks", one) for one in MOCKS_ALLOWED}], ids=where
+)
+def test_mocks_build_on_what_they_share(path: Path) -> None:
+    own = path.relative_to(ROOT).parts[1]
     for module, line, _ in imports(path):
-        assert not module.startswith("mocks.rag"), f"{where(path)}:{line}: the provider is a system of its own"
+        if module.startswith("mocks."):
+            other = module.split(".")[1]
+            assert other == own or other in MOCKS_ALLOWED[own], f"{where(path)}:{line}: mocks.{own} must not import {module}"
 
 
 @pytest.mark.parametrize("path", HARNESS, ids=where)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mocks.common.buckets import TokenBucket
 from mocks.faults.documents import FaultError, members, number, whole
-from mocks.llm.buckets import TokenBucket
 
 KEYS_REMEMBERED = 65_536
 """With `count: request`, this many requests are told apart; the one not seen for longest is then counted from 1 again."""

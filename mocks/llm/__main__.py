@@ -11,10 +11,10 @@ def main() -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is loaded, which keeps buffers for every thread
     import uvloop
 
-    from mocks.llm.checks import ProfileError
+    from mocks.common.checks import ProfileError
+    from mocks.common.settings import Settings
     from mocks.llm.profile import profile_from_env
     from mocks.llm.server import serve
-    from mocks.llm.settings import Settings
 
     try:
         profile, settings = profile_from_env(), Settings.from_env()

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from mocks.llm.buckets import TokenBucket
-from mocks.llm.checks import ProfileError, members, objects, text, whole
+from mocks.common.buckets import TokenBucket
+from mocks.common.checks import ProfileError, members, objects, text, whole
 from mocks.llm.errors import ProviderError
 from mocks.llm.plan import Facts
 from mocks.llm.quotas import MINUTE_S, ORGANIZATION, Quota, Unit, admit, quota_spent

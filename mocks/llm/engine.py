@@ -1,5 +1,7 @@
 """What all requests of a provider share, and what changes while it runs."""
 
+from mocks.common.key import Arrivals, generator, share
+from mocks.common.latency import ROW
 from mocks.faults.table import FaultTable
 from mocks.llm.accounts import Accounts
 from mocks.llm.answer import Answer
@@ -7,8 +9,6 @@ from mocks.llm.answers.base import Composer, completed
 from mocks.llm.answers.strategies import Echo
 from mocks.llm.dialects.base import Dialect
 from mocks.llm.entry import Ledger
-from mocks.llm.key import Arrivals, generator, share
-from mocks.llm.latency import ROW
 from mocks.llm.memory import Known, KnownVectors, Memory
 from mocks.llm.plan import Plan
 from mocks.llm.profile import Profile

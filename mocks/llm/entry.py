@@ -10,11 +10,11 @@ from time import monotonic, time
 from types import MappingProxyType
 from typing import Any, Literal
 
+from mocks.common.journal import Journal
+from mocks.common.latency import Drawn
 from mocks.http.message import Request
-from mocks.journal import Journal
 from mocks.llm.dialects.base import DialectName
 from mocks.llm.exposition import Metrics
-from mocks.llm.latency import Drawn
 
 Ending = Literal["complete", "disconnected", "fin", "reset", "hang"]
 

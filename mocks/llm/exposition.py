@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disabl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mocks.llm.series import Histogram
+from mocks.common.series import Histogram
 from mocks.llm.vllm import Generations, families
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it bare; a `_created` series beside each counter would double every scrape

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from mocks.common.trickle import TrickledReply
 from mocks.http.message import Reply, Request
 from mocks.llm.answer import CHAT, MESSAGES, RESPONSES, Answer, ChatCall
 from mocks.llm.answers.base import MOST_TOKENS, prompt_tokens
@@ -18,7 +19,6 @@ from mocks.llm.memory import Known
 from mocks.llm.plan import Facts, Plan, Stream, Whole
 from mocks.llm.player import Channel, Player
 from mocks.llm.serving import Serving
-from mocks.llm.trickle import TrickledReply
 from mocks.llm.vllm import Ended, Generations
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from mocks import journal
-from mocks.llm import traces
+from mocks.common import journal, traces
+from mocks.common.checks import ProfileError, members, number, texts, whole
+from mocks.common.latency import MOST_MS, Latency, parse_latency
 from mocks.llm.accounts import AccountSettings, parse_accounts
 from mocks.llm.answers.base import Answerer
 from mocks.llm.answers.profile import AnswersError, answerer
-from mocks.llm.checks import ProfileError, members, number, texts, whole
-from mocks.llm.latency import MOST_MS, Latency, parse_latency
 
 __all__ = ["Profile", "ProfileError", "profile_from_env"]
 

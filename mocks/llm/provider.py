@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from mocks.common.latency import Drawn
 from mocks.http.message import Reply, Request
 from mocks.http.router import Match, NotAllowed, Router
 from mocks.llm.answer import EMBEDDINGS, MESSAGES
@@ -23,7 +24,6 @@ from mocks.llm.engine import Engine
 from mocks.llm.errors import ProviderError
 from mocks.llm.exposition import CONTENT_TYPE
 from mocks.llm.generation import Generation
-from mocks.llm.latency import Drawn
 from mocks.llm.openapi import describe
 from mocks.llm.plan import Facts, Whole
 from mocks.llm.serving import Serving

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from mocks.common.buckets import TokenBucket, spell_duration
 from mocks.llm.answer import EMBEDDINGS, MESSAGES, RESPONSES
-from mocks.llm.buckets import TokenBucket, spell_duration
 from mocks.llm.errors import ProviderError
 from mocks.llm.plan import Facts
 

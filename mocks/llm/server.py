@@ -5,13 +5,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from mocks.admin import Admin
+from mocks.common.checks import ProfileError
+from mocks.common.journal import Journal
+from mocks.common.settings import Settings
+from mocks.faults.admin import Admin
 from mocks.faults.door import Door
 from mocks.faults.keeping import FaultsFile
 from mocks.faults.table import FaultTable
 from mocks.http.server import Server, run
-from mocks.journal import Journal
-from mocks.llm.checks import ProfileError
 from mocks.llm.engine import Engine
 from mocks.llm.entry import Ledger
 from mocks.llm.exposition import Metrics
@@ -19,7 +20,6 @@ from mocks.llm.faults import FAULTS
 from mocks.llm.plan import Plan
 from mocks.llm.profile import Profile
 from mocks.llm.provider import Provider
-from mocks.llm.settings import Settings
 
 _GRACE_S = 5.0
 

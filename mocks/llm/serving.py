@@ -9,6 +9,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from mocks.common.key import request_key
+from mocks.common.latency import Drawn
+from mocks.common.trickle import TrickledReply
 from mocks.http.message import Reply, Request
 from mocks.llm.accounts import Account
 from mocks.llm.dialects.base import DialectName
@@ -17,11 +20,8 @@ from mocks.llm.engine import Engine
 from mocks.llm.entry import Ending, Entry
 from mocks.llm.errors import ProviderError
 from mocks.llm.headers import answer_headers
-from mocks.llm.key import request_key
-from mocks.llm.latency import Drawn
 from mocks.llm.plan import Facts, Plan, Whole
 from mocks.llm.quotas import too_long
-from mocks.llm.trickle import TrickledReply
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _BUG = ProviderError(500, "The server had an error while processing your request. Sorry about that!", "server_error")

@@ -15,8 +15,8 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is loaded: one mock, one core
     import uvloop
 
-    from mocks.llm.checks import ProfileError
-    from mocks.llm.settings import Settings
+    from mocks.common.checks import ProfileError
+    from mocks.common.settings import Settings
     from mocks.vector.profile import LiveProfile
     from mocks.vector.server import serve
 

@@ -8,10 +8,10 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any, Literal
 
+from mocks.common.key import Arrivals
+from mocks.common.trickle import TrickledReply
 from mocks.faults.table import FaultTable
 from mocks.http.message import Cut, Reply, Request
-from mocks.llm.key import Arrivals
-from mocks.llm.trickle import TrickledReply
 from mocks.vector.call import Call, Outcome, Service
 from mocks.vector.encoding import lenient, strict
 from mocks.vector.ledger import Entry, Ledger

@@ -10,8 +10,8 @@ from time import monotonic, time
 from types import MappingProxyType
 from typing import Any, Literal
 
+from mocks.common.journal import Journal
 from mocks.http.message import Request
-from mocks.journal import Journal
 from mocks.vector.metrics import VectorMetrics
 from mocks.vector.plan import Product
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-from mocks.llm.checks import ProfileError, members, text, texts, whole
-from mocks.llm.key import share
-from mocks.llm.latency import Constant, Distribution, parse_distribution
+from mocks.common.checks import ProfileError, members, text, texts, whole
+from mocks.common.key import share
+from mocks.common.latency import Constant, Distribution, parse_distribution
 from mocks.vector.plan import Kind
 from mocks.vector.store import Limits
 
@@ -54,7 +54,7 @@ class VectorProfile:
 
 
 class LiveProfile:
-    """The profile of a service that runs: its latency may be changed (`mocks.admin.Profiles`)."""
+    """The profile of a service that runs: its latency may be changed (`mocks.faults.admin.Profiles`)."""
 
     def __init__(self, document: Mapping[str, Any], folder: Path) -> None:
         """Raises ProfileError."""

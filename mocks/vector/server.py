@@ -4,13 +4,13 @@ import asyncio
 import time
 from dataclasses import replace
 
-from mocks.admin import Admin
+from mocks.common.journal import Journal
+from mocks.common.settings import Settings
+from mocks.faults.admin import Admin
 from mocks.faults.door import Door
 from mocks.faults.keeping import FaultsFile
 from mocks.faults.table import FaultTable
 from mocks.http.server import Server, run
-from mocks.journal import Journal
-from mocks.llm.settings import Settings
 from mocks.vector.call import Service
 from mocks.vector.chroma.service import ChromaService
 from mocks.vector.chroma.settings import ChromaSettings

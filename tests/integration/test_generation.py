@@ -237,9 +237,10 @@ def test_a_client_that_leaves_stops_the_provider(generation: Stack, llms: dict[s
 
     leaving = threading.Thread(target=leave)
     leaving.start()
-    wait_until(lambda: 'vllm:num_requests_running{engine="0",model_name="rag-chat"} 1.0' in llms["llm"].metrics(), "the provider to be asked")
+    running = 'vllm:num_requests_running{engine="0",model_name="rag-chat"}'
+    wait_until(lambda: f"{running} 1.0" in llms["llm"].metrics(), "the provider to be asked")
     leaving.join()
-    wait_until(lambda: 'vllm:num_requests_running{engine="0",model_name="rag-chat"} 0.0' in llms["llm"].metrics(), "the provider to be left alone")
+    wait_until(lambda: f"{running} 0.0" in llms["llm"].metrics(), "the provider to be left alone")
     assert generation.service.metric("rag_circuit_state", callee="llm") == 0
 
 

@@ -12,10 +12,10 @@ from typing import Any, Protocol, Self
 
 import httpx
 
+from mocks.common.journal import Journal
 from mocks.faults.door import Door
 from mocks.faults.table import FaultTable
 from mocks.http.message import Reply, Request
-from mocks.journal import Journal
 from mocks.vector.faults import FAULTS
 from mocks.vector.flow import Flow
 from mocks.vector.ledger import Ledger

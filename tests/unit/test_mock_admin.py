@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mocks.admin import Admin
+from mocks.common.journal import Journal
+from mocks.faults.admin import Admin
 from mocks.faults.table import FaultTable
 from mocks.http.message import Request
-from mocks.journal import Journal
 from mocks.llm.faults import FAULTS
 from mocks.llm.plan import Plan
 from tests.unit.mocks_llm.served import Clock, FakeReply

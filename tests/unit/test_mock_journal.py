@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mocks.journal import Journal, Page
+from mocks.common.journal import Journal, Page
 
 
 def numbers(page: Page) -> list[int]:

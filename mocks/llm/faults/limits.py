@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Annotated, ClassVar
 
+from mocks.common.buckets import TokenBucket
 from mocks.faults.documents import Param
-from mocks.llm.buckets import TokenBucket
 from mocks.llm.errors import ProviderError
 from mocks.llm.faults.registry import FAULTS, ONLY_GENERATION, OfAnswers, OfAnyCall, OfEmbeddings
 from mocks.llm.plan import Facts, Plan

@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from mocks.common.journal import Journal
 from mocks.faults.table import FaultTable
 from mocks.http.message import Cut, Request
-from mocks.journal import Journal
 from mocks.llm.engine import Engine
 from mocks.llm.entry import Ledger
 from mocks.llm.exposition import Metrics

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mocks.llm.buckets import TokenBucket, spell_duration
+from mocks.common.buckets import TokenBucket, spell_duration
 
 
 def test_a_burst_then_the_rate() -> None:

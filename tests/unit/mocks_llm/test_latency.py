@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mocks.llm.checks import ProfileError
-from mocks.llm.key import Arrivals, generator, request_key, share
-from mocks.llm.latency import Latency, UnderLoad, parse_distribution, parse_latency
-from mocks.llm.traces import lengths
+from mocks.common.checks import ProfileError
+from mocks.common.key import Arrivals, generator, request_key, share
+from mocks.common.latency import Latency, UnderLoad, parse_distribution, parse_latency
+from mocks.common.traces import lengths
 
 KEYS = [request_key(1, "/r", {"n": n}) for n in range(4_000)]
 

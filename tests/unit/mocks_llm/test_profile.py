@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from mocks.common.latency import Constant, Lognormal
+from mocks.common.settings import Settings
 from mocks.llm.accounts import AccountSettings
-from mocks.llm.latency import Constant, Lognormal
 from mocks.llm.profile import Profile, ProfileError, profile_from_env
-from mocks.llm.settings import Settings
 
 
 def test_profiles(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any, NamedTuple, Protocol
 
-from mocks.llm import traces
-from mocks.llm.checks import ProfileError, members, number, whole
-from mocks.llm.key import share
+from mocks.common import traces
+from mocks.common.checks import ProfileError, members, number, whole
+from mocks.common.key import share
 
 MOST_MS = 600_000.0
 ROW = "row"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from mocks.llm.checks import ProfileError
+from mocks.common.checks import ProfileError
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
+from mocks.common.journal import Journal
 from mocks.faults.table import FaultError
 from mocks.http.message import Reply, Request
 from mocks.http.router import Match, NotFound, Router
-from mocks.journal import Journal
 
 _COUNT = re.compile(r"[0-9]{1,18}")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from mocks.llm.checks import ProfileError, members, text
+from mocks.common.checks import ProfileError, members, text
 
 MOST_ROWS = 1_000_000
 """Further rows are not read: 4 bytes each are kept."""
