@@ -233,7 +233,7 @@ def check_installed() -> None:
     """Raises MockUsageError that says what to install for the mocks."""
     lacking = [name for name in (*NEEDS, "mocks") if importlib.util.find_spec(name) is None]
     if lacking:
-        raise MockUsageError(f"`gauntlet mock` needs {', '.join(lacking)}, which is not installed: pip install 'rag-gauntlet[run]'")
+        raise MockUsageError(f"`gauntlet mock` needs {', '.join(lacking)}, which is not installed: pip install 'rag-gauntlet[mocks]'")
 
 
 def clean_environment() -> dict[str, str]:

@@ -292,4 +292,4 @@ def test_without_the_packages_it_says_what_to_install(tmp_path: Path) -> None:
         [sys.executable, "-c", program], env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.strip() == "`gauntlet mock` needs uvloop, which is not installed: pip install 'rag-gauntlet[run]'"
+    assert done.stderr.strip() == "`gauntlet mock` needs uvloop, which is not installed: pip install 'rag-gauntlet[mocks]'"
