@@ -1,6 +1,6 @@
 """How faults of the provider surface in the openai package: each case is one logical call of a client with its default settings.
 
-Every case speaks for a tenant of its own, whom alone its fault concerns, so that all of them run at the same time.
+Every case speaks for a tenant of its own, whom alone its fault concerns, so that many of them run at the same time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import openai
-from faulting import Admin, Said, all_at_once, timed
+from faulting import Admin, Said, many_at_once, timed
 from told import arguments, raised
 
 QUESTION = (
@@ -61,7 +61,7 @@ def _read(stream: Any) -> Said:
 
 def main() -> None:
     asked = arguments()
-    print(json.dumps(all_at_once(asked["cases"], partial(become, asked, Admin(asked)))))
+    print(json.dumps(many_at_once(asked["cases"], partial(become, asked, Admin(asked)))))
 
 
 if __name__ == "__main__":

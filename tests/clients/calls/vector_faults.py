@@ -7,7 +7,7 @@ import json
 from functools import partial
 from typing import Any, Protocol
 
-from faulting import Admin, Said, all_at_once, timed
+from faulting import Admin, Said, many_at_once, timed
 from told import arguments
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     asked = arguments()
     one = partial(become, asked, Admin(asked))
     alone = {name: case for name, case in asked["cases"].items() if case["standing"]}
-    found = all_at_once({name: case for name, case in asked["cases"].items() if name not in alone}, one)
+    found = many_at_once({name: case for name, case in asked["cases"].items() if name not in alone}, one)
     print(json.dumps({**found, **{name: one(name, case) for name, case in alone.items()}}))
 
 
