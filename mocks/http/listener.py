@@ -20,16 +20,19 @@ class Listener:
         self._protocol = protocol
         self._server: asyncio.AbstractServer | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._listening = False
 
     async def open(self) -> None:
         """Listen, and serve what connects."""
-        self._sock.listen(_BACKLOG)
+        self._listening = True
         await self._serve()
 
     def accept(self) -> None:
         """Listen again, from now on; those who connect wait in the backlog until the loop serves them."""
+        self._listening = True
         self._sock.listen(_BACKLOG)
-        self._opening = self._loop.create_task(self._serve())
+        if self._opening is None:
+            self._opening = self._loop.create_task(self._reopen())
 
     def refuse(self) -> None:
         """Refuse connects; those in the backlog are reset."""
@@ -41,14 +44,23 @@ class Listener:
         self._stop_serving()
         self._sock.close()
 
+    async def _reopen(self) -> None:
+        try:
+            while self._listening and self._server is None:
+                await self._serve()
+        finally:
+            self._opening = None
+
     async def _serve(self) -> None:
         # The loop's server closes the socket that it is given, hence a duplicate. `reuse_address` and the like are set when binding.
-        self._server = await self._loop.create_server(self._protocol, sock=self._sock.dup(), backlog=_BACKLOG)
+        server = await self._loop.create_server(self._protocol, sock=self._sock.dup(), backlog=_BACKLOG)
+        if self._listening:
+            self._server = server
+        else:  # refused or closed while the loop was at it: nobody else knows of this server
+            server.close()
 
     def _stop_serving(self) -> None:
-        if self._opening is not None:
-            self._opening.cancel()
-            self._opening = None
+        self._listening = False
         if self._server is not None:
             self._server.close()
             self._server = None

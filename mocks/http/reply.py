@@ -1,5 +1,6 @@
 """The answer to one request (`mocks.http.message.Reply`), as bytes for the connection."""
 
+import contextlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -217,11 +218,11 @@ class Exchange:
             try:
                 callback()
             except Exception:  # noqa: BLE001 (the handler's failure must not keep the connection from being cleared away)
-                traceback.print_exc(file=sys.stderr)
+                _print_failure()
 
     def failed(self) -> None:
         """To be called in the `except`: the handler, or a callback of its, has raised. Print it and answer 500, or cut what has begun."""
-        traceback.print_exc(file=sys.stderr)
+        _print_failure()
         if self.gone or self._stage == _OVER:
             return
         self._cancel()
@@ -263,3 +264,9 @@ class Exchange:
     def _cancel(self) -> None:
         for due in list(self.waiting or ()):
             due.cancel()
+
+
+def _print_failure() -> None:
+    """The exception being handled, on stderr; where nobody reads that any more, the client is to get its answer all the same."""
+    with contextlib.suppress(OSError, ValueError):  # a pipe that is broken, a stream that is closed
+        traceback.print_exc(file=sys.stderr)

@@ -16,6 +16,8 @@ from mocks.http.timers import Timers
 _TICK_S = 1.0
 """How often the date is set and connections are looked after, unless the limits are shorter."""
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
 
 class Server:
     """Answers requests on one port with `handler`, on the event loop that runs `start`."""
@@ -133,10 +135,13 @@ class Server:
 
 
 async def run(servers: Sequence[Server], grace_s: float) -> None:
-    """Let started servers serve until SIGTERM or SIGINT, then stop them, all with the same `grace_s`; a second signal ends the grace."""
+    """Let started servers serve until SIGTERM or SIGINT, then stop them, all with the same `grace_s`; a second signal ends the grace.
+
+    From then on the process ignores both: it is leaving, and to be told so once more while it clears up must not look like a crash.
+    """
     loop = asyncio.get_running_loop()
     asked, urged = asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDING:
         loop.add_signal_handler(number, lambda: urged.set() if asked.is_set() else asked.set())
     try:
         await asked.wait()
@@ -149,5 +154,13 @@ async def run(servers: Sequence[Server], grace_s: float) -> None:
                 server.abort()
         await stopping
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        for number in _ENDING:
+            _ignore(loop, number)
+
+
+def _ignore(loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
+    """In the place of the loop's handler, without a moment at which the signal would kill."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    loop.remove_signal_handler(number)
+    signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)

@@ -99,19 +99,13 @@ class Timers:
     def _run(self) -> None:
         self._wake = None
         self._wakes_s = -math.inf  # what is added meanwhile needs no timer of its own
-        for due in self._take_due():
-            callback, owner = due.callback, due.owner
-            if callback is None or owner is None:
-                continue  # cancelled
-            due.callback = due.owner = None
-            _forget(owner, due)
-            try:
-                callback()
-            except Exception:  # noqa: BLE001 (whatever a handler's callback raises is that one answer's failure, not the server's)
-                owner.failed()
-        self._wakes_s = math.inf
-        if self._heap:
-            self._arm(self._heap[0][0])
+        try:
+            for due in self._take_due():
+                _call(due)
+        finally:
+            self._wakes_s = math.inf
+            if self._heap:
+                self._arm(self._heap[0][0])
 
     def _take_due(self) -> list[Due]:
         """Those that are due now, and none that they add: the sockets get their turn in between."""
@@ -120,6 +114,18 @@ class Timers:
         while heap and heap[0][0] <= now_s:
             taken.append(heappop(heap)[2])
         return taken
+
+
+def _call(due: Due) -> None:
+    callback, owner = due.callback, due.owner
+    if callback is None or owner is None:
+        return  # cancelled
+    due.callback = due.owner = None
+    _forget(owner, due)
+    try:
+        callback()
+    except Exception:  # noqa: BLE001 (whatever a handler's callback raises is that one answer's failure, not the server's)
+        owner.failed()
 
 
 def _forget(owner: Owner, due: Due) -> None:

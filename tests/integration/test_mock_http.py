@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -275,7 +276,8 @@ def test_a_body_of_many_megabytes(served: Served) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_patience_with_clients(loop: str) -> None:
-    with Served(handle, loop, Limits(request_s=0.2, idle_s=0.8, linger_s=0.2)) as served:
+    with Served(handle, loop, Limits(request_s=0.2, idle_s=0.8, linger_s=0.2)) as served, served.client() as waiting:
+        waiting.get("/later")
         with served.client() as client:
             client.send(b"GET / HTT")
             assert (client.answer()[0], client.rest()) == (408, (b"", "eof"))
@@ -283,9 +285,7 @@ def test_patience_with_clients(loop: str) -> None:
             assert client.get().answer()[0] == 200
             assert client.silent(0.2)
             assert client.rest() == (b"", "eof")
-        with served.client() as client:  # one who waits for an answer may wait for ever
-            client.get("/later")
-            assert client.silent(1.2)
+        assert waiting.silent(0.1)  # who waits for an answer may wait for ever
 
 
 def test_a_client_that_does_not_close_after_our_fin_is_dropped() -> None:
@@ -319,6 +319,17 @@ def test_a_mistake_of_the_handler_is_a_500_and_the_connection_survives(
     assert (status, json.loads(body)["error"]["type"]) == (500, "internal_error")
     assert body_of(client)["sequence"] == 2
     assert "LookupError" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["/raises", "/raises-later"])
+def test_a_mistake_is_a_500_although_nobody_reads_what_is_said_about_it(
+    client: Client, path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with (tmp_path / "stderr").open("w") as closed:
+        pass
+    monkeypatch.setattr("sys.stderr", closed)
+    assert client.get(path).get("/next").answer()[0] == 500
+    assert body_of(client)["sequence"] == 2
 
 
 def test_a_mistake_in_the_middle_of_an_answer_cuts_it(client: Client, capfd: pytest.CaptureFixture[str]) -> None:

@@ -344,6 +344,32 @@ def test_stop_cuts_what_takes_longer_than_the_grace(served: Served, client: Clie
 
 
 @pytest.mark.parametrize("loop", LOOPS)
+def test_refused_again_while_the_loop_is_about_to_serve(loop: str) -> None:
+    async def turned(turns: int) -> int:
+        server = Server(handle)
+        await server.start("127.0.0.1", 0)
+        troubles: list[dict[str, object]] = []
+        server.loop.set_exception_handler(lambda _, trouble: troubles.append(trouble))
+        server.refuse()
+        server.accept()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        server.refuse()
+        await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(_refused, server.port)
+        server.accept()
+        await asyncio.sleep(0)
+        assert not await asyncio.to_thread(_refused, server.port)
+        await server.stop(0)
+        assert troubles == []
+        return server.port
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        ports = [runner.run(turned(turns)) for turns in range(4)]
+        assert [port for port in ports if not _refused(port)] == []  # nobody was left listening
+
+
+@pytest.mark.parametrize("loop", LOOPS)
 def test_an_address_in_use_is_an_error(loop: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -357,7 +383,7 @@ def test_an_address_in_use_is_an_error(loop: str) -> None:
 
 
 _PROGRAM = """
-import asyncio, sys
+import asyncio, os, signal
 from mocks.http.server import Server, run
 
 def handle(request, reply):
@@ -371,9 +397,11 @@ async def main():
     await server.start("127.0.0.1", 0)
     print(server.port, flush=True)
     await run([server], 30.0)
-    print("stopped", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 asyncio.run(main())
+os.kill(os.getpid(), signal.SIGINT)
+print("stopped", flush=True)
 """
 
 
