@@ -69,14 +69,11 @@ class Serving:
         plan = self._plan(call)
         if plan.cut_next is not None:
             self._reply.cut_next(plan.cut_next)
-        if plan.decided:
-            self._when(plan.decided_after_s, partial(self._as_decided, plan))
-            return
-        whole = self._whole(call, plan)
+        answer = partial(self._as_decided, plan) if plan.decided else partial(self._deliver, plan, self._whole(call, plan))
         if plan.void:
             faults = self._entry.faults
             self._entry.faults = {id: faults[id] for id in self._flow.faults.retract(list(faults), plan.void)}
-        self._when(plan.delay_s, partial(self._deliver, plan, whole))
+        self._when(plan.due_s, answer)
 
     def _plan(self, call: Call) -> VectorPlan:
         flow, entry, request = self._flow, self._entry, self._request
@@ -92,15 +89,9 @@ class Serving:
         entry.key, entry.attempt, entry.account, entry.tenant = key, attempt, call.account, call.tenant
         entry.drawn_s = flow.profile.now.delay_s(call.kind, key)
         plan = VectorPlan(facts, entry.drawn_s)
-        entry.faults = self._types(flow.faults.apply(plan, facts))
+        entry.faults = {id: flow.faults.kind(id) for id in flow.faults.apply(plan, facts)}
         self._headers_take_s = plan.headers_take_s
         return plan
-
-    def _types(self, ids: list[str]) -> dict[str, str]:
-        if not ids:
-            return {}
-        types = {view["id"]: view["type"] for view in self._flow.faults.views()}
-        return {id: types[id] for id in ids}
 
     def _whole(self, call: Call, plan: VectorPlan) -> Whole:
         """The answer of the operation, which is carried out now; an error is an answer as well."""
@@ -138,14 +129,14 @@ class Serving:
         if plan.visible_after_s <= 0:
             outcome.commit()
         else:
-            self._flow.later(plan.delay_s + plan.visible_after_s, partial(_late, outcome.commit))
+            self._flow.later(plan.due_s + plan.visible_after_s, partial(_late, outcome.commit))
 
     def _took_s(self, plan: VectorPlan | None) -> float:
-        delay_s = 0.0 if plan is None else plan.delay_s
-        return round(max(0.0, self._reply.now() - self._entry.arrived_s) + delay_s, 9)
+        since_s = self._reply.now() - self._entry.arrived_s
+        return round(max(since_s, 0.0 if plan is None else plan.due_s), 9)
 
-    def _refusal(self, error: VectorError, plan: VectorPlan | None = None) -> Whole:
-        self._entry.error = error.name or error.message or f"status {error.status}"
+    def _refusal(self, error: VectorError, plan: VectorPlan | None = None, said: str | None = None) -> Whole:
+        self._entry.failed(said or error.name or error.message or f"status {error.status}")
         return self._flow.service.refusal(error, self._took_s(plan))
 
     def _as_decided(self, plan: VectorPlan) -> None:
@@ -214,8 +205,7 @@ class Serving:
         traceback.print_exception(error, file=sys.stderr)
         self._flow.ledger.metrics.bugs += 1
         refused = VectorError(500, f"Service internal error: {type(error).__name__}", "InternalError")
-        self._send(None, self._refusal(refused))
-        self._entry.error = f"{type(error).__name__}: {error}"
+        self._send(None, self._refusal(refused, said=f"{type(error).__name__}: {error}"))
 
     def _gone(self) -> None:
         self._entry.disconnected_s = self._reply.now()

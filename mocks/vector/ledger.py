@@ -22,7 +22,9 @@ UNMATCHED = "unmatched"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACEPARENT_SIZE = 55
 _SIZE = 1_200  # bytes of an entry with its numbers and ids, about
+_MOST_ERROR = 500  # characters: a refusal may quote all of a request, and the journal shall not keep it
 
 
 class Entry:
@@ -65,12 +67,17 @@ class Entry:
         self.sequence = request.sequence
         self.arrived_s = request.arrived_s
         self._user_agent = request.header("user-agent")
-        self._traceparent = request.header("traceparent")
+        traceparent = request.header("traceparent")
+        self._traceparent = traceparent if traceparent is not None and len(traceparent) == _TRACEPARENT_SIZE else ""
 
     @property
     def size(self) -> int:
-        """About how many bytes of memory it takes."""
-        return _SIZE + len(self.path) + len(self._user_agent or "")
+        """About how many bytes of memory it takes; the same ever after once it is over."""
+        return _SIZE + sum(map(len, filter(None, (self.path, self.collection, self.tenant, self._user_agent, self.error))))
+
+    def failed(self, error: str) -> None:
+        """Note what the answer says went wrong, as far as it is worth keeping."""
+        self.error = error if len(error) <= _MOST_ERROR else error[:_MOST_ERROR] + "…"
 
     def told(self, headers: Mapping[str, str]) -> None:
         """Note what the answer's headers advise about trying again."""
@@ -81,7 +88,7 @@ class Entry:
     def logged(self) -> dict[str, Any]:
         """What the line of the log contract says of it."""
         over = self.ending is not None
-        trace = _TRACEPARENT.fullmatch(self._traceparent or "")
+        trace = _TRACEPARENT.fullmatch(self._traceparent)
         return {
             "ts": datetime.fromtimestamp(self.ended_wall_s if over else time(), UTC).isoformat(timespec="milliseconds"),
             "request_id": self.request_id,

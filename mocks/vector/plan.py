@@ -105,11 +105,14 @@ class VectorPlan:
     """Faults change it before anything is done; seconds count from the arrival of the request. `headers` go with any answer.
 
     In this order: `before`, `instead` and `error` take the place of everything, the operation included. Otherwise the operation is carried
-    out on arrival, its result lists and body are edited, and the answer leaves after `delay_s`; or `after` takes the answer's place.
+    out on arrival, its result lists and body are edited, and the answer leaves when it is due; or `after` takes the answer's place.
     """
 
     facts: VectorFacts
     delay_s: float = 0.0
+    """What the profile drew for the operation."""
+    slowed_s: float = 0.0
+    """What faults add to whatever comes, a refusal too."""
     headers: dict[str, str] = field(default_factory=dict)
     error: VectorError | None = None
     instead: Whole | None = None
@@ -138,3 +141,8 @@ class VectorPlan:
     def decided(self) -> bool:
         """Whether the operation will not be carried out."""
         return self.error is not None or self.instead is not None or self.before is not None
+
+    @property
+    def due_s(self) -> float:
+        """How long after the arrival the client is answered, or cut off."""
+        return (self.decided_after_s if self.decided else self.delay_s) + self.slowed_s

@@ -115,6 +115,20 @@ def test_a_write_that_would_be_refused_is_refused_although_it_would_never_be_vis
         assert fault.applied == 0
 
 
+def test_what_a_later_fault_leaves_no_answer_to_is_not_counted(rig: Rig, ask: Ask) -> None:
+    with rig.fault({"type": "degraded_recall", "recall": 0}, "lost") as lost, rig.fault({"type": "service_error"}) as refusing:
+        refused(rig, ask, 500)
+        assert (lost.applied, refusing.applied) == (0, 1)
+    assert rig.last_row()["faults"] == [{"id": "test", "type": "service_error"}]
+
+
+def test_a_refusal_is_slow_as_well(rig: Rig, ask: Ask) -> None:
+    with rig.fault({"type": "slow_answer", "delay_s": 0.1}, "slow"), rig.fault({"type": "service_error", "after_s": 0.1}):
+        told = refused(rig, ask, 500).json()
+    assert rig.last_row()["duration_ms"] >= 200
+    assert rig.product == "chroma" or 0.2 <= told["time"] < 5  # which Chroma does not tell
+
+
 @pytest.mark.parametrize("name", ["other_tenant", "stale_version", "duplicate_results", "brownout"])
 def test_what_finds_nothing_to_change_is_not_counted(name: str, rig: Rig, ask: Ask) -> None:
     with rig.fault({"type": name}) as fault:

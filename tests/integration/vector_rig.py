@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import httpx
+import orjson
 
 from mocks.common.journal import Journal
 from mocks.faults.door import Door
@@ -66,6 +67,10 @@ class Rig:
     def view(self, id: str) -> dict[str, Any]:
         """A fault as the admin API shows it."""
         return next(view for view in self._served.call(self._faults.views) if view["id"] == id)
+
+    def last_row(self) -> dict[str, Any]:
+        """The journal's latest row."""
+        return dict(orjson.loads(self._served.call(lambda: self.ledger.journal.latest(1)).rows[0]))
 
     def connected(self) -> Client:
         """A bare connection to it."""

@@ -20,7 +20,7 @@ class SlowAnswer(OfAnyCall):
 
     def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
         """Wait."""
-        plan.delay_s += self.delay_s + rng.random() * self.spread_s
+        plan.slowed_s += self.delay_s + rng.random() * self.spread_s
         return True
 
 
@@ -35,7 +35,7 @@ class Brownout(OfAnyCall):
     def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
         """Wait for the others."""
         others = plan.facts.in_flight - 1
-        plan.delay_s += others * self.per_in_flight_s
+        plan.slowed_s += others * self.per_in_flight_s
         return others > 0
 
 
