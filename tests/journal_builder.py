@@ -3,7 +3,7 @@
     journal("0s 429 told=1", "1.01s 200")
 
 Each line is one exchange: when it arrived, `stream` if it was streamed, the status (0: nothing was answered), and options: `for=` seconds
-it took (0.01), `told=` retry_after_s, `fault=` its type, `ending=` (complete), `left=` seconds after which the caller hung up, `ttft=`,
+it took (0.01), `told=` retry_after_s, `fault=` its type, `ending=` (complete), `left=` seconds after which the caller hung up, `last=`,
 `finish=`, `retry=` x-stainless-retry-count, `should=` x-should-retry, `code=` of the error, `trace=`, `body=` (b), `agent=` (client/1),
 `account=`, `service=` (llm), `method=`, `route=`, `path=`.
 """
@@ -38,8 +38,8 @@ def row(seq: int, line: str) -> tuple[str, dict[str, Any]]:
     fault = options.pop("fault", None)
     finish = options.pop("finish", "stop" if status == 200 and fault is None else None)
     number = {name: float(options.pop(option)) for name, option in (("retry_after_s", "told"),) if option in options}
-    if "ttft" in options:
-        number["ttft_ms"] = 1000.0 * float(options.pop("ttft"))
+    if "last" in options:
+        number["last_sent_ms"] = 1000.0 * float(options.pop("last"))
     names = {
         "retry": "client_attempt",
         "should": "should_retry",

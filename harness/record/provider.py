@@ -17,10 +17,14 @@ OWN_USER_AGENT = "gauntlet"
 FIELDS = (
     "seq", "ts", "arrived_s", "duration_ms", "method", "route", "path", "dialect", "status", "error", "request_id", "trace_id", "parent_id",
     "client_attempt", "user_agent", "account", "tenant", "connection", "sequence", "body_sha", "attempt", "model", "stream", "faults",
-    "retry_after_s", "should_retry", "queued_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "finish_reason", "ending",
+    "retry_after_s", "should_retry", "queued_ms", "ttft_ms", "last_sent_ms", "prompt_tokens", "completion_tokens", "finish_reason", "ending",
     "disconnected_after_ms", "content_sent_tokens",
 )  # fmt: skip
 """What is kept of a journal row. Everything else stays where it is, so that nothing that somebody adds there leaks into the record."""
+
+
+CUT = "the journal was cut"
+"""What is missing from a journal that lacks its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Exchange:
 
     `status` is 0 where nothing was answered. `ending` says how the answer ended: complete, disconnected (the client left first), fin,
     reset, hang (nothing more would ever have come), open (it had not ended yet). `left_s` is how long a client that left had
-    waited, `ttft_s` the time to the first token. `route` is the pattern that `path` matched. `body` is the fingerprint of what was asked;
+    waited, `last_sent_s` the time until something of a stream was last sent. `route` is the pattern that `path` matched. `body` is the fingerprint of what was asked;
     `faults` are (id, type) of those that changed the answer.
     """
 
@@ -54,7 +58,7 @@ class Exchange:
     finish_reason: str | None = None
     ending: str = "complete"
     left_s: float | None = None
-    ttft_s: float | None = None
+    last_sent_s: float | None = None
     connection: int | None = None
 
     @property
@@ -83,7 +87,7 @@ def exchange(service: str, row: Mapping[str, Any]) -> Exchange:
     seq = row.get("seq")
     if type(seq) is not int or arrived_s is None or duration_ms is None:
         raise ValueError(f"no row of a journal: seq {seq!r}, arrived_s {row.get('arrived_s')!r}, duration_ms {row.get('duration_ms')!r}")
-    left_ms, ttft_ms = _number(row.get("disconnected_after_ms")), _number(row.get("ttft_ms"))
+    left_ms, last_sent_ms = _number(row.get("disconnected_after_ms")), _number(row.get("last_sent_ms"))
     status = row.get("status")
     return Exchange(
         service=service,
@@ -107,7 +111,7 @@ def exchange(service: str, row: Mapping[str, Any]) -> Exchange:
         finish_reason=_text(row.get("finish_reason")),
         ending=_text(row.get("ending")) or "open",
         left_s=None if left_ms is None else left_ms / 1000.0,
-        ttft_s=None if ttft_ms is None else ttft_ms / 1000.0,
+        last_sent_s=None if last_sent_ms is None else last_sent_ms / 1000.0,
         connection=row["connection"] if type(row.get("connection")) is int else None,
     )
 
@@ -177,7 +181,7 @@ def read_journal(file: Path) -> ProviderJournal:
     ends = [d for d in documents if isinstance(d, dict) and d.get("end") is True]
     journal = parse_rows(file.stem, [d for d in documents if not (isinstance(d, dict) and ("schema" in d or "end" in d))])
     if not ends or ends[-1].get("rows") != len(journal.rows):
-        return ProviderJournal(journal.service, journal.rows, (*journal.missing, "the journal was cut"))
+        return ProviderJournal(journal.service, journal.rows, (*journal.missing, CUT))
     return journal
 
 

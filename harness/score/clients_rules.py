@@ -113,7 +113,7 @@ def no_read_timeout(call: Call, limits: Limits) -> Iterator[Seen]:
         if attempt.trouble is not Trouble.HANGING:
             continue
         row = attempt.row
-        took_s = row.ended_s - row.arrived_s - (row.ttft_s or 0.0)  # until its first token it was slow, not silent
+        took_s = row.ended_s - row.arrived_s - (row.last_sent_s or 0.0)  # until then it was slow, not silent
         if took_s > limits.read_timeout_s:
             yield Seen((attempt,), f"waited {took_s:.3g}s on an answer that never came, more than {limits.read_timeout_s:g}s")
         elif row.left_s is not None:

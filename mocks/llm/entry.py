@@ -52,6 +52,8 @@ class Entry:
     should_retry: bool | None = None
     drawn: Drawn | None = None
     first_token_s: float | None = None
+    last_sent_s: float | None = None
+    """When something of a stream, but for pings, left last."""
     disconnected_s: float | None = None
     ending: Ending | None = None
     ended_s = ended_wall_s = 0.0
@@ -123,6 +125,7 @@ class Entry:
             "drawn_itl_ms": None if drawn is None else _ms(drawn.itl_s),
             "queued_ms": _ms(self.queued_s),
             "ttft_ms": _ms(self.first_token_s, since_s),
+            "last_sent_ms": _ms(self.last_sent_s, since_s),
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "content_sent_tokens": self.content_sent_tokens,

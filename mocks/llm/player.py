@@ -107,18 +107,20 @@ class Player:
             channel.on_drained(self._wake)
             return
         now_s = channel.now()
-        self._write(max(now_s - self._call.start_s, self._wanted_s))
+        if self._write(max(now_s - self._call.start_s, self._wanted_s)):
+            self._call.entry.last_sent_s = now_s
         self._note(now_s)
         if self._frame is None:
             self._end()
         else:
             self._wait(self._due_s(self._frame))
 
-    def _write(self, elapsed_s: float) -> None:
-        """Write what is due, but one batch at most."""
+    def _write(self, elapsed_s: float) -> bool:
+        """Write what is due, but one batch at most; whether any of it said more than a ping does."""
         horizon = self._horizon(elapsed_s)
         write, frames, frame, sent = self._channel.write, self._frames, self._frame, self._sent
         left = BATCH
+        pings = 0
         while frame is not None and left:
             data, token, kind, late_s = frame
             if (token > horizon or late_s) and self._due_s(frame) > elapsed_s:
@@ -129,10 +131,13 @@ class Player:
                     sent = token
             elif kind == "finish":
                 self._call.entry.finish_reason = self._call.finish_reason
+            elif kind == "comment":
+                pings += 1
             left -= 1
             frame = next(frames, None)
         self._frame = frame
         self._sent = sent
+        return BATCH - left > pings
 
     def _horizon(self, elapsed_s: float) -> int:
         """Tokens up to this one are due for certain; asking each piece costs more."""

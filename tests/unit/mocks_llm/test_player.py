@@ -25,6 +25,7 @@ def test_every_token_leaves_when_it_is_due_and_the_head_with_the_first() -> None
     assert reply.said[-1] == (230, b"data: [DONE]\n\n")
     row = served.last()
     assert (row["ending"], row["finish_reason"], row["completion_tokens"], row["ttft_ms"]) == ("complete", "stop", ANSWER_TOKENS, 100)
+    assert row["last_sent_ms"] == 230
 
 
 def test_larger_chunks_leave_with_their_last_token_and_the_first_token_alone() -> None:
@@ -38,6 +39,17 @@ def test_what_a_late_wake_up_left_behind_leaves_at_once_each_for_itself_and_the_
     moments = [at_ms for at_ms, _ in reply.contents()]
     assert {at_ms: moments.count(at_ms) for at_ms in moments} == {125: 3, 155: 3, 185: 3, 215: 3, 245: 2}
     assert reply.text() == ANSWER
+
+
+@pytest.mark.parametrize("pings", [False, True])
+def test_the_journal_says_since_when_a_stalled_stream_has_been_silent_whatever_pings_come(pings: bool) -> None:
+    served = Served()
+    served.faults.put("f", {"type": "stream_stall", "after_tokens": 3, "pings": pings, "ping_every_s": 0.05})
+    reply = served.ask(chat(stream=True))
+    served.clock.run(110)
+    reply.leave()
+    row = served.last()
+    assert (row["ttft_ms"], row["last_sent_ms"], row["disconnected_after_ms"]) == (100, 120, 10_000)
 
 
 def test_a_client_that_goes_is_sent_no_more_and_the_journal_says_when() -> None:
