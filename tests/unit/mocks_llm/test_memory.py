@@ -15,10 +15,24 @@ from mocks.llm.template import Template
 from tests.unit.mocks_llm.served import ANSWER, EMBEDDINGS_PATH, Served, chat
 
 
+def keep_twice(memory: Memory[int], body: bytes, known: int, size: int = 0) -> None:
+    for _ in range(2):
+        memory.keep("a", body, known, size)
+
+
+def test_what_came_once_is_not_kept() -> None:
+    memory: Memory[int] = Memory()
+    found = []
+    for address in ("a", "a", "b"):
+        memory.keep(address, b"x", 1)
+        found.append((memory.recall("a", b"x"), memory.recall("b", b"x")))
+    assert found == [(None, None), (1, None), (1, None)]
+
+
 def test_what_is_asked_again_stays_and_the_rest_is_forgotten() -> None:
     memory: Memory[int] = Memory(most_bytes=40)  # two generations of 20
     for number in range(10):
-        memory.keep("a", b"%05d" % number, number)
+        keep_twice(memory, b"%05d" % number, number)
         memory.recall("a", b"00000")
     known = [number for number in range(10) if memory.recall("a", b"%05d" % number) is not None]
     assert 0 in known
@@ -30,8 +44,8 @@ def test_what_is_asked_again_stays_and_the_rest_is_forgotten() -> None:
 
 def test_what_is_too_large_is_not_kept() -> None:
     memory: Memory[int] = Memory()
-    memory.keep("a", b"x" * 70_000, 1)
-    memory.keep("a", b"x", 2, size=70_000)
+    keep_twice(memory, b"x" * 70_000, 1)
+    keep_twice(memory, b"x", 2, size=70_000)
     assert [memory.recall("a", body) for body in (b"x" * 70_000, b"x")] == [None, None]
 
 
@@ -40,7 +54,7 @@ def test_what_is_remembered_is_what_was_kept(steps: list[tuple[int, bool]]) -> N
     memory: Memory[int] = Memory(most_bytes=12)
     for number, keep in steps:
         if keep:
-            memory.keep("a", b"%d" % number, number)
+            keep_twice(memory, b"%d" % number, number)
         assert memory.recall("a", b"%d" % number) in ({number} if keep else {number, None})
 
 
@@ -73,19 +87,19 @@ def test_a_repeated_request_gets_the_same_with_an_id_of_its_own(path: str) -> No
     served = Served()
     body = {"model": "rag-chat", "input": chat()["messages"]} if path == "/v1/responses" else chat(max_tokens=50)
     headers = [("anthropic-version", "2023-06-01")]
-    first, second = (served.answered(body, path, headers=headers).document for _ in range(2))
-    assert ANSWER in json.dumps(first)
-    assert first["id"][:-1] == second["id"][:-1]
-    assert (first["id"][-1], second["id"][-1]) == ("1", "2")
-    assert json.loads(json.dumps(second).replace(second["id"].partition("_")[2] or second["id"], "X")) == json.loads(
-        json.dumps(first).replace(first["id"].partition("_")[2] or first["id"], "X")
-    )
+    documents = [served.answered(body, path, headers=headers).document for _ in range(4)]  # the last from a template
+    assert ANSWER in json.dumps(documents[0])
+    assert {document["id"][:-1] for document in documents} == {documents[0]["id"][:-1]}
+    assert [document["id"][-1] for document in documents] == ["1", "2", "3", "4"]
+    alike = [json.dumps(document).replace(document["id"].partition("_")[2] or document["id"], "X") for document in documents]
+    assert len({json.dumps(json.loads(one) | {"created": 0, "created_at": 0, "completed_at": 0}) for one in alike}) == 1
 
 
 def test_a_fault_meets_repeated_requests_as_it_meets_new_ones() -> None:
     served = Served(embedding_dimensions=8)
     vectors = {"model": "rag-embedding", "input": ["a", "b"], "encoding_format": "float"}
-    before = served.answered(vectors, EMBEDDINGS_PATH).document, served.answered(chat()).document
+    for _ in range(2):
+        before = served.answered(vectors, EMBEDDINGS_PATH).document, served.answered(chat()).document
     served.faults.put("few", {"type": "embedding_count_mismatch"})
     served.faults.put("model", {"type": "wrong_model"})
     assert len(served.answered(vectors, EMBEDDINGS_PATH).document["data"]) == 1
