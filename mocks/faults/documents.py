@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -105,7 +106,7 @@ def whole(value: object, name: str, least: int) -> int:
 def members(value: object, name: str, known: Mapping[str, bool]) -> Mapping[str, Any]:
     """An object with these keys only, those that are true in `known` among them. Raises FaultError."""
     if not isinstance(value, Mapping):
-        raise FaultError(f"{name} must be an object with {', '.join(known)}, not {value!r}")
+        raise FaultError(f"{name} must be an object with {', '.join(known)}, not {spelled(value)}")
     unknown = sorted(set(value) - set(known))
     if unknown:
         raise FaultError(f"unknown key {', '.join(map(str, unknown))} in {name}; it has {', '.join(known)}")
@@ -113,6 +114,15 @@ def members(value: object, name: str, known: Mapping[str, bool]) -> Mapping[str,
     if missing:
         raise FaultError(f"{', '.join(missing)} must be given in {name}")
     return value
+
+
+def spelled(value: object) -> str:
+    """A value of a document for a message: what is long or deep is cut short."""
+    return _SPELL.repr(value)
+
+
+_SPELL = reprlib.Repr()
+_SPELL.maxlevel, _SPELL.maxstring, _SPELL.maxother = 3, 200, 200
 
 
 def _checked(field: Field, value: object) -> Any:
@@ -126,7 +136,7 @@ def _checked(field: Field, value: object) -> Any:
             return value
         if get_origin(kind) is Literal and value in get_args(kind) and type(value) in map(type, get_args(kind)):
             return value
-    raise FaultError(f"{field.name} must be {field.kind_text}, not {value!r}")
+    raise FaultError(f"{field.name} must be {field.kind_text}, not {spelled(value)}")
 
 
 def _amount(value: object) -> float | None:

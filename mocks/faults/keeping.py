@@ -36,7 +36,7 @@ class FaultsFile:
         for one in kept["faults"]:
             try:
                 self._put(one["id"], one["document"], one["put_s"])
-            except (KeyError, TypeError, FaultError) as error:
+            except (KeyError, TypeError, AttributeError, FaultError) as error:
                 raise ValueError(f"{self._path} holds a fault that cannot be put in force: {error}") from error
 
     def _put(self, fault_id: str, document: Mapping[str, Any], put_s: float) -> None:

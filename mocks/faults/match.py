@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mocks.faults.documents import FaultError
+from mocks.faults.documents import FaultError, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class Criterion:
         """The document's value, checked. Raises FaultError."""
         if self.how == "flag":
             if not isinstance(value, bool):
-                raise FaultError(f"match.{key} must be true or false, not {value!r}")
+                raise FaultError(f"match.{key} must be true or false, not {spelled(value)}")
             return value
         if self.how == "text":
             if not isinstance(value, str) or not value:
-                raise FaultError(f"match.{key} must be the text to look for, not {value!r}")
+                raise FaultError(f"match.{key} must be the text to look for, not {spelled(value)}")
             return value
         if not isinstance(value, (list, tuple, frozenset)) or not value or not all(isinstance(one, str) for one in value):
-            raise FaultError(f"match.{key} must be a list of texts, not {value!r}")
+            raise FaultError(f"match.{key} must be a list of texts, not {spelled(value)}")
         names = frozenset(value)
         if self.known is not None and not names <= self.known:
             raise FaultError(f"match.{key} may list {', '.join(sorted(self.known))}, not {', '.join(sorted(names - self.known))}")
@@ -54,7 +54,7 @@ class Match:
     def __init__(self, document: object, criteria: Mapping[str, Criterion], defaults: Mapping[str, Any]) -> None:
         """Raises FaultError. `defaults` hold under the keys that the document leaves out."""
         if not isinstance(document, Mapping):
-            raise FaultError(f"match must be an object with any of {', '.join(criteria)}, not {document!r}")
+            raise FaultError(f"match must be an object with any of {', '.join(criteria)}, not {spelled(document)}")
         unknown = sorted(map(str, set(document) - set(criteria)))
         if unknown:
             raise FaultError(f"match knows no {', '.join(unknown)}; it may have {', '.join(criteria)}")

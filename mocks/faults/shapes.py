@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mocks.common.buckets import TokenBucket
-from mocks.faults.documents import FaultError, members, number, whole
+from mocks.faults.documents import FaultError, members, number, spelled, whole
 
 KEYS_REMEMBERED = 65_536
 """With `count: request`, this many requests are told apart; the one not seen for longest is then counted from 1 again."""
@@ -156,7 +156,7 @@ _COUNTERS: dict[Literal["all", "request"], Callable[[], Counter]] = {"all": _All
 
 def _counter(value: Any) -> Counter:
     if value not in ("all", "request"):
-        raise FaultError(f'count must be "all" or "request", not {value!r}')
+        raise FaultError(f'count must be "all" or "request", not {spelled(value)}')
     return _COUNTERS["all" if value == "all" else "request"]()
 
 

@@ -76,6 +76,7 @@ def test_there_is_always_a_whole_file(tmp_path: Path) -> None:
         '{"faults": 3}',
         '{"faults": [3]}',
         '{"faults": [{"id": "x"}]}',
+        '{"faults": [{"id": "x", "document": [], "put_s": 0}]}',
         '{"faults": [{"id": "x", "document": {"type": "no such"}, "put_s": 0}]}',
         '{"faults": [{"id": "x", "document": {"type": "slow_first_token", "ttft_s": 1}, "put_s": "now"}]}',
     ],

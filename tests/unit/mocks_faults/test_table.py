@@ -155,6 +155,21 @@ def test_what_cannot_be_put_in_force_is_refused_with_the_reason(fault_id: str, d
     assert (str(refused.value), faults.views()) == (reason, [])
 
 
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("key", ["after_s", "first", "count", "match", "ttl_s"])
+@pytest.mark.parametrize("value", [nested(5_000), "x" * 10**6, {"routes": nested(5_000)}, list(range(10**5))])
+def test_what_is_refused_is_not_quoted_at_length(key: str, value: Any) -> None:
+    with pytest.raises(FaultError) as refused:
+        table().put("x", {**REFUSED, key: value})
+    assert len(str(refused.value)) < 500
+
+
 def test_a_refused_replacement_leaves_what_was_there() -> None:
     faults = table()
     before = faults.put("x", REFUSED)
