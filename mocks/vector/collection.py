@@ -133,7 +133,7 @@ class Collection:
         return self._indexes[space].score(point.row, query) if space in point.names else None
 
     def mask(self, fingerprint: bytes, condition: Callable[[Point], bool]) -> Mask:
-        """The rows of the points for which the condition holds. It is tested once per revision: `fingerprint` stands for it."""
+        """The rows of the points for which the condition holds. It is tested once per revision: `fingerprint` (short) stands for it."""
         known = self._masks.get(fingerprint)
         if known is not None:
             self._masks.move_to_end(fingerprint)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import orjson
 
 from mocks.vector.chroma.errors import invalid_argument, other
+from mocks.vector.nesting import too_deep
 from mocks.vector.plan import VectorError
 
 T = TypeVar("T")
@@ -31,7 +32,9 @@ def document(body: bytes, content_type: str | None, struct: str) -> Mapping[str,
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise invalid_argument(f"Failed to parse the request body as JSON: {_syntax(body, error)}") from None
+        raise _unparsed(_syntax(body, error)) from None
+    if too_deep(body, value):
+        raise _unparsed(f"recursion limit exceeded {_end(body)}")
     if not isinstance(value, dict):
         raise invalid_type(value, "", f"struct {struct}")
     return value
@@ -39,9 +42,7 @@ def document(body: bytes, content_type: str | None, struct: str) -> Mapping[str,
 
 def unprocessable(error: MismatchError, body: bytes) -> VectorError:
     """422 for a body that does not fit. The server names the place where it stopped reading; this names the end of the body."""
-    lines = body.split(b"\n")
-    place = f"at line {len(lines)} column {len(lines[-1])}"
-    return other(422, f"Failed to deserialize the JSON body into the target type: {error} {place}")
+    return other(422, f"Failed to deserialize the JSON body into the target type: {error} {_end(body)}")
 
 
 def invalid_type(value: object, path: str, expected: str) -> MismatchError:
@@ -119,6 +120,15 @@ def choice(known: Sequence[str]) -> Reader[str]:
         return name
 
     return read
+
+
+def _unparsed(why: str) -> VectorError:
+    return invalid_argument(f"Failed to parse the request body as JSON: {why}")
+
+
+def _end(body: bytes) -> str:
+    lines = body.split(b"\n")
+    return f"at line {len(lines)} column {len(lines[-1])}"
 
 
 def _syntax(body: bytes, error: orjson.JSONDecodeError) -> str:

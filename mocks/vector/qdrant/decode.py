@@ -9,11 +9,11 @@ import orjson
 
 from mocks.vector.collection import Payload, PointId
 from mocks.vector.index import Floats
+from mocks.vector.nesting import too_deep
 from mocks.vector.plan import VectorError
 from mocks.vector.qdrant.paths import Path, PathError, parse
 
 _U64 = 1 << 64
-_MOST_NESTED = 128  # serde's limit
 
 T = TypeVar("T")
 
@@ -36,18 +36,9 @@ def body_of(raw: bytes, content_type: str | None) -> dict[str, Any]:
         if not raw.strip():
             raise FormatError("EOF while parsing a value at line 1 column 0") from error
         raise FormatError(f"expected value at line {error.lineno} column {error.colno}") from error
-    if raw.count(b"[") + raw.count(b"{") > _MOST_NESTED and _deeper(document, _MOST_NESTED):
+    if too_deep(raw, document):
         raise FormatError("recursion limit exceeded")
     return an_object(document, "a map")
-
-
-def _deeper(document: Any, levels: int) -> bool:
-    level = [document]
-    for _ in range(levels):
-        level = [item for one in level for item in (one.values() if type(one) is dict else one) if type(item) in (list, dict)]
-        if not level:
-            return False
-    return True
 
 
 def field(document: Mapping[str, Any], name: str) -> Any:

@@ -13,6 +13,8 @@ Tree = Mapping[Step, "Tree | Literal[True]"]
 
 _KEY = re.compile(r'"([^"]+)"|((?:\w|-)+)')
 _BRACKETS = re.compile(r"\[([0-9]*)\]")
+_SHORT = 256
+"""Paths below so many characters are parsed once and remembered."""
 _MOST_DIGITS = 20  # of a place in an array: 64 bits
 
 
@@ -20,9 +22,13 @@ class PathError(ValueError):
     """No path; the text says so in Qdrant's words."""
 
 
-@lru_cache(maxsize=1024)
 def parse(text: str) -> Path:
     """The steps of a path. Raises PathError."""
+    return _parsed(text) if len(text) < _SHORT else _parsed.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Path:
     steps: list[Step] = []
     at = 0
     while True:

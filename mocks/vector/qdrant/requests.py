@@ -1,6 +1,7 @@
 """The universal query from its JSON."""
 
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def mask_of(collection: Collection, document: Any) -> Mask | None:
     if document is None:
         return None
     condition = compile_filter(document)
-    return collection.mask(orjson.dumps(document), condition)
+    return collection.mask(blake2b(orjson.dumps(document)).digest(), condition)
 
 
 def parse(collection: Collection, body: Body, find: Find, depth: int = 0, outer: Mask | None = None) -> Query:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,6 +109,14 @@ def test_every_body_is_answered(route: Route, bodies: list[Any], query: str) -> 
     service = _service()
     for body in bodies:
         assert 200 <= _answer(service, route.method, _path(route), body, query) <= 501
+
+
+@pytest.mark.parametrize(("levels", "status"), [(62, 200), (64, 400), (200, 400), (400, 400), (2000, 400)])
+@pytest.mark.parametrize(("clause", "least"), [("where", b'{"t":1}'), ("where_document", b'{"$contains":"a"}')])
+def test_a_filter_may_go_as_deep_as_the_parser(clause: str, least: bytes, levels: int, status: int) -> None:
+    service = _service()
+    body = b'{"%b":%b%b%b}' % (clause.encode(), b'{"$and":[' * levels, least, b"]}" * levels)
+    assert _answer(service, "POST", _path(_route("POST", "/get")), body) == status
 
 
 @given(st.sampled_from(ROUTES), st.binary(max_size=40))
