@@ -17,8 +17,8 @@ OWN_USER_AGENT = "gauntlet"
 FIELDS = (
     "seq", "ts", "arrived_s", "duration_ms", "method", "route", "path", "dialect", "status", "error", "request_id", "trace_id", "parent_id",
     "client_attempt", "user_agent", "account", "tenant", "connection", "sequence", "body_sha", "attempt", "model", "stream", "faults",
-    "retry_after_s", "should_retry", "queued_ms", "ttft_ms", "last_sent_ms", "prompt_tokens", "completion_tokens", "finish_reason", "ending",
-    "disconnected_after_ms", "content_sent_tokens",
+    "retry_after_s", "should_retry", "queued_ms", "ttft_ms", "last_sent_ms", "prompt_tokens", "completion_tokens", "finish_reason",
+    "ending", "disconnected_after_ms", "content_sent_tokens",
 )  # fmt: skip
 """What is kept of a journal row. Everything else stays where it is, so that nothing that somebody adds there leaks into the record."""
 
@@ -33,8 +33,8 @@ class Exchange:
 
     `status` is 0 where nothing was answered. `ending` says how the answer ended: complete, disconnected (the client left first), fin,
     reset, hang (nothing more would ever have come), open (it had not ended yet). `left_s` is how long a client that left had
-    waited, `last_sent_s` the time until something of a stream was last sent. `route` is the pattern that `path` matched. `body` is the fingerprint of what was asked;
-    `faults` are (id, type) of those that changed the answer.
+    waited, `last_sent_s` the time until something of a stream was last sent. `route` is the pattern that `path` matched. `body` is the
+    fingerprint of what was asked; `faults` are (id, type) of those that changed the answer.
     """
 
     service: str

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from mocks.common.key import request_key
 from mocks.common.latency import Drawn
 from mocks.http.message import Reply, Request
 from mocks.http.router import Match, NotAllowed, Router
@@ -16,6 +17,7 @@ from mocks.llm.answers.base import prompt_tokens
 from mocks.llm.dialects.anthropic import AnthropicMessages, check_version, parse_count, token_count
 from mocks.llm.dialects.azure import AzureChat, check_api_version
 from mocks.llm.dialects.base import Dialect, DialectName, parse_json
+from mocks.llm.dialects.errors import unknown_model
 from mocks.llm.dialects.models import model_card, model_list
 from mocks.llm.dialects.openai_chat import OpenAIChat
 from mocks.llm.dialects.openai_responses import OpenAIResponses
@@ -123,7 +125,10 @@ class Provider:
         def answer() -> None:
             _admit(serving)
             _check_body(request)
-            serving.send(Whole(token_count(prompt_tokens(parse_count(_body(request, None))))))
+            body = _body(request, None)
+            call = parse_count(body)
+            serving.note(call.model, serving.key_of(body, call.model))
+            serving.send(Whole(token_count(prompt_tokens(call))))
 
         serving.guarded(answer)
 
@@ -133,13 +138,15 @@ class Provider:
 
     def _show_models(self, serving: Serving, model: str | None) -> None:
         _admit(serving)
-        entry, served = serving.entry, self._engine.profile.models
-        facts = Facts(_MODELS, entry.dialect, model or "", model or "")
-        plan = serving.decide(facts, Drawn(0.0, 0.0))
+        entry, profile = serving.entry, self._engine.profile
+        served = profile.models
+        if model is not None and model not in served:
+            raise _no_model(entry.dialect, model)
+        key = request_key(profile.seed, _MODELS, {"model": model})
+        serving.note(model, key)
+        plan = serving.decide(Facts(_MODELS, entry.dialect, model or "", key), Drawn(0.0, 0.0))
         if plan is None:
             return
-        if model is not None and model not in served:
-            raise ProviderError(404, f"The model '{model}' does not exist", param="model", code="model_not_found")
         shown = model_list(entry.dialect, served, self._created) if model is None else model_card(entry.dialect, model, self._created)
         whole = Whole(shown)
         for edit in plan.whole_edits:
@@ -198,7 +205,15 @@ def _dialect_of(request: Request) -> DialectName:
     """Whose words a client expects on a path that nobody serves, or that two providers share."""
     if request.path.startswith("/openai/"):
         return "azure"
-    return "anthropic" if b"anthropic-version" in request.headers else "openai"
+    of_anthropic = request.path == MESSAGES or request.path.startswith(f"{MESSAGES}/") or b"anthropic-version" in request.headers
+    return "anthropic" if of_anthropic else "openai"
+
+
+def _no_model(dialect: DialectName, model: str) -> ProviderError:
+    """OpenAI's list of models speaks of one that is not served in other words than its other routes."""
+    if dialect == "anthropic":
+        return unknown_model(dialect, model)
+    return ProviderError(404, f"The model '{model}' does not exist", param="model", code="model_not_found")
 
 
 def _not_found(request: Request, dialect: DialectName) -> ProviderError:

@@ -60,8 +60,8 @@ class Serving:
             raise unknown_model(self.entry.dialect, model)
         return request_key(profile.seed, self.entry.route, body)
 
-    def note(self, model: str, key: str) -> None:
-        """What is asked for; this arrival is counted."""
+    def note(self, model: str | None, key: str) -> None:
+        """What is asked for, and of which model, if any; this arrival is counted."""
         entry = self.entry
         entry.model = model
         entry.key = key

@@ -78,6 +78,13 @@ def test_embeddings_and_models() -> None:
             {"type": "not_found_error", "message": "model: m"},
         ),
         ({"path": "/v1/models/gpt-9", "method": "GET"}, 404, {"code": "model_not_found"}),
+        ({"path": "/v1/models/m", "method": "GET", "headers": VERSION}, 404, {"type": "not_found_error", "message": "model: m"}),
+        ({"path": MESSAGES_PATH, "method": "PUT"}, 405, {"type": "invalid_request_error", "message": "Method Not Allowed"}),
+        (
+            {"path": f"{MESSAGES_PATH}/count_tokens", "body": {**MESSAGE, "model": "m"}, "headers": VERSION},
+            404,
+            {"type": "not_found_error", "message": "model: m"},
+        ),
         ({"body": b" " * (9 * 2**20)}, 413, {"type": "invalid_request_error"}),
         ({"body": chat(), "headers": [("content-type", "text/plain")]}, 400, {"code": "unsupported_content_type"}),
     ],
@@ -91,6 +98,23 @@ def test_errors_are_said_in_the_words_of_the_provider(how: dict[str, Any], statu
     assert (row["status"], row["ending"], row["finish_reason"]) == (status, "complete", None)
     assert row["error"]
     assert len(row["body_sha"]) == 32
+
+
+def test_faults_draw_anew_for_every_request_for_the_models() -> None:
+    served = Served()
+    served.faults.put("f", {"type": "server_error", "probability": 0.5, "match": {"routes": ["/v1/models"]}})
+    answers = [served.answered(path="/v1/models", method="GET").status for _ in range(40)]
+    assert {200, 500} == set(answers)
+    assert [row["attempt"] for row in served.rows()] == list(range(1, 41))
+    assert len({row["key"] for row in served.rows()}) == 1
+
+
+def test_models_that_are_not_served_leave_no_trace_in_an_account() -> None:
+    served = Served(accounts=[{**ACCOUNT, "requests_per_min": 1}])
+    for number in range(3):
+        assert served.answered(path=f"/v1/models/m{number}", method="GET", headers=bearer("sk-team")).status == 404
+    assert served.answered(path="/v1/models/rag-chat", method="GET", headers=bearer("sk-team")).status == 200
+    assert served.answered(path="/v1/models/rag-chat", method="GET", headers=bearer("sk-team")).status == 429
 
 
 def test_a_refused_content_type_is_refused_also_where_the_body_is_known() -> None:
