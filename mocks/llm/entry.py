@@ -72,8 +72,13 @@ class Entry:
         self._user_agent = headers.get(b"user-agent")
         self._traceparent = headers.get(b"traceparent")
         self._retry_count = headers.get(b"x-stainless-retry-count")
-        self.size = _SIZE + len(self.path) + len(self._user_agent or b"")
+        self.size = _SIZE + len(self.path) + len(self._user_agent or b"") + len(self._traceparent or b"") + len(self._retry_count or b"")
         """About how many bytes of memory it takes."""
+
+    def asked_for(self, tenant: str) -> None:
+        """Whom the caller says it asks for: a text of any length, which the journal keeps."""
+        self.tenant = tenant
+        self.size += len(tenant)
 
     def told(self, headers: Mapping[str, str]) -> None:
         """Note what the answer's headers advise about trying again."""

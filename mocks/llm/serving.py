@@ -83,7 +83,8 @@ class Serving:
             )
         profile = engine.profile
         entry.prompt_tokens = facts.prompt_tokens
-        entry.tenant = facts.tenant
+        if facts.tenant is not None:
+            entry.asked_for(facts.tenant)
         entry.stream = facts.stream
         entry.drawn = drawn
         if profile.context_length is not None and facts.prompt_tokens > profile.context_length:

@@ -109,6 +109,14 @@ def test_faults_draw_anew_for_every_request_for_the_models() -> None:
     assert len({row["key"] for row in served.rows()}) == 1
 
 
+def test_what_callers_say_of_themselves_counts_towards_the_journals_bytes() -> None:
+    served = Served()
+    for _ in range(20):
+        assert served.answered(chat(user="u" * 2**20)).status == 200
+    page = served.journal.after(0, 100)
+    assert (0 < len(page.rows) <= 16, page.lost + len(page.rows)) == (True, 20)
+
+
 def test_models_that_are_not_served_leave_no_trace_in_an_account() -> None:
     served = Served(accounts=[{**ACCOUNT, "requests_per_min": 1}])
     for number in range(3):
@@ -372,7 +380,7 @@ def outcomes(order: list[int], gap_s: float) -> dict[int, tuple[Any, ...]]:
     uniform = {"uniform_ms": {"low": 1, "high": 500}}
     served = Served(Clock(), seed=7, latency={"ttft": uniform, "itl": {"lognormal_ms": {"median": 5, "sigma": 0.5}}}, max_concurrency=None)
     for fault in ({"type": "server_error", "probability": 0.1}, {"type": "finish_length", "probability": 0.2}):
-        served.faults.put(fault["type"], fault)
+        served.faults.put(str(fault["type"]), fault)
     served.faults.put("slow", {"type": "jittered_tokens", "spread": 0.5, "probability": 0.5, "count": "request"})
     replies: dict[int, FakeReply] = {}
     for number in order:
