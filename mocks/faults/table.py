@@ -3,8 +3,9 @@
 import hashlib
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from random import Random
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -162,7 +163,7 @@ class FaultTable(Generic[PlanT]):
         parameters = dict(document)
         name = parameters.pop("type", None)
         if not isinstance(name, str) or name not in self._registry:
-            raise FaultError(f"type must be one of {', '.join(sorted(self._registry))}")
+            raise FaultError(_unknown_type(name, sorted(self._registry)))
         ttl_s = parameters.pop("ttl_s", None)
         lasts_s = math.inf if ttl_s is None else number(ttl_s, "ttl_s", above=0)
         # A type may have a parameter called like a shape, such as the burst of a rate; shapes of that name are objects.
@@ -193,6 +194,13 @@ class FaultTable(Generic[PlanT]):
         entry = self._entries[fault_id]
         left_s = None if math.isinf(entry.expires_s) else max(0.0, entry.expires_s - self._clock())
         return {**entry.document, "id": fault_id, "expires_in_s": left_s, "matched": entry.matched, "applied": entry.applied}
+
+
+def _unknown_type(name: object, known: Sequence[str]) -> str:
+    """What is said of a type that is none: the one that was meant comes before the long list of all."""
+    meant = get_close_matches(name, known, n=1) if isinstance(name, str) else []
+    wrong = f"type {name} is unknown; did you mean {meant[0]}? " if meant else ""
+    return f"{wrong}{'Type' if wrong else 'type'} must be one of {', '.join(known)}"
 
 
 def _draw(seed: int, facts: Facts, fault_id: str) -> tuple[float, int]:

@@ -123,6 +123,8 @@ def test_who_is_hit_does_not_depend_on_the_interleaving(keys: list[str], other: 
         ("a b", {"type": "broken"}, "an id has 1 to 64 letters, digits, dots, dashes and underscores, unlike 'a b'"),
         ("x", {}, "type must be one of broken, lame, refused, shut"),
         ("x", {"type": ["broken"]}, "type must be one of broken, lame, refused, shut"),
+        ("x", {"type": "nothing-like-it"}, "type must be one of broken, lame, refused, shut"),
+        ("x", {"type": "brokn"}, "type brokn is unknown; did you mean broken? Type must be one of broken, lame, refused, shut"),
         ("x", {"type": "refused"}, "after_s must be given"),
         ("x", {**REFUSED, "after_s": "4"}, "after_s must be a number, not '4'"),
         ("x", {**REFUSED, "after_s": True}, "after_s must be a number, not True"),
