@@ -1,9 +1,10 @@
 """What is asked and what is answered, apart from the words of any one provider's API."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from mocks.common.value import value
 from mocks.llm.hashing import Vector
 
 CHAT = "/v1/chat/completions"
@@ -15,7 +16,7 @@ GENERATIONS = frozenset({CHAT, RESPONSES, MESSAGES})
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Turn:
     """One message of the conversation, as text; a tool's result is a turn of role `tool`."""
 
@@ -23,7 +24,7 @@ class Turn:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tool:
     """A function that the model may call; `schema` is the JSON Schema of its arguments."""
 
@@ -31,7 +32,7 @@ class Tool:
     schema: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChatCall:
     """A checked request for generated text.
 
@@ -64,7 +65,7 @@ class ChatCall:
         return "\n\n".join(turn.text for turn in self.turns)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EmbeddingCall:
     """A checked request for vectors; an input is text or token ids. `dimensions` None means all of the model's."""
 
@@ -75,7 +76,7 @@ class EmbeddingCall:
     tenant: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolCall:
     """The model's call of a tool; `arguments` is a JSON object as text."""
 
@@ -84,7 +85,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Choice:
     """One answer. Its tokens joined are its text; with tool calls there is no text. `refusal` stands in the place of text."""
 
@@ -101,7 +102,7 @@ class Choice:
         return "".join(self.tokens)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Usage:
     """Tokens read and written."""
 
@@ -109,7 +110,7 @@ class Usage:
     completion_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """Everything generated for one call. `model` is the name that the answer carries."""
 
@@ -122,7 +123,7 @@ class Answer:
     """Tokens of its longest choice: as long as that takes, generation lasts."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EmbeddingAnswer:
     """The vectors for one call; `indices` are what the items say of their place in the input."""
 

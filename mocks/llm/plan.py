@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
+from mocks.common.value import value
 from mocks.http.message import Cut
 from mocks.llm.answer import Answer, ChatCall, EmbeddingAnswer
 from mocks.llm.errors import ProviderError
@@ -43,7 +44,7 @@ class Whole:
     length: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     """What is known of a call when faults decide on it.
 

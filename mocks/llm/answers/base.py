@@ -1,10 +1,10 @@
 """From what a strategy writes to what is sent: calls of tools, JSON, stop sequences and token limits, the same for every strategy."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple, Protocol
 
+from mocks.common.value import value
 from mocks.llm.answer import Answer, ChatCall, Choice, ToolCall, Usage
 from mocks.llm.answers import json_format, tools
 from mocks.llm.words import tokens
@@ -13,7 +13,7 @@ MOST_TOKENS = 4_096
 """The model's own limit: no choice is longer."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Draft:
     """What a strategy wants to say in one choice: text, or calls of tools, or a refusal. `pieces` are the tokens of `text`, where known.
 

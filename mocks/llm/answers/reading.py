@@ -6,7 +6,10 @@ from mocks.llm.answers import extractive
 
 def last_user_text(call: ChatCall) -> str:
     """What the user said last; empty where no user speaks."""
-    return next((turn.text for turn in reversed(call.turns) if turn.role == "user"), "")
+    for turn in reversed(call.turns):
+        if turn.role == "user":
+            return turn.text
+    return ""
 
 
 def question(call: ChatCall) -> str:

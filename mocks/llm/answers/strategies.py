@@ -111,8 +111,8 @@ class Echo:
         said = last_user_text(task.call)
         if self.count is None:
             return Draft(said)
-        said = said[: _CHARACTERS * self.count].strip() or "echo"
-        once, again = tokens(said), tokens(" " + said)
+        once = tokens(said[: _CHARACTERS * self.count].strip() or "echo")
+        again = [" " + once[0], *once[1:]]
         pieces = tuple((once + again * (self.count // len(again)))[: self.count])
         return Draft("".join(pieces), pieces=pieces, settled=True)
 
