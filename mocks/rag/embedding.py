@@ -117,7 +117,7 @@ def parse_texts(body: Mapping[str, Any]) -> list[str]:
 
 def build(config: ServiceConfig, env: Mapping[str, str] = os.environ) -> Starlette:
     """The application; `LLM_API_KEY` and `EMBEDDING_MODEL` come from `env`."""
-    registry = Registry(config.registry_file)
+    registry = Registry(config.registry_file, config.service)
     clients = [_client(provider, registry) for provider in PROVIDERS]
     cache: LruCache[str, EncodedVector] = LruCache("embedding", max_entries=CACHE_ENTRIES, ttl_s=CACHE_TTL_S, registry=registry)
     embedder = Embedder(clients, cache, env.get("EMBEDDING_MODEL") or DEFAULT_MODEL, env.get("LLM_API_KEY"))

@@ -102,6 +102,7 @@ class ServiceClient:
     - The circuit breaker counts broken and silent connections and 5xx, but neither answers so marked (someone behind the callee failed) nor
       those with a Retry-After (it knows itself when to be asked again).
     - A call without an answer raises UpstreamError; an answer with any status is returned.
+    - Its `user-agent` is the calling service, which the registry names.
     - Connections closed by a restarted server are noticed before they are used again (httpx looks at idle ones), so they cost nothing.
     """
 
@@ -127,7 +128,7 @@ class ServiceClient:
             limits=httpx.Limits(
                 max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_KEEPALIVE, keepalive_expiry=KEEPALIVE_EXPIRY_S
             ),
-            headers={"accept-encoding": "identity"},
+            headers=_own_headers(registry.caller),
             verify=_tls_context(),
             trust_env=False,
         )
@@ -271,6 +272,11 @@ class ServiceClient:
     def _leave(self, replica: Replica) -> None:
         replica.in_flight -= 1
         self._in_progress.dec()
+
+
+def _own_headers(caller: str | None) -> dict[str, str]:
+    """What every request says: by its `user-agent` a callee tells the services that call it apart."""
+    return {"accept-encoding": "identity"} | ({"user-agent": caller} if caller else {})
 
 
 def _is_final(response: httpx.Response) -> bool:

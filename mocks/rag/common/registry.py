@@ -41,9 +41,10 @@ class _Content:
 
 
 class Registry:
-    """Instances and settings by the last good content of the file; empty without a file."""
+    """Instances and settings by the last good content of the file; empty without a file. `caller` is the service that looks them up."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, caller: str | None = None) -> None:
+        self.caller = caller
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
         self._content = _Content(0, {}, {})

@@ -55,7 +55,7 @@ class Backends:
 
 def build(config: ServiceConfig, backends: Backends, limits: IndexerLimits | None = None) -> Starlette:
     """The application, with the subscriber inside."""
-    registry = Registry(config.registry_file)
+    registry = Registry(config.registry_file, config.service)
     pool = Pool(backends.database_url, limits=POOL_LIMITS, registry=registry)
     commands = redis_client(backends.redis_url, timeout_s=COMMAND_TIMEOUT_S)
     reader = redis_client(backends.redis_url, timeout_s=READER_TIMEOUT_S)

@@ -114,7 +114,7 @@ def create(config: ServiceConfig, settings: GatewaySettings, registry: Registry)
 
 def from_env(config: ServiceConfig) -> Starlette:
     """The application with the environment's settings. Raises ConfigError."""
-    return create(config, GatewaySettings.from_env(), Registry(config.registry_file))
+    return create(config, GatewaySettings.from_env(), Registry(config.registry_file, config.service))
 
 
 def _routes(endpoints: Endpoints) -> list[Route]:

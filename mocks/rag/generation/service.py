@@ -97,7 +97,7 @@ def _frame(payload: Mapping[str, Any]) -> bytes:
 
 def build(config: ServiceConfig, env: Mapping[str, str] = os.environ) -> Starlette:
     """The application; `LLM_API_KEY` and `LLM_MODEL` come from `env`."""
-    registry = Registry(config.registry_file)
+    registry = Registry(config.registry_file, config.service)
     providers = [Provider(name, registry, env.get("LLM_MODEL") or DEFAULT_MODEL, env.get("LLM_API_KEY")) for name in PROVIDERS]
     generating = Generating(Failover(providers, registry, random.Random()))
 

@@ -25,7 +25,7 @@ _CALLEES = ("embedding", "retrieval", "generation")
 
 def build(config: ServiceConfig) -> Starlette:
     """The application."""
-    registry = Registry(config.registry_file)
+    registry = Registry(config.registry_file, config.service)
     upstream = Upstream(registry)
     answering = Answering(upstream, Sessions(registry), config.version)
 

@@ -31,7 +31,7 @@ POOL_LIMITS = PoolLimits(min_size=2, max_size=8, wait_s=2.0, block_s=2.0)
 
 def build(config: ServiceConfig, database_url: str, redis_url: str, vector_store: VectorStoreName = "pgvector") -> Starlette:
     """The application."""
-    registry = Registry(config.registry_file)
+    registry = Registry(config.registry_file, config.service)
     pool = Pool(database_url, limits=POOL_LIMITS, registry=registry, configure=_configure)
     redis = redis_client(redis_url, timeout_s=REDIS_TIMEOUT_S)
     store = open_store(vector_store, pool, registry, timeout_s=VECTOR_TIMEOUT_S)

@@ -66,6 +66,19 @@ def in_turn(*handlers: Handler) -> Handler:
     return handler
 
 
+def test_says_which_service_calls(tmp_path: Path, callee: str) -> None:
+    async def scenario() -> None:
+        path = tmp_path / "registry.json"
+        async with StubServer() as server:
+            write_registry(path, {callee: [server.url]})
+            client = ServiceClient(callee, Registry(path, "query"), timeout_s=2.0)
+            await client.request("GET", "/x")
+            await client.close()
+        assert server.requests[0].headers["user-agent"] == "query"
+
+    run(scenario)
+
+
 def test_balances_and_passes_ids_on(tmp_path: Path, callee: str) -> None:
     async def scenario() -> None:
         async with StubServer() as one, StubServer() as two, client_of(tmp_path, callee, one, two) as client:
