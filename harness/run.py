@@ -74,7 +74,7 @@ def execute(loaded: Loaded, options: Options | None = None, clock: Clock | None 
     with interruptible() as interruption, closing(Journal(directory.events)) as journal:
         run = _Run(scenario, options, directory, journal, clock, interruption)
         ending = run.carry_out()
-        run.append(ev.ENDED, complete=True, ending=ending, events=journal.written)
+        run.append(ev.ENDED, complete=True, ending=ending, events=journal.written, providers=directory.journalled())
     return Finished(directory, interruption.signal)
 
 

@@ -25,7 +25,7 @@ ABORT = "abort"  # objective, value, for_s
 RESET = "reset"  # what the harness put back between faults or at the end
 INTERRUPTED = "interrupted"  # signal
 WATCHDOG = "watchdog"  # state: started | took_over | finished, detail
-ENDED = "ended"  # the last event of a whole record: complete: true, ending (completed, or why it was early), events before it
+ENDED = "ended"  # the last event of a whole record: complete: true, ending (completed, or why it was early), events before it, providers
 
 FAULT_STEPS = ("intended", "injected", "effective", "not_effective", "heal_intended", "healed", "gone", "not_gone", "failed")
 

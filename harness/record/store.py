@@ -18,7 +18,7 @@ from harness.record.events import ENDED, SCHEMA_VERSION, Event
 from harness.record.frames import FrameError, is_torn, read_frames, read_header
 from harness.record.history import History, Question
 from harness.record.journal import JournalError, read_journal
-from harness.record.provider import read_journals
+from harness.record.provider import CUT, ProviderJournal, read_journals
 from harness.record.requests import REQUEST_DTYPE
 
 RUN_FILE = "run.json"
@@ -74,6 +74,10 @@ class RunDirectory:
         """What the mock providers saw: one file a service, written by the harness process alone; the folder is made with the first."""
         return self.path / "provider"
 
+    def journalled(self) -> list[str]:
+        """The services whose journals are there."""
+        return sorted(file.stem for file in self.providers.glob("*.jsonl"))
+
     @property
     def questions(self) -> Path:
         """Truth about the questions: `{"documents": n, "questions": [{"id", "gold": [numbers], "answerable"}]}`."""
@@ -118,6 +122,7 @@ def read(path: Path) -> History:
     events = _read_events(directory, damage)
     requests, journeys = _read_requests(directory, damage)
     questions, documents = _read_questions(directory, damage)
+    providers = _read_providers(directory, events, damage)
     return History(
         events=events,
         requests=requests,
@@ -126,7 +131,7 @@ def read(path: Path) -> History:
         questions=questions,
         documents=documents,
         damage=tuple(damage),
-        providers=read_journals(directory.providers),
+        providers=providers,
     )
 
 
@@ -162,6 +167,17 @@ def _lost(events: Sequence[Event]) -> Iterator[str]:
         counted = event.data.get("events", place) if event.kind == ENDED else place
         if counted != place:
             yield f"{place} events before the last one, which counted {counted}"
+
+
+def _read_providers(directory: RunDirectory, events: Sequence[Event], damage: list[str]) -> tuple[ProviderJournal, ...]:
+    """The journals of the mock providers. The last event of a whole record says whose there were; until then they are being written."""
+    found = read_journals(directory.providers)
+    told = next((event.data.get("providers") for event in events if event.kind == ENDED), None)
+    if isinstance(told, list):
+        damage.extend(f"{journal.service}.jsonl: {CUT}" for journal in found if CUT in journal.missing)
+        absent = {str(name) for name in told} - {journal.service for journal in found}
+        damage.extend(f"{name}.jsonl: the journal is not there" for name in sorted(absent))
+    return found
 
 
 def _read_requests(directory: RunDirectory, damage: list[str]) -> tuple[NDArray[Any], tuple[str, ...]]:

@@ -109,13 +109,16 @@ def verdicts() -> Iterator[dict[str, tuple[int, dict[str, Any]]]]:
     """Exit code and verdict of several runs against services of the test's own, all at the same time: each is little work."""
     with ExitStack() as servers:
         hung = servers.enter_context(hanging())
-        well, mortal = (servers.enter_context(answering()) for _ in range(2))
+        well, *mortals = (servers.enter_context(answering()) for _ in range(3))
+        mortal = dict(zip(("dies", "aborted"), mortals, strict=True))  # each its own, to die in the middle of its own run
         texts = {
             "served": scenario("served", well.url, well.url, SERVED, SILENT_OPERATOR),
             "nothing-asserted": scenario("nothing-asserted", well.url, well.url, SILENT_OPERATOR),
             "hangs": scenario("hangs", hung, well.url, SERVED, SILENT_OPERATOR, timeout="6s"),
-            "dies": scenario("dies", mortal.url, well.url, SERVED, SILENT_OPERATOR),
-            "aborted": scenario("aborted", mortal.url, well.url, SERVED, SILENT_OPERATOR, 'abort: [{availability: "< 50%", for: 2s}]'),
+            "dies": scenario("dies", mortal["dies"].url, well.url, SERVED, SILENT_OPERATOR),
+            "aborted": scenario(
+                "aborted", mortal["aborted"].url, well.url, SERVED, SILENT_OPERATOR, 'abort: [{availability: "< 50%", for: 2s}]'
+            ),
             "dead-operator": scenario("dead-operator", well.url, well.url, SERVED, DEAD_OPERATOR, "expect: [{false_alarms: 0}]"),
         }
         runs: dict[str, LiveRun] = {}
@@ -123,9 +126,9 @@ def verdicts() -> Iterator[dict[str, tuple[int, dict[str, Any]]]]:
             for name, text in texts.items():
                 tmp = Path(tempfile.mkdtemp(prefix="e2e-"))
                 runs[name] = LiveRun(text, tmp, "--json")
-            for name in ("dies", "aborted"):
+            for name, server in mortal.items():
                 runs[name].wait_for(in_phase("steady_state"))
-            mortal.die()
+                server.die()
             finished = {name: run.finish(90) for name, run in runs.items()}
             yield {name: (code, json.loads(out) if out else {"log": runs[name].log}) for name, (code, out) in finished.items()}
         finally:
@@ -265,5 +268,6 @@ def test_the_whole_record_passes(passing_run: LiveRun) -> None:
     """Or the test before would show nothing."""
     assert judge_run(passing_run.record).verdict.status is Status.PASS
     assert {str(path) for path in cuttable(passing_run.record)} == {
-        "events.jsonl", "events-load.jsonl", "events-watchdog.jsonl", "questions.json", "requests/load.seg", "run.json", "scenario.yaml"
+        "events.jsonl", "events-load.jsonl", "events-watchdog.jsonl", "questions.json", "requests/load.seg", "run.json", "scenario.yaml",
+        "provider/llm.jsonl", "provider/llm_fallback.jsonl",
     }  # fmt: skip

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from harness.record import store
+from harness.record.events import ENDED, Event
+from harness.record.journal import Journal
 from harness.record.provider import FIELDS, ProviderWriter, read_journals
 from tests.journal_builder import START_S, row
 
@@ -77,3 +81,18 @@ def test_rows_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
 
 def test_no_folder_no_journals(tmp_path: Path) -> None:
     assert read_journals(tmp_path / "provider") == ()
+
+
+def test_a_record_without_a_journal_that_there_was_is_damaged(tmp_path: Path) -> None:
+    directory = store.RunDirectory(tmp_path)
+    store.write_run_file(directory, {"seed": 7})
+    written(directory.providers, "0s 200")
+    with closing(Journal(directory.events)) as journal:
+        assert directory.journalled() == ["llm"]
+        journal.append(Event(1, ENDED, "truth", {"complete": True, "ending": "completed", "events": 0, "providers": ["llm"]}))
+    assert store.read(tmp_path).damage == ()
+    whole = (directory.providers / "llm.jsonl").read_bytes()
+    (directory.providers / "llm.jsonl").write_bytes(whole[:-5])
+    assert store.read(tmp_path).damage == ("llm.jsonl: the journal was cut",)
+    (directory.providers / "llm.jsonl").unlink()
+    assert store.read(tmp_path).damage == ("llm.jsonl: the journal is not there",)
