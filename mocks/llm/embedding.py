@@ -1,7 +1,7 @@
 """A request for vectors."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,6 @@ from mocks.llm.hashing import Vector, embed
 from mocks.llm.memory import KnownVectors
 from mocks.llm.plan import Facts, Plan, Whole
 from mocks.llm.serving import Serving
-
-_VECTORS_KEPT = 512
 
 
 class Embedding(Serving):
@@ -77,13 +75,11 @@ class Embedding(Serving):
         self.send(whole)
 
 
-@lru_cache(maxsize=_VECTORS_KEPT)
 def _vector(text: str, own: int, dimensions: int | None) -> Vector:
     """The text's vector; fewer dimensions than the model's `own` are its beginning, scaled to length 1 again: so providers do it."""
     vector = embed(text, own)
-    if dimensions is not None and dimensions < own:
-        short = vector[:dimensions]
-        length = float(np.linalg.norm(short))
-        vector = short / np.float32(length) if length > 0 else embed(text, dimensions)
-    vector.flags.writeable = False
-    return vector
+    if dimensions is None or dimensions >= own:
+        return vector
+    short = vector[:dimensions]
+    length = float(np.linalg.norm(short))
+    return short / np.float32(length) if length > 0 else embed(text, dimensions)

@@ -7,8 +7,8 @@ vectors finds what a lexical search would find, with no model and no vocabulary.
 import math
 import zlib
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from mocks.llm.words import COMMON_WORDS, STOP_WORDS, is_identifier, parts, stem, words
 
 Vector = NDArray[np.float32]
+_Slots = NDArray[np.int64]
+_Weights = NDArray[np.float64]
 
 # Chosen for recall@5 of the generated questions over six seeds: 0.978 at worst, 0.985 on average.
 _WORD_WEIGHT = 1.0
@@ -32,39 +34,58 @@ def embed(text: str, dimension: int) -> Vector:
 
     A text without any word gets the vector of the empty word, for a zero vector has no direction.
     """
-    counts = Counter(words(text))
-    features = [(_features(word), 1.0 + math.log(n)) for word, n in counts.items()]
-    hashes = list(chain.from_iterable(found for (found, _), _ in features)) or [_hash("")]
-    weights = [weight * tf for (_, found), tf in features for weight in found] or [1.0]
-    slots = np.array(hashes, dtype=np.int64)
-    signed = np.where(slots & 1, 1.0, -1.0) * np.array(weights)
-    vector = np.bincount((slots >> 1) % dimension, weights=signed, minlength=dimension)
-    length = float(np.linalg.norm(vector))
+    slots, weights = _summed(Counter(words(text)))
+    vector = np.bincount(slots % dimension, weights, dimension)
+    length = math.sqrt(vector.dot(vector))
     if length == 0.0:  # opposite signs met in every coordinate
         vector[0] = length = 1.0
     return (vector / length).astype(np.float32)
 
 
+def _summed(counts: Mapping[str, int]) -> tuple[_Slots, _Weights]:
+    """The features of all words with their signed weights, which grow with the logarithm of how often a word occurs."""
+    features = [_features(word) for word in counts] or [_EMPTY_WORD]
+    slots = np.concatenate([own for own, _ in features])
+    if not slots.size:  # stop words alone
+        return _EMPTY_WORD
+    weights = np.concatenate([own for _, own in features])
+    if len(counts) < sum(counts.values()):
+        often = np.array([1.0 + math.log(n) for n in counts.values()])
+        weights *= np.repeat(often, [own.size for own, _ in features])
+    return slots, weights
+
+
 @lru_cache(maxsize=65_536)
-def _features(word: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Hashes and weights of one word's features, stop words having none."""
+def _features(word: str) -> tuple[_Slots, _Weights]:
+    """Coordinates, before they are folded to a dimension, and signed weights of one word's features, stop words having none."""
     lower = word.lower()
-    if lower in STOP_WORDS:
-        return (), ()
-    named = is_identifier(word)
-    known = _PART_WEIGHT if named else _WORD_WEIGHT
-    found = [(f"w:{part}", _COMMON_WORD_WEIGHT if part in COMMON_WORDS else known) for part in parts(word)]
-    if named:
-        found.append((f"i:{lower}", _IDENTIFIER_WEIGHT))
-    elif stem(lower) not in COMMON_WORDS:
-        found.append((f"i:{lower}", _WHOLE_WORD_WEIGHT))
-    found += [(f"n:{gram}", _NGRAM_WEIGHT) for gram in _ngrams(lower)]
-    return tuple(_hash(name) for name, _ in found), tuple(weight for _, weight in found)
+    found: list[tuple[int, float]] = []
+    if lower not in STOP_WORDS:
+        named = is_identifier(word)
+        known = _PART_WEIGHT if named else _WORD_WEIGHT
+        found = [(_hash(part, _WORD), _COMMON_WORD_WEIGHT if part in COMMON_WORDS else known) for part in parts(word)]
+        if named:
+            found.append((_hash(lower, _IDENTIFIER), _IDENTIFIER_WEIGHT))
+        elif stem(lower) not in COMMON_WORDS:
+            found.append((_hash(lower, _IDENTIFIER), _WHOLE_WORD_WEIGHT))
+        found += [(_hash(gram, _NGRAM), _NGRAM_WEIGHT) for gram in _ngrams(lower)]
+    return _signed(found)
+
+
+def _signed(found: Sequence[tuple[int, float]]) -> tuple[_Slots, _Weights]:
+    """A hash's lowest bit says the sign, the others the coordinate."""
+    slots = np.array([number >> 1 for number, _ in found], dtype=np.int64)
+    return slots, np.array([weight if number & 1 else -weight for number, weight in found])
 
 
 def _ngrams(word: str) -> list[str]:
     return [word[i : i + _NGRAM_LENGTH] for i in range(len(word) - _NGRAM_LENGTH + 1)]
 
 
-def _hash(feature: str) -> int:
-    return zlib.crc32(feature.encode(errors="surrogatepass"))
+def _hash(text: str, kind: int = 0) -> int:
+    """The checksum of `text`, going on from that of the kind of feature that it is."""
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"), kind)
+
+
+_WORD, _IDENTIFIER, _NGRAM = _hash("w:"), _hash("i:"), _hash("n:")
+_EMPTY_WORD = _signed([(_hash(""), 1.0)])

@@ -7,7 +7,7 @@ _WORD = re.compile(r"\w+(?:[.\-]\w+)*")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _JOINT = re.compile(r"[._\-]+")
 _TOKEN = re.compile(r"\s*(?:[A-Za-z]+|\d{1,3}|[^A-Za-z\d\s])|\s+\Z")
-_INNER_CAPITAL = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]")
+_NAMED = re.compile(r"[._0-9]|[a-z][A-Z]|[A-Z]{2}[a-z]")
 
 _STOP_WORDS = """
 a about am an and any are as at be been being but by can cannot could did do does each for from give given gives had has have he her his
@@ -37,15 +37,15 @@ def words(text: str) -> list[str]:
 @lru_cache(maxsize=65_536)
 def is_identifier(word: str) -> bool:
     """Whether `word` names one thing (`json.dumps`, `ZK-7F3A91`, `max_len`, `OrderedDict`) rather than describing it."""
-    return any(c in "._" or c.isdigit() for c in word) or _INNER_CAPITAL.search(word) is not None
+    return _NAMED.search(word) is not None or (not word.isascii() and any(c.isdigit() for c in word))
 
 
 @lru_cache(maxsize=65_536)
 def parts(word: str) -> tuple[str, ...]:
     """The lower-cased pieces of a name or hyphenated word, stop words dropped; a plain word is its only piece."""
     pieces = _PART.findall(word) if word.isascii() else _JOINT.split(word)
-    stems = (stem(piece.lower()) for piece in pieces)
-    return tuple(piece for piece in stems if piece and piece not in STOP_WORDS)
+    stems = [stem(piece.lower()) for piece in pieces]
+    return tuple([piece for piece in stems if piece and piece not in STOP_WORDS])
 
 
 def stem(word: str) -> str:

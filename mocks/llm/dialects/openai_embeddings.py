@@ -1,7 +1,7 @@
 """`POST /v1/embeddings` in OpenAI's words, which Azure shares."""
 
-import base64
 import json
+from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,17 +78,17 @@ def input_tokens(call: EmbeddingCall) -> int:
 
 def embeddings(answer: EmbeddingAnswer) -> bytes:
     """The JSON body: base64 of little-endian float32, or numbers. What is no number is `NaN` or `Infinity`, as Python writes it."""
-    vectors = map(_base64 if answer.as_base64 else _numbers, answer.vectors)
-    items = (
-        b'{"object":"embedding","index":%d,"embedding":%b}' % (index, vector) for index, vector in zip(answer.indices, vectors, strict=True)
-    )
-    counted = answer.usage.prompt_tokens
-    usage = encode({"prompt_tokens": counted, "total_tokens": counted})
-    return b'{"object":"list","data":[' + b",".join(items) + b'],"model":' + encode(answer.model) + b',"usage":' + usage + b"}"
+    written = _base64 if answer.as_base64 else _numbers
+    items = [
+        b'{"object":"embedding","index":%d,"embedding":%b}' % (index, written(vector))
+        for index, vector in zip(answer.indices, answer.vectors, strict=True)
+    ]
+    usage = b'"usage":{"prompt_tokens":%d,"total_tokens":%d}}' % (answer.usage.prompt_tokens, answer.usage.prompt_tokens)
+    return b'{"object":"list","data":[' + b",".join(items) + b'],"model":' + encode(answer.model) + b"," + usage
 
 
 def _base64(vector: Vector) -> bytes:
-    return b'"' + base64.b64encode(np.ascontiguousarray(vector, dtype="<f4").data) + b'"'
+    return b'"%b"' % b2a_base64(np.ascontiguousarray(vector, dtype="<f4").data, newline=False)
 
 
 def _numbers(vector: Vector) -> bytes:
