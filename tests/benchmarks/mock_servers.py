@@ -22,7 +22,7 @@ SERVER_CORE, CLIENT_CORE = 0, 1
 START_DEADLINE_S = 60.0
 CHAT: dict[str, Any] = {
     "model": "rag-chat",
-    "messages": [{"role": "user", "content": "Say something about retrieval."}],
+    "messages": [{"role": "user", "content": "Say something about retrieval 0000000."}],
     "max_tokens": TOKENS,
 }
 
