@@ -11,7 +11,7 @@ import orjson
 from mocks.common.trickle import TrickledReply
 from mocks.http.message import Reply, Request
 from mocks.llm.answer import CHAT, MESSAGES, RESPONSES, Answer, ChatCall
-from mocks.llm.answers.base import MOST_TOKENS, prompt_tokens
+from mocks.llm.answers.base import MOST_TOKENS, length, prompt_tokens
 from mocks.llm.dialects.base import Dialect
 from mocks.llm.engine import Engine
 from mocks.llm.entry import Ending
@@ -156,9 +156,11 @@ class Generation(Serving):
         """Tokens and times of a generation that has begun."""
         entry, series, answer = self.entry, self.series, self._answer
         tokens = entry.content_sent_tokens
-        if answer is not None and tokens >= answer.longest:  # of several choices, the longest alone has been counted so far
-            series.generation_tokens += answer.usage.completion_tokens - tokens
-            tokens = answer.usage.completion_tokens
+        if answer is not None and len(answer.choices) > 1 and tokens >= answer.longest:
+            # Of several choices, the longest alone has been counted so far. What the answer says of its usage may be a lie.
+            total = max(tokens, sum(map(length, answer.choices)))
+            series.generation_tokens += total - tokens
+            tokens = total
         entry.completion_tokens = tokens
         if self.account is not None:
             self.account.used(entry.prompt_tokens + tokens)

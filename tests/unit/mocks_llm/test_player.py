@@ -64,6 +64,25 @@ def test_a_client_that_goes_is_sent_no_more_and_the_journal_says_when() -> None:
     assert served.engine.slots.running == 0
 
 
+@pytest.mark.parametrize(
+    ("fault", "sent", "n"), [("usage_missing", ANSWER_TOKENS, 1), ("usage_missing", ANSWER_TOKENS, 2), ("stream_endless", 91, 1)]
+)
+def test_tokens_are_counted_as_they_are_generated_whatever_the_answer_says(fault: str, sent: int, n: int) -> None:
+    served = Served()
+    served.faults.put("f", {"type": fault})
+    reply = served.ask(chat(stream=True, n=n, stream_options={"include_usage": True}))
+    series = served.metrics.model("rag-chat")
+    counted = []
+    for now_s in (100.15, 100.25, 101):
+        served.clock.run(now_s)
+        counted.append(series.generation_tokens)
+    if reply.ended is None:
+        reply.leave()
+    row = served.last()
+    assert counted == sorted(counted)
+    assert (row["content_sent_tokens"], row["completion_tokens"], series.generation_tokens) == (sent, sent * n, sent * n)
+
+
 def test_whole_answers_leave_when_their_last_token_is_due() -> None:
     served = Served()
     reply = served.answered(chat())
