@@ -77,8 +77,8 @@ class Service(Protocol):
         """The call that a request asks for. Raises VectorError where there is no such route."""
         ...
 
-    def renew(self, call: Call) -> None:
-        """Give the collection of a call another id, if there is such a collection."""
+    def renew(self, call: Call) -> bool:
+        """Give the collection of a call another id; whether clients have one of their own to lose, and there is such a collection."""
         ...
 
     def answer(self, body: Any, status: int, took_s: float, encode: Encode = strict) -> Whole:

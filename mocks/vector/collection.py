@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from mocks.vector.history import Deleted, Past
 from mocks.vector.index import Floats, Mask, Metric, VectorIndex
 
 PointId = int | str
@@ -47,14 +48,12 @@ class Point:
     """The number of the change that last touched it, within its collection."""
     names: frozenset[str]
     """The vectors that it has."""
-    before: "Past | None" = None
+    before: Past | None = None
 
-
-class Past(NamedTuple):
-    """What a point held before it was last replaced."""
-
-    payload: Payload
-    document: str | None
+    @property
+    def held(self) -> Past:
+        """What it holds, for when it holds something else."""
+        return Past(self.payload, self.document, self.version)
 
 
 @dataclass(slots=True)
@@ -93,6 +92,7 @@ class Collection:
         self._free: list[int] = []
         self._sorted: list[PointId] | None = None
         self._masks: OrderedDict[bytes, Mask] = OrderedDict()
+        self._deleted = Deleted()
 
     def dimensions(self, space: str = "") -> int | None:
         """How many numbers its vectors of that name have; None while that is open."""
@@ -148,6 +148,13 @@ class Collection:
         """The points that a mask marks, in the order of their rows."""
         return [self._at(row) for row in np.flatnonzero(mask).tolist()]
 
+    def before(self, id: PointId, keys: Sequence[str] = ()) -> Past | None:
+        """What a point held before it was last changed; or, by one of `keys`, the deleted point whose newer version it is."""
+        point = self.points.get(id)
+        if point is None:
+            return None
+        return point.before or self._deleted.older_version(point.held, keys)
+
     def sorted_ids(self) -> list[PointId]:
         """All ids: numbers first, in order, then texts in theirs."""
         if self._sorted is None:
@@ -193,9 +200,7 @@ class Collection:
 
     def _payload(self, change: Change, version: int) -> None:
         for id, payload, text in change.document["points"]:
-            point = self.points[id]
-            point.before = Past(point.payload, point.document)
-            point.payload, point.document, point.version = payload, text, version
+            self._replace(self.points[id], payload, text, version)
 
     def _vectors(self, change: Change, version: int) -> None:
         floats = iter(change.vectors)
@@ -219,10 +224,18 @@ class Collection:
                 self._rows[row] = point
             self.points[new.id] = point
             self._sorted = None
+            deleted = self._deleted.take(new.id)
+            if deleted is not None and deleted.replaced_by(new.payload, new.document):
+                point.before = deleted
         else:
-            point.before = Past(point.payload, point.document)
-            point.payload, point.document, point.version = new.payload, new.document, version
+            self._replace(point, new.payload, new.document, version)
         self._set_vectors(point, new.vectors, point.names - new.vectors.keys())
+
+    @staticmethod
+    def _replace(point: Point, payload: Payload, document: str | None, version: int) -> None:
+        if point.held.replaced_by(payload, document):
+            point.before = point.held
+        point.payload, point.document, point.version = payload, document, version
 
     def _set_vectors(self, point: Point, vectors: Mapping[str, Floats], gone: Iterable[str]) -> None:
         for name in gone:
@@ -244,6 +257,7 @@ class Collection:
         self._rows[point.row] = None
         heapq.heappush(self._free, point.row)
         self._sorted = None
+        self._deleted.keep(id, point.held)
 
 
 _MAKERS: dict[ChangeKind, Callable[[Collection, Change, int], None]] = {

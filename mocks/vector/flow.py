@@ -97,8 +97,8 @@ class Serving:
         """The answer of the operation, which is carried out now; an error is an answer as well."""
         service = self._flow.service
         try:
-            if plan.renew:
-                service.renew(call)
+            if plan.renew is not None and service.renew(call):
+                plan.renew()
             outcome = call.perform()
             self._commit(outcome, plan)
             lists = _edited(outcome, plan)

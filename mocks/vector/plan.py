@@ -1,11 +1,12 @@
 """How one call to a vector service is going to be answered: what the profile drew, and what faults make of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from mocks.http.message import Cut
 from mocks.vector.collection import Payload, PointId
+from mocks.vector.history import Past
 from mocks.vector.index import Floats
 
 Product = Literal["qdrant", "chroma"]
@@ -64,8 +65,12 @@ class Others(Protocol):
         """The worst `k`, worst first: what no honest search returns."""
         ...
 
-    def before(self, id: PointId) -> tuple[Payload, str | None] | None:
-        """Payload and document of a point before it was last replaced; None where it never was."""
+    def behind(self, k: int) -> Hits:
+        """The true `k` that follow those of the answer."""
+        ...
+
+    def before(self, id: PointId, keys: Sequence[str]) -> Past | None:
+        """What a point held before it was last replaced (`Collection.before`); None where it never was."""
         ...
 
 
@@ -128,8 +133,8 @@ class VectorPlan:
     """Trickle the head of the answer over that long."""
     visible_after_s: float = 0.0
     """When what a write changed can be read, after it was acknowledged; infinite: never, it is lost. Writes must be valid all the same."""
-    renew: bool = False
-    """Before the operation, the collection gets another id, as if it had been recreated and filled again."""
+    renew: Callable[[], None] | None = None
+    """Before the operation, the collection gets another id, as if it had been recreated and filled again; then this is called."""
     hit_edits: list[HitEdit] = field(default_factory=list)
     body_edits: list[Callable[[Any], Any]] = field(default_factory=list)
     """Changes of the answer's JSON value before it is put into its envelope and encoded."""

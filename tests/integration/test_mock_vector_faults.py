@@ -151,6 +151,29 @@ def test_only_points_of_another_value_count_as_foreign_where_a_key_tells_tenants
         assert fault.applied == 0
 
 
+def test_a_foreign_point_is_found_behind_many_of_ones_own(rig: Rig, ask: Ask) -> None:
+    crowd = [Doc(1000 + number, [1.0, 0.001 * number, 0.0], "One of many.", "b") for number in range(80)]
+    ask.write([*crowd, Doc(999, [1.0, 0.2, 0.0], "Of another.", "a")])
+    ask.forget(0)
+    with rig.fault({"type": "other_tenant", "leaks": 5}) as fault:
+        found = ask.search(ASKED, 2, tenant="b")
+        assert ([one.tenant for one in found], fault.applied) == (["a", "a"], 1)  # no more than were asked for
+    for doc in crowd:
+        ask.forget(doc.id)
+    ask.forget(999)
+    _wiped(rig)
+
+
+def test_only_what_was_recreated_counts(rig: Rig, ask: Ask) -> None:
+    with rig.fault({"type": "collection_recreated"}) as fault:
+        missing = {"qdrant": "/collections/none/points/count", "chroma": f"{ask.collections}/none/get"}[rig.product]
+        assert ask.http.post(missing, json={}).status_code in (400, 404)
+        assert fault.applied == 0
+        for _ in range(3):
+            ask.search_response(ASKED, K)
+        assert fault.applied == {"qdrant": 3, "chroma": 1}[rig.product]
+
+
 @pytest.mark.parametrize("product", PRODUCTS)
 def test_the_same_requests_meet_the_same_fate_in_another_order(product: Product) -> None:
     questions = [[math.cos(number / 40), math.sin(number / 40), 0.2] for number in range(40)]
@@ -164,3 +187,55 @@ def test_the_same_requests_meet_the_same_fate_in_another_order(product: Product)
                 fates.append({tuple(question): ids(ask.search(question, K)) for question in order})
             ask.close()
     assert fates[0] == fates[1]
+
+
+@pytest.fixture
+def qdrant() -> Iterator[tuple[Rig, Ask]]:
+    with Rig("qdrant", {"seed": 7}) as rig:
+        ask = rig.asking()
+        ask.create()
+        ask.write([document(number) for number in range(SIZE)])
+        yield rig, ask
+        ask.close()
+
+
+def _result(ask: Ask, path: str, body: Mapping[str, Any]) -> Any:
+    return ask.http.post(f"/collections/docs/{path}", json=body).raise_for_status().json()["result"]
+
+
+def test_a_page_that_misses_points_goes_on_behind_itself(qdrant: tuple[Rig, Ask]) -> None:
+    rig, ask = qdrant
+    with rig.fault({"type": "degraded_recall", "recall": 0.0}):
+        page = _result(ask, "points/query", {"query": ASKED, "limit": 3, "offset": 6})
+    assert [one["id"] for one in page["points"]] == [9, 10, 11]
+
+
+def test_a_collection_without_points_is_so_however_one_asks(qdrant: tuple[Rig, Ask]) -> None:
+    rig, ask = qdrant
+    ask.http.put("/collections/docs/index", json={"field_name": "tenant", "field_schema": "keyword"}).raise_for_status()
+    assert _result(ask, "facet", {"key": "tenant"}) == {"hits": [{"value": "a", "count": 12}, {"value": "b", "count": 12}]}
+    with rig.fault({"type": "collection_recreated"}) as fault:
+        assert _result(ask, "facet", {"key": "tenant"}) == {"hits": []}
+        assert _result(ask, "points/count", {}) == {"count": 0}
+        assert ask.http.get("/collections/docs").json()["result"]["points_count"] == 0
+        assert fault.applied == 3
+        assert ask.http.get("/collections/docs/exists").json()["result"] == {"exists": True}
+        assert fault.applied == 3
+
+
+def test_a_group_shows_its_duplicates(qdrant: tuple[Rig, Ask]) -> None:
+    rig, ask = qdrant
+    body = {"query": ASKED, "limit": 2, "group_by": "tenant", "group_size": 2}
+    with rig.fault({"type": "duplicate_results"}):
+        groups = _result(ask, "points/query/groups", body)["groups"]
+    assert [(group["id"], [hit["id"] for hit in group["hits"]]) for group in groups] == [("a", [0, 0]), ("b", [1, 1])]
+
+
+def test_tenants_may_be_told_apart_by_lists(qdrant: tuple[Rig, Ask]) -> None:
+    rig, ask = qdrant
+    for number, owners in ((0, ["x"]), (1, ["y"]), (2, ["x"])):
+        payload = {"points": [number], "payload": {"owners": owners}}
+        ask.http.post("/collections/docs/points/payload?wait=true", json=payload).raise_for_status()
+    with rig.fault({"type": "other_tenant", "key": "owners"}):
+        asked = {"query": ASKED, "limit": 2, "filter": {"must": [{"key": "owners", "match": {"value": "x"}}]}}
+        assert [one["id"] for one in _result(ask, "points/query", asked)["points"]] == [0, 1]

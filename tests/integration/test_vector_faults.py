@@ -1,7 +1,4 @@
-"""What the reference application makes of the faults of a vector store: never a crash, never a broken hit, and a word for what happened.
-
-`stale_version` is not among them: a replaced chunk is a point of its own here, and the old one is gone, so there is nothing to go back to.
-"""
+"""What the reference application makes of the faults of a vector store: never a crash, never a broken hit, and a word for what happened."""
 
 from __future__ import annotations
 
@@ -106,6 +103,19 @@ def test_a_search_under_a_fault(deployment: Deployment, document: dict[str, Any]
     with deployment.vector.fault(**document):
         assert deployment.run(searched) == expected
     assert deployment.run(searched) == NEAREST
+
+
+def test_a_replaced_document_may_come_as_it_was(deployment: Deployment) -> None:
+    """Each revision of a chunk is a point of its own, and the old one is deleted: a store that lags tells of it all the same."""
+    assert deployment.vector is not None
+
+    async def told(store: VectorStore) -> list[tuple[str, bool, bool]]:
+        found = await store.by_vector(ASKED, 4)
+        return [(one["chunk_id"], "before 7" in one["text"], "rises by 12" in one["text"]) for one in found]
+
+    with deployment.vector.fault(type="stale_version"):
+        assert deployment.run(told) == [*((chunk_id, True, False) for chunk_id in NEAREST[:3]), ("ice#0", False, False)]
+    assert deployment.run(told) == [*((chunk_id, False, True) for chunk_id in NEAREST[:3]), ("ice#0", False, False)]
 
 
 def test_a_collection_that_was_recreated(deployment: Deployment) -> None:

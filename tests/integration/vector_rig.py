@@ -124,6 +124,7 @@ class Ask(Protocol):
     """One product, asked over plain HTTP. Answers that are no success raise httpx.HTTPStatusError."""
 
     http: httpx.Client
+    collections: str
 
     def create(self) -> None: ...
     def write(self, docs: list[Doc]) -> None: ...
@@ -137,6 +138,8 @@ class Ask(Protocol):
 
 class QdrantAsk:
     """Qdrant."""
+
+    collections = "/collections"
 
     def __init__(self, url: str) -> None:
         self.http = httpx.Client(base_url=url, timeout=CLIENT_TIMEOUT_S)
@@ -182,7 +185,7 @@ class QdrantAsk:
 class ChromaAsk:
     """Chroma."""
 
-    _COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
+    collections = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 
     def __init__(self, url: str) -> None:
         self.http = httpx.Client(base_url=url, timeout=CLIENT_TIMEOUT_S)
@@ -190,7 +193,7 @@ class ChromaAsk:
 
     def create(self) -> None:
         body = {"name": "docs", "configuration": {"hnsw": {"space": "cosine"}}, "get_or_create": True}
-        self._id = self.http.post(self._COLLECTIONS, json=body).raise_for_status().json()["id"]
+        self._id = self.http.post(self.collections, json=body).raise_for_status().json()["id"]
 
     def write(self, docs: list[Doc]) -> None:
         columns = {
@@ -212,10 +215,10 @@ class ChromaAsk:
         return [self._found(id, None, *rest) for id, *rest in zip(answer["ids"], answer["documents"], answer["metadatas"], strict=True)]
 
     def count(self) -> int:
-        return int(self.http.get(f"{self._COLLECTIONS}/{self._id}/count").raise_for_status().json())
+        return int(self.http.get(f"{self.collections}/{self._id}/count").raise_for_status().json())
 
     def search_response(self, vector: list[float], k: int) -> httpx.Response:
-        return self.http.post(f"{self._COLLECTIONS}/{self._id}/query", json={"query_embeddings": [vector], "n_results": k})
+        return self.http.post(f"{self.collections}/{self._id}/query", json={"query_embeddings": [vector], "n_results": k})
 
     def forget(self, id: int) -> None:
         self._do("delete", {"ids": [str(id)]})
@@ -228,4 +231,4 @@ class ChromaAsk:
         return Found(int(id), distance, text, (metadata or {}).get("tenant"))
 
     def _do(self, verb: str, body: dict[str, Any]) -> Any:
-        return self.http.post(f"{self._COLLECTIONS}/{self._id}/{verb}", json=body).raise_for_status().json()
+        return self.http.post(f"{self.collections}/{self._id}/{verb}", json=body).raise_for_status().json()

@@ -11,7 +11,8 @@ from mocks.vector.chroma.errors import internal
 from mocks.vector.chroma.payloads import Get, Query
 from mocks.vector.chroma.selection import URI_KEY, Chosen, shown_metadata
 from mocks.vector.chroma.vectors import as_float32, check_dimensions
-from mocks.vector.collection import Collection, Match, Payload, Point, PointId
+from mocks.vector.collection import Collection, Match, Point, PointId
+from mocks.vector.history import Past
 from mocks.vector.index import Floats, nearer_is_larger
 from mocks.vector.plan import Hit, Hits
 
@@ -22,7 +23,7 @@ def get(collection: Collection, request: Get) -> Outcome:
     end = None if request.limit is None else request.offset + request.limit
     points = chosen.points()[request.offset : end]
     hits = [_hit(collection, point, None, "embeddings" in request.include) for point in points]
-    others = Others(collection, chosen, None, request.include)
+    others = Others(collection, chosen, None, request.include, request.offset + len(points))
     return Outcome(lambda lists: _shown(lists[0], request.include), [hits], [others])
 
 
@@ -33,19 +34,23 @@ def query(collection: Collection, request: Query) -> Outcome:
     check_dimensions(vectors, collection.dimensions())
     if chosen.ids is not None and not collection.points.keys() >= set(chosen.ids):
         raise internal("Error executing plan: Internal error: Error finding id")
-    others = [Others(collection, chosen, vector, request.include) for vector in vectors]
+    others = [Others(collection, chosen, vector, request.include, request.n_results) for vector in vectors]
     lists = [other.nearest(request.n_results) for other in others]
     return Outcome(lambda lists: _answer(lists, request.include), lists, others, searches=True)
 
 
 class Others:
-    """What else could have been answered: to a query vector, or (None) to a request for records, which are then taken in their order."""
+    """What else could have been answered: to a query vector, or (None) to a request for records, which are then taken in their order.
 
-    def __init__(self, collection: Collection, chosen: Chosen, vector: Floats | None, include: Sequence[str]) -> None:
+    The answer itself ends with the `last` of them.
+    """
+
+    def __init__(self, collection: Collection, chosen: Chosen, vector: Floats | None, include: Sequence[str], last: int) -> None:
         self._collection = collection
         self._chosen = chosen
         self._vector = vector
         self._embeddings = "embeddings" in include
+        self._last = last
 
     def nearest(self, k: int, *, filtered: bool = True) -> Hits:
         """The true best `k`."""
@@ -55,10 +60,13 @@ class Others:
         """The worst `k`, worst first."""
         return self._found(k, filtered=filtered, farthest=True)
 
-    def before(self, id: PointId) -> tuple[Payload, str | None] | None:
-        """Metadata and document of a record before it was last changed."""
-        point = self._collection.points.get(id)
-        return None if point is None or point.before is None else (point.before.payload, point.before.document)
+    def behind(self, k: int) -> Hits:
+        """The `k` after the last of the answer."""
+        return self.nearest(self._last + k)[self._last :]
+
+    def before(self, id: PointId, keys: Sequence[str]) -> Past | None:
+        """What a record held before it was last changed."""
+        return self._collection.before(id, keys)
 
     def _found(self, k: int, *, filtered: bool, farthest: bool) -> Hits:
         if self._vector is None:

@@ -52,12 +52,13 @@ class ChromaService:
             path=None if asked_of is None or name is None else request.raw_path.replace(asked_of, name),
         )
 
-    def renew(self, call: Call) -> None:
+    def renew(self, call: Call) -> bool:
         """Give the collection of a call another id: handles that know the old one get 404. Those of the same name elsewhere keep theirs."""
         named = [one for one in self._store.collections.values() if one.name == call.collection]
-        for collection in named:
-            if self._operations.tenant_of(collection) == call.tenant:
-                self._store.renew(collection)
+        meant = [one for one in named if self._operations.tenant_of(one) == call.tenant]
+        for collection in meant:
+            self._store.renew(collection)
+        return bool(meant)
 
     def answer(self, body: Any, status: int, took_s: float, encode: Encode = strict) -> Whole:  # noqa: ARG002 - Chroma does not say
         """A JSON value as it is."""

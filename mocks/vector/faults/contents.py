@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Annotated, ClassVar, Literal
@@ -17,24 +18,36 @@ _TOKEN = re.compile(r"INJ-[A-Za-z0-9]{4,}")
 _NEGATIONS = ((" is ", " is not "), (" are ", " are not "), (" can ", " cannot "), (" must ", " need not "), (" has ", " has no "))
 
 
+VERSIONED = ("chunk_id", "doc_id", "document_id", "ref_doc_id")
+"""Keys under which applications keep what stays the same from one version of a text to the next; the last is LlamaIndex's."""
+
+
 @FAULTS.register("stale_version")
 @dataclass(kw_only=True)
 class StaleVersion(OfPoints):
-    """A replica that lags: what was replaced is still told."""
+    """A replica that lags: what was replaced is still told, also where the new version has an id of its own and the old was deleted."""
 
     summary: ClassVar[str] = "Points that were replaced show payload and text from before; all others are as they are."
+    key: Annotated[
+        str | None,
+        Param(
+            "payload or metadata key by which a deleted point is known to be an older version of another; none: the first that is there of "
+            + ", ".join(f"`{key}`" for key in VERSIONED)
+        ),
+    ] = None
 
     def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
         """Edit the points."""
-        edit_each(plan, self, _before)
+        keys = VERSIONED if self.key is None else (self.key,)
+        edit_each(plan, self, lambda hit, others: _before(hit, others, keys))
         return True
 
 
-def _before(hit: Hit, others: Others) -> Hit:
-    past = others.before(hit.id)
-    if past is None or past == (hit.payload, hit.document):
+def _before(hit: Hit, others: Others, keys: Sequence[str]) -> Hit:
+    past = others.before(hit.id, keys)
+    if past is None or not past.replaced_by(hit.payload or {}, hit.document):
         return hit
-    return replace(hit, payload=past[0], document=past[1])
+    return replace(hit, payload=past.payload, document=past.document)
 
 
 @FAULTS.register("counterfactual")

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from mocks.vector.plan import Hit, HitEdit, Hits, Others, VectorPlan, Whole
+
+_T = TypeVar("_T")
 
 
 def edit_hits(plan: VectorPlan, fault: object, change: Callable[[Hits, Others], Hits], *, searches: bool = True) -> None:
@@ -78,12 +80,32 @@ def count_once_made(plan: VectorPlan, fault: object) -> None:
 
 
 def edit_counts(plan: VectorPlan, fault: object) -> None:
-    """Count nothing, where points are counted."""
+    """Count nothing, where Qdrant counts points or their values, or describes a collection by how many it has."""
 
     def run(body: Any) -> Any:
-        if plan.facts.operation != "count" or body in (0, {"count": 0}):
+        if plan.facts.operation not in ("count", "collection_get"):
+            return body
+        emptied = {key: _NOTHING.get(key, value) for key, value in body.items()}
+        if emptied == body:
             return body
         _bites(plan, fault)
-        return {"count": 0} if isinstance(body, dict) else 0
+        return emptied
 
     plan.body_edits.append(run)
+
+
+_NOTHING = {"count": 0, "hits": [], "points_count": 0, "vectors_count": 0}
+
+
+def renew_once(plan: VectorPlan, fault: object, renewed: set[_T], collection: _T) -> bool:
+    """Give the call's collection another id, if it exists, and note it in `renewed`; False, and nothing, where it is there already."""
+    if collection in renewed:
+        return False
+    plan.void.append(fault)
+
+    def run() -> None:
+        renewed.add(collection)
+        _bites(plan, fault)
+
+    plan.renew = run
+    return True

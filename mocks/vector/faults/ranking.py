@@ -97,8 +97,7 @@ class DegradedRecall(OfSearches):
         if not missing:
             return hits
         true = {hit.id for hit in hits}
-        behind = [hit for hit in others.nearest(len(hits) + missing) if hit.id not in true]
-        return kept + behind[:missing]
+        return kept + [hit for hit in others.behind(missing) if hit.id not in true]
 
 
 @FAULTS.register("other_tenant")
@@ -110,9 +109,10 @@ class OtherTenant(OfSearches):
     key: Annotated[
         str | None, Param("payload or metadata key that tells tenants apart: only points with another value there count; none: any point")
     ] = None
-    leaks: Annotated[int, Param("how many foreign points come, in the place of the last results", "results", least=1)] = 1
+    leaks: Annotated[int, Param("how many foreign points come, at most: in the place of the last results", "results", least=1)] = 1
 
-    _LOOK_BEHIND: ClassVar[int] = 50
+    _LOOKS: ClassVar = (50, 2_000)
+    """How far behind the answer's length foreign points are looked for, should there be none nearer."""
 
     def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
         """Edit the lists."""
@@ -120,13 +120,21 @@ class OtherTenant(OfSearches):
         return True
 
     def _leaked(self, hits: Hits, others: Others) -> Hits:
-        known = {hit.id for hit in others.nearest(len(hits) + self._LOOK_BEHIND)}
-        wider = others.nearest(len(hits) + self._LOOK_BEHIND, filtered=False)
-        own = {(hit.payload or {}).get(self.key) for hit in hits} if self.key is not None else set()
-        foreign = [hit for hit in wider if hit.id not in known and (self.key is None or (hit.payload or {}).get(self.key) not in own)]
-        leaking = foreign[: self.leaks]
+        for look in self._LOOKS:
+            wider = others.nearest(len(hits) + look, filtered=False)
+            known = {hit.id for hit in others.nearest(len(hits) + look)}
+            leaking = self._foreign([hit for hit in wider if hit.id not in known], hits)
+            if leaking or len(wider) < len(hits) + look:
+                break
         if not leaking:
             return hits
         ranks = {hit.id: rank for rank, hit in enumerate(wider)}
         answered = hits[: max(0, len(hits) - len(leaking))] + leaking
         return sorted(answered, key=lambda hit: ranks.get(hit.id, len(wider)))
+
+    def _foreign(self, kept_out: Hits, hits: Hits) -> Hits:
+        most = min(self.leaks, max(1, len(hits)))
+        if self.key is None:
+            return kept_out[:most]
+        own = [(hit.payload or {}).get(self.key) for hit in hits]
+        return [hit for hit in kept_out if (hit.payload or {}).get(self.key) not in own][:most]

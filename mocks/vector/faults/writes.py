@@ -6,7 +6,7 @@ from random import Random
 from typing import Annotated, ClassVar
 
 from mocks.faults.documents import Param
-from mocks.vector.faults.edits import count_once_made, edit_counts, edit_hits
+from mocks.vector.faults.edits import count_once_made, edit_counts, edit_hits, renew_once
 from mocks.vector.faults.registry import FAULTS, OfOperations, OfPointWrites
 from mocks.vector.plan import VectorPlan
 
@@ -31,13 +31,17 @@ class AcknowledgedNotVisible(OfPointWrites):
 class CollectionRecreated(OfOperations):
     """Somebody dropped the collection and created it again under the same name."""
 
-    operations = frozenset({"query", "get", "count", "upsert", "update", "delete"})
+    operations = frozenset({"query", "get", "count", "upsert", "update", "delete", "collection_get"})
 
     summary: ClassVar[str] = (
         "The collection is another one of the same name. Chroma: it has a new id (once), so handles that were open get 404 until they are "
         "fetched again. Qdrant: it is empty as long as the fault lasts."
     )
-    _renewed: set[str] = field(init=False, default_factory=set, repr=False)
+    _renewed: set[tuple[str | None, str]] = field(init=False, default_factory=set, repr=False)
+
+    def concerns(self, plan: VectorPlan) -> bool:
+        """Not who asks Chroma for a collection: he would get the new id, and miss nothing."""
+        return super().concerns(plan) and (plan.facts.product, plan.facts.operation) != ("chroma", "collection_get")
 
     def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
         """Give it another id, once; or show it empty."""
@@ -45,9 +49,6 @@ class CollectionRecreated(OfOperations):
             edit_hits(plan, self, lambda hits, _: [] if hits else hits, searches=False)
             edit_counts(plan, self)
             return True
-        name = plan.facts.collection
-        if name is None or name in self._renewed:
+        if plan.facts.collection is None:
             return False
-        self._renewed.add(name)
-        plan.renew = True
-        return True
+        return renew_once(plan, self, self._renewed, (plan.facts.tenant, plan.facts.collection))

@@ -1,11 +1,12 @@
 """Reading points: by query, by id, page by page, counted."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mocks.vector.call import Outcome
-from mocks.vector.collection import Collection, Match, Payload, Point, PointId
+from mocks.vector.collection import Collection, Match, Point, PointId
+from mocks.vector.history import Past
 from mocks.vector.plan import Hits
 from mocks.vector.qdrant import errors
 from mocks.vector.qdrant.decode import a_list, an_object, at_least, field, path, point_id, text
@@ -37,10 +38,14 @@ class Alternatives:
         """As in `Others`."""
         return self._hits(self._query.top(k, farthest=True, filtered=filtered))
 
-    def before(self, id: PointId) -> tuple[Payload, str | None] | None:
+    def behind(self, k: int) -> Hits:
         """As in `Others`."""
-        point = self._query.collection.points.get(id)
-        return None if point is None or point.before is None else (point.before.payload, point.before.document)
+        last = self._query.offset + self._query.limit
+        return self._hits(self._query.top(last + k)[last:])
+
+    def before(self, id: PointId, keys: Sequence[str]) -> Past | None:
+        """As in `Others`."""
+        return self._query.collection.before(id, keys)
 
     def _hits(self, found: list[Match]) -> Hits:
         return [hit(self._query.collection, one.point, one.score, self._wanted) for one in found]
@@ -91,13 +96,12 @@ def _ranked(queries: list[Query], wanted: list[Parts], body: Callable[[list[list
 def _grouped(hits: Hits, key: Path, most: int, size: int) -> list[tuple[Any, Hits]]:
     groups: dict[tuple[type, Any], Hits] = {}
     for one in hits:
-        for value in items(one.payload or {}, key):
-            if not isinstance(value, (str, int)) or isinstance(value, bool):
+        values = (value for value in items(one.payload or {}, key) if isinstance(value, (str, int)) and not isinstance(value, bool))
+        for known in dict.fromkeys((type(value), value) for value in values):
+            if known not in groups and len(groups) == most:
                 continue
-            if (type(value), value) not in groups and len(groups) == most:
-                continue
-            group = groups.setdefault((type(value), value), [])
-            if len(group) < size and one not in group[-1:]:
+            group = groups.setdefault(known, [])
+            if len(group) < size:
                 group.append(one)
     return [(value, group) for (_, value), group in groups.items()]
 

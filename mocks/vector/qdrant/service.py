@@ -53,11 +53,9 @@ class QdrantService:
         found.target(request, calls.append, *found.parts)
         return calls[0]
 
-    def renew(self, call: Call) -> None:
-        """Give the collection of a call another id, which no client of Qdrant ever sees."""
-        collection = None if call.collection is None else self._store.find(call.collection)
-        if collection is not None:
-            self._store.renew(collection)
+    def renew(self, call: Call) -> bool:  # noqa: ARG002 - whichever it is
+        """Never: clients of Qdrant know collections by name alone."""
+        return False
 
     def answer(self, body: Any, status: int, took_s: float, encode: Encode = strict) -> Whole:
         """The envelope `{"result", "status": "ok", "time"}` around a JSON value."""

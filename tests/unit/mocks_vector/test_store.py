@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mocks.vector.collection import Collection, NewPoint, PointId, Space
+from mocks.vector.history import Deleted, Past
 from mocks.vector.persistence import ArchiveError, DirectoryArchive
 from mocks.vector.store import LimitError, Limits, Store
 
@@ -188,8 +189,54 @@ def test_a_point_remembers_what_it_held_before() -> None:
     collection = collection_of(store)
     store.put(collection, [NewPoint(1, {}, {"v": 1}, "first")])
     assert collection.points[1].before is None
-    store.put(collection, [NewPoint(1, {}, {"v": 2}, "second")])
-    assert collection.points[1].before == ({"v": 1}, "first")
+    for _ in range(2):  # the same again replaces nothing
+        store.put(collection, [NewPoint(1, {}, {"v": 2}, "second")])
+        assert collection.before(1) == ({"v": 1}, "first", 1)
+    store.set_payloads(collection, {1: ({"v": 3}, "second")})
+    assert (collection.before(1), collection.before(2)) == (({"v": 2}, "second", 3), None)
+
+
+@pytest.mark.parametrize("again", [0, 1])
+def test_a_point_that_was_deleted_and_put_again_remembers_too(again: int) -> None:
+    store = Store(Limits())
+    collection = collection_of(store)
+    store.put(collection, [NewPoint(1, {}, {"v": 0})])
+    store.delete(collection, [1])
+    store.put(collection, [NewPoint(1, {}, {"v": again})])
+    assert collection.before(1) == (None if again == 0 else ({"v": 0}, None, 1))
+
+
+def test_a_new_version_under_its_own_id_is_known_by_a_key_of_its_payload() -> None:
+    store = Store(Limits())
+    collection = collection_of(store)
+    for revision in (1, 2, 3):
+        points = [NewPoint(10 * revision + part, {}, {"doc": "d", "part": part, "v": revision}) for part in range(3)]
+        store.put(collection, points)
+        store.delete(collection, [point.id - 10 for point in points if isinstance(point.id, int)])
+    assert [collection.before(30 + part, ("none", "doc")) for part in range(3)] == [
+        ({"doc": "d", "part": part, "v": 2}, None, 2) for part in range(3)
+    ]
+    assert collection.before(30, ("none",)) is None
+    store.put(collection, [NewPoint(40, {}, {"doc": "another", "part": 0})])
+    assert collection.before(40, ("doc",)) is None
+
+
+def test_what_was_deleted_later_but_is_newer_is_no_past() -> None:
+    """A newer revision that was taken back."""
+    store = Store(Limits())
+    collection = collection_of(store)
+    store.put(collection, [NewPoint(1, {}, {"doc": "d", "v": 1})])
+    store.put(collection, [NewPoint(2, {}, {"doc": "d", "v": 2})])
+    store.delete(collection, [2])
+    assert collection.before(1, ("doc",)) is None
+
+
+def test_of_what_was_deleted_a_bounded_number_is_remembered() -> None:
+    deleted = Deleted(most=2)
+    for number in range(3):
+        deleted.keep(number, Past({"doc": number}, None, number))
+    assert [deleted.take(number) for number in range(3)] == [None, ({"doc": 1}, None, 1), ({"doc": 2}, None, 2)]
+    assert deleted.take(1) is None
 
 
 @pytest.mark.parametrize(
