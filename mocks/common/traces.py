@@ -1,8 +1,9 @@
 """Recorded traffic: how long answers took, and how long they were.
 
 Formats: `azure` (CSV with `TIMESTAMP,ContextTokens,GeneratedTokens`), `burstgpt` (CSV with `Request tokens`, `Response tokens` and, in its
-newer edition, `Elapsed time` in seconds; a response of 0 tokens is a failed call and is left out), `mooncake` (JSON lines with
+newer edition, `Elapsed time` in seconds), `mooncake` (JSON lines with
 `input_length`, `output_length`), `csv` (any, with a named column). All give lengths, but only a column of times gives times.
+Of formats that name the column of lengths, a row whose answer has no token is a failed call and left out.
 """
 
 import csv
@@ -44,6 +45,11 @@ class _Trace:
         except (OSError, ValueError, csv.Error) as error:
             raise ProfileError(f"{self.key}: cannot read the trace {self.file}: {error}") from error
 
+    def answered(self) -> Iterator[tuple[int, Row]]:
+        """Those rows whose answer has tokens, for all that is read of a trace, so that its columns stay side by side. Raises ProfileError."""
+        column = _LENGTHS.get(self.format)
+        return ((number, row) for number, row in self.rows() if column is None or int(self.value(number, row, column)) > 0)
+
     def value(self, number: int, row: Row, column: str) -> float:
         """A number of that row, not negative. Raises ProfileError."""
         if column not in row:
@@ -65,7 +71,7 @@ def latencies_ms(document: object, key: str, folder: Path) -> "array[float]":
     """
     trace = _parse(document, key, folder)
     if trace.column is not None:
-        return _filled(trace, (trace.to_ms * trace.value(number, row, trace.column) for number, row in trace.rows()))
+        return _filled(trace, (trace.to_ms * trace.value(number, row, trace.column) for number, row in trace.answered()))
     if trace.format != "burstgpt":
         raise ProfileError(f"{key}: a trace of format {trace.format} records no times; name the column that does with `column`")
     if not key.startswith("latency.itl"):
@@ -79,7 +85,7 @@ def lengths(document: object, key: str, folder: Path) -> "array[int]":
     column = trace.column or _LENGTHS.get(trace.format)
     if column is None:
         raise ProfileError(f"{key}: a trace of format csv must name the `column` that counts tokens")
-    counts = (int(trace.value(number, row, column)) for number, row in trace.rows())
+    counts = (int(trace.value(number, row, column)) for number, row in trace.answered())
     found = array("I", (count for count in counts if count > 0))
     if not found:
         raise ProfileError(f"{key}: {trace.file} has no row with an answer")
@@ -87,10 +93,8 @@ def lengths(document: object, key: str, folder: Path) -> "array[int]":
 
 
 def _paces_ms(trace: _Trace) -> Iterator[float]:
-    for number, row in trace.rows():
-        tokens = trace.value(number, row, _LENGTHS["burstgpt"])
-        if tokens > 0:
-            yield 1_000 * trace.value(number, row, _ELAPSED) / tokens
+    for number, row in trace.answered():
+        yield 1_000 * trace.value(number, row, _ELAPSED) / trace.value(number, row, _LENGTHS["burstgpt"])
 
 
 def _filled(trace: _Trace, values: Iterator[float]) -> "array[float]":

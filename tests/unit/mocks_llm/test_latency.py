@@ -92,6 +92,14 @@ def test_traces_give_lengths(tmp_path: Path, kind: str, text: str, found: list[i
     assert list(lengths({"file": "trace", "format": kind}, "answers.tokens.trace", tmp_path)) == found
 
 
+def test_lengths_and_named_times_of_a_recording_come_from_the_same_rows_failed_calls_left_out(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text(BURST_NEW)
+    trace = {"file": "new.csv", "format": "burstgpt", "column": "Elapsed time", "unit": "s"}
+    times = parse_distribution({"trace": trace}, "latency.ttft", tmp_path)
+    counts = lengths({"file": "new.csv", "format": "burstgpt"}, "answers.tokens.trace", tmp_path)
+    assert [times.at(row / len(counts)) for row in range(len(counts))] == pytest.approx([3_600, 2_000])
+
+
 def test_a_trace_with_times_gives_times(tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text(BURST_NEW)
     (tmp_path / "own.csv").write_text("first,rest\n0.25,20\n0.5,40\n")
