@@ -46,7 +46,7 @@ class _Trace:
             raise ProfileError(f"{self.key}: cannot read the trace {self.file}: {error}") from error
 
     def answered(self) -> Iterator[tuple[int, Row]]:
-        """Those rows whose answer has tokens, for all that is read of a trace, so that its columns stay side by side. Raises ProfileError."""
+        """The rows whose answer has tokens: whatever is read of a trace, so that its columns stay side by side. Raises ProfileError."""
         column = _LENGTHS.get(self.format)
         return ((number, row) for number, row in self.rows() if column is None or int(self.value(number, row, column)) > 0)
 

@@ -15,7 +15,7 @@ from mocks.llm.answers.base import MOST_TOKENS, length, prompt_tokens
 from mocks.llm.dialects.base import Dialect
 from mocks.llm.engine import Engine
 from mocks.llm.entry import Ending
-from mocks.llm.memory import Known
+from mocks.llm.memory import CHOICE_BYTES, Known
 from mocks.llm.plan import Facts, Plan, Stream, Whole
 from mocks.llm.player import Channel, Player
 from mocks.llm.serving import Serving
@@ -46,7 +46,7 @@ class Generation(Serving):
             body = read()
             call = self._dialect.parse(body)
             known = Known(call, self._facts(call, self.key_of(body, call.model)))
-            memory.keep(address, raw, known)
+            memory.keep(address, raw, known, CHOICE_BYTES * call.n)
         self._known = known
 
     def begin(self) -> None:

@@ -12,6 +12,8 @@ from mocks.llm.template import Template
 MOST_BYTES = 4 * 1024 * 1024
 """Of requests, and of vectors, that are remembered; once half of it has come anew, what was not asked again since is forgotten."""
 _LARGEST = 64 * 1024
+CHOICE_BYTES = 4_096
+"""About what one choice of an answer, of some ten to some hundred tokens, takes once it has been made."""
 _MARKS = 16_384
 """So many requests that came once are known to have come; of two that fall on one mark, the later one."""
 

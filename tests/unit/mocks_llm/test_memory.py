@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mocks.llm.answer import Answer, Choice, Usage
-from mocks.llm.memory import Memory
+from mocks.llm.memory import CHOICE_BYTES, Known, Memory
 from mocks.llm.template import Template
 from tests.unit.mocks_llm.served import ANSWER, EMBEDDINGS_PATH, Served, chat
 
@@ -108,3 +109,23 @@ def test_a_fault_meets_repeated_requests_as_it_meets_new_ones() -> None:
     after = served.answered(vectors, EMBEDDINGS_PATH).document, served.answered(chat()).document
     assert after[0] == before[0]
     assert after[1]["choices"] == before[1]["choices"]
+
+
+class Weighed(Memory[Known]):
+    """A memory that tells what it was told of the size of what it keeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def keep(self, address: Hashable, body: bytes, known: Known, size: int = 0) -> None:
+        self.sizes.append(size)
+        super().keep(address, body, known, size)
+
+
+def test_the_answers_count_not_only_the_short_bodies_that_ask_for_them() -> None:
+    served = Served()
+    served.engine.memory = memory = Weighed()
+    served.answered(chat())
+    served.answered(chat(n=3))
+    assert memory.sizes == [CHOICE_BYTES, 3 * CHOICE_BYTES]
