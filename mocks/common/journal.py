@@ -18,7 +18,7 @@ class Sealed(Protocol):
 
     @property
     def size(self) -> int:
-        """About how many bytes of memory it takes."""
+        """About how many bytes of memory it takes; always the same."""
 
     def row(self) -> Mapping[str, Any]:
         """The row, not empty, without its `seq`."""
@@ -41,7 +41,7 @@ class Journal:
         """Another for every journal: its sequence begins anew with the process."""
         self._most_rows = rows
         self._most_bytes = most_bytes
-        self._rows: deque[bytes | Sealed] = deque()
+        self._rows: deque[Sealed] = deque()
         self._bytes = 0
         self._seq = 0
         self.cleared = 0
@@ -52,14 +52,14 @@ class Journal:
         """The `seq` of the latest row; 0 before the first."""
         return self._seq
 
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Remember a row, which must not be empty, forgetting the oldest where there is no more room."""
-        encoded = orjson.dumps(row)
-        self._keep(encoded, len(encoded))
-
     def seal(self, row: Sealed) -> None:
-        """Remember a row that is turned into JSON when it is read."""
-        self._keep(row, row.size)
+        """Remember a row, forgetting the oldest where there is no more room."""
+        self._seq += 1
+        rows = self._rows
+        rows.append(row)
+        self._bytes += row.size
+        while len(rows) > self._most_rows or self._bytes > self._most_bytes:
+            self._bytes -= rows.popleft().size
 
     def after(self, seq: int, limit: int) -> Page:
         """At most `limit` rows that follow the one with `seq`."""
@@ -80,16 +80,6 @@ class Journal:
         self._bytes = 0
         self.cleared = self._seq
 
-    def _keep(self, row: bytes | Sealed, size: int) -> None:
-        self._seq += 1
-        rows = self._rows
-        rows.append(row)
-        self._bytes += size
-        while len(rows) > self._most_rows or self._bytes > self._most_bytes:
-            oldest = rows.popleft()
-            self._bytes -= len(oldest) if isinstance(oldest, bytes) else oldest.size
 
-
-def _numbered(seq: int, row: bytes | Sealed) -> bytes:
-    encoded = row if isinstance(row, bytes) else orjson.dumps(row.row())
-    return b'{"seq":%d,' % seq + encoded[1:]
+def _numbered(seq: int, row: Sealed) -> bytes:
+    return b'{"seq":%d,' % seq + orjson.dumps(row.row())[1:]

@@ -17,6 +17,7 @@ from mocks.http.message import Request
 from mocks.llm.faults import FAULTS
 from mocks.llm.plan import Plan
 from tests.unit.mocks_llm.served import Clock, FakeReply
+from tests.unit.test_mock_journal import Row
 
 TOKEN = "s3cret"
 SLOW = {"type": "slow_first_token", "ttft_s": 3.0}
@@ -91,7 +92,7 @@ def test_what_it_does_not_take(rig: Rig, method: str, path: str, body: Any, stat
 
 def test_the_journal(rig: Rig) -> None:
     for n in range(5):
-        rig.journal.append({"n": n})
+        rig.journal.seal(Row({"n": n}))
     everything = rig.ask("GET", "/admin/journal").document
     assert [row["seq"] for row in everything["requests"]] == [1, 2, 3, 4, 5]
     assert everything.items() >= {"id": rig.journal.id, "next": 5, "lost": 0, "cleared": 0, "open": []}.items()
