@@ -6,10 +6,10 @@ from random import Random
 from typing import Annotated, ClassVar, Literal
 
 from mocks.faults.documents import Param
+from mocks.vector.chroma.errors import by_status
 from mocks.vector.faults.registry import FAULTS, OfAnyCall, OfOperations
 from mocks.vector.plan import Product, VectorError, VectorFacts, VectorPlan, Whole
 
-_CHROMA_NAMES = {400: "InvalidArgumentError", 404: "NotFoundError", 500: "InternalError"}
 _MESSAGES: dict[tuple[Product, int], str] = {
     ("qdrant", 400): "Wrong input: the request cannot be carried out",
     ("qdrant", 404): "Not found: Collection `{collection}` doesn't exist!",
@@ -29,7 +29,7 @@ _REASONS = {502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Ga
 
 def service_error(product: Product, status: int, message: str) -> VectorError:
     """An error under the name that the product gives to its status."""
-    return VectorError(status, message, _CHROMA_NAMES.get(status, "ChromaError") if product == "chroma" else "")
+    return by_status(status, message) if product == "chroma" else VectorError(status, message)
 
 
 @FAULTS.register("service_error")

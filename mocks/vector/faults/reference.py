@@ -22,7 +22,8 @@ and `applied` (calls whose answer it has changed); `DELETE /admin/faults/{id}` e
 Several faults in force are applied in the order in which they were put, until one refuses the call. What is drawn for a call follows from
 the profile's seed, the request, how often it came before, and the fault's id: the same requests meet the same faults, in whatever order
 they arrive, and a repetition is drawn anew. A fault that finds nothing to change in an answer (no filter that it could ignore, no point
-that was ever replaced, a call that is refused for a reason of its own) does not count as applied.
+that was ever replaced, a call that is refused for a reason of its own) does not count as applied. One whose edit the caller did not ask to
+see (payloads without `with_payload`, distances that are not in `include`) does.
 
 A point's text is Chroma's document, or the first of `text`, `page_content`, `content`, `document`, `chunk` and `body` in a payload, or the
 text of the node that LlamaIndex keeps there."""

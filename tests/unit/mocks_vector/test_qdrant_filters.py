@@ -92,7 +92,7 @@ def filters(draw: st.DrawFn, depth: int = 2) -> dict[str, Any]:
     return document
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(filters(), st.lists(PAYLOADS, min_size=1, max_size=4), st.sampled_from([1, 2, *UUIDS]), st.sampled_from([(), ("",), ("image",)]))
 @example({"must": [{"key": "a", "range": {"gt": "2024-01-01"}}]}, [{"a": "2024-01-01T10:00:00Z"}], 1, ())
 def test_a_filter_passes_what_the_clients_own_passes(
@@ -145,7 +145,7 @@ def test_a_value_out_of_range_is_refused_as_such(document: Any, message: str) ->
     assert str(refused.value).startswith(message)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(PAYLOADS, st.lists(PATHS, max_size=3))
 def test_payload_selectors_are_the_clients_own(payload: dict[str, Any], keys: list[str]) -> None:
     chosen = tree([parse(key) for key in keys])
@@ -180,7 +180,7 @@ def test_what_is_no_path(text: str) -> None:
         parse(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30)),  # noqa: DTZ001 - the zone is part of the text
     st.sampled_from(["T", " "]),

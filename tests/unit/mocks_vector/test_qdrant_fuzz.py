@@ -106,7 +106,7 @@ def requests(draw: st.DrawFn) -> tuple[str, str, Any]:
     return route.method, path + draw(st.sampled_from(["", "?wait=true", "?wait=", "?timeout=x"])), draw(bodies())
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(requests(), min_size=1, max_size=4))
 @example([("POST", "/collections/docs/points/query", {"query": QUERY})])
 def test_every_answer_is_qdrants(asked: list[tuple[str, str, Any]]) -> None:
