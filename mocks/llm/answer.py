@@ -62,7 +62,7 @@ class ChatCall:
     @property
     def prompt(self) -> str:
         """The text of all turns, a blank line between two."""
-        return "\n\n".join(turn.text for turn in self.turns)
+        return "\n\n".join([turn.text for turn in self.turns])
 
 
 @value

@@ -1,7 +1,6 @@
 """A request for generated text: from its parsed body to the last byte of its answer."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from time import time
 from typing import Any
@@ -107,7 +106,7 @@ class Generation(Serving):
             self._note_answer(answer)
             self._send_later(plan, answer.longest, Whole(known.template.fill(token, created)))
             return
-        answer = replace(answer, id=self._dialect.id_prefix + token, created=created)
+        answer = Answer(self._dialect.id_prefix + token, answer.model, created, answer.choices, answer.usage, answer.longest)
         for edit in plan.answer_edits:
             answer = edit(answer)
         self._note_answer(answer)

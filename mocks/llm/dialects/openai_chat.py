@@ -10,7 +10,7 @@ from mocks.llm.dialects.base import Body, DialectName, encode, last_tokens, text
 from mocks.llm.dialects.compounds import Either, Fields, Many, NumberMap, TextMap, check_present
 from mocks.llm.dialects.kinds import Anything, Flag, Kind, MismatchError, Number, OneOf, Text, Whole
 from mocks.llm.dialects.logprobs import scored
-from mocks.llm.dialects.openai_messages import MESSAGES, read_messages
+from mocks.llm.dialects.openai_messages import MESSAGES, plain_turns, read_messages
 from mocks.llm.dialects.openai_tools import CHAT_FORMAT, CHAT_TOOL_CHOICE, CHAT_TOOLS, chat_choice, choose, read_format, read_functions
 from mocks.llm.dialects.wording import openai_error, refused
 from mocks.llm.plan import Frame
@@ -53,6 +53,7 @@ PARAMETERS: Mapping[str, Kind] = {
 }
 """The parameters that are understood or at least checked; others are accepted and let be, as OpenAI-compatible servers do."""
 REQUIRED = ("model", "messages")
+_WITHOUT_MESSAGES = {name: kind for name, kind in PARAMETERS.items() if name != "messages"}
 
 _LEGACY = {"functions": "tools", "function_call": "tool_choice"}
 _NO_DETAILS = {
@@ -175,9 +176,11 @@ def _parse(body: Body) -> ChatCall:
     for name in REQUIRED:
         if body.get(name) is None:
             raise MismatchError((name,), "missing")
-    check_present(body, PARAMETERS)
+    turns, pictures = plain_turns(body["messages"]), 0
+    check_present(body, PARAMETERS if turns is None else _WITHOUT_MESSAGES)
     _check_combinations(body)
-    turns, pictures = read_messages(body["messages"])
+    if turns is None:
+        turns, pictures = read_messages(body["messages"])
     call = ChatCall(
         body["model"],
         turns,

@@ -11,7 +11,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from mocks.llm.answer import Answer, ChatCall, Choice, Tool, Turn, Usage
 from mocks.llm.answers.base import completed
 from mocks.llm.dialects.base import parse_json
+from mocks.llm.dialects.kinds import MismatchError
 from mocks.llm.dialects.openai_chat import OpenAIChat
+from mocks.llm.dialects.openai_messages import MESSAGES, plain_turns, read_messages
 from mocks.llm.errors import ProviderError
 from tests.unit.mocks_llm.dialects.answering import answered, choices, events
 
@@ -463,3 +465,27 @@ def test_log_probabilities_are_those_of_the_tokens() -> None:
         assert next(one.token for one in entry.top_logprobs) == entry.token
         assert [one.logprob for one in entry.top_logprobs] == sorted((one.logprob for one in entry.top_logprobs), reverse=True)
         assert len(entry.top_logprobs) == 2
+
+
+_ANY = st.none() | st.booleans() | st.integers(0, 2) | st.text(max_size=3) | st.lists(st.none(), max_size=1)
+_ROLES = st.sampled_from(["system", "developer", "user", "assistant", "tool", "function", "other"]) | _ANY
+_TEXTS = st.text(max_size=5)
+_MESSAGES = st.lists(
+    st.fixed_dictionaries({"role": _ROLES}, optional={"content": _TEXTS | _ANY, "name": _ANY, "tool_call_id": _TEXTS})
+    | st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": _TEXTS})
+    | _ANY,
+    max_size=3,
+)
+
+
+@given(messages=_MESSAGES | _ANY)
+def test_plain_messages_are_read_as_all_others_are(messages: Any) -> None:
+    turns = plain_turns(messages)
+    try:
+        MESSAGES.check(messages, ("messages",))
+        read = read_messages(messages)
+    except (MismatchError, ProviderError):
+        assert turns is None
+    else:
+        simple = all(set(message) == {"role", "content"} and isinstance(message["content"], str) for message in messages)
+        assert turns == (read[0] if simple else None)
