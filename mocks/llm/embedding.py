@@ -1,8 +1,6 @@
 """A request for vectors."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -19,13 +17,13 @@ class Embedding(Serving):
 
     __slots__ = ()
 
-    def begin(self, read: Callable[[], dict[str, Any]], deployment: str | None) -> None:
-        """Answer it, or have it refused; `read` gives the body, where it has not come before. Raises ProviderError."""
+    def begin(self, deployment: str | None) -> None:
+        """Answer it, or have it refused. Raises ProviderError."""
         engine, raw = self.engine, self.request.body
         address = (self.entry.dialect, deployment)
         known = engine.vectors.recall(address, raw)
         if known is None:
-            body = read()
+            body = self.read(deployment)
             call = parse_embeddings(body, engine.profile.embedding_dimensions)
             known = KnownVectors(call, self._facts(call, self.key_of(body, call.model)))
         facts = known.facts

@@ -1,9 +1,7 @@
 """A request for generated text: from its parsed body to the last byte of its answer."""
 
-from collections.abc import Callable
 from functools import partial
 from time import time
-from typing import Any
 
 import orjson
 
@@ -37,12 +35,12 @@ class Generation(Serving):
         self.running = False
         self.finish_reason = ""
 
-    def understand(self, read: Callable[[], dict[str, Any]], deployment: str | None) -> None:
-        """Get to know what is asked; `read` gives the body, where it has not come before. Raises ProviderError."""
+    def understand(self, deployment: str | None) -> None:
+        """Get to know what is asked. Raises ProviderError."""
         memory, address, raw = self.engine.memory, (self._dialect, deployment), self.request.body
         known = memory.recall(address, raw)
         if known is None:
-            body = read()
+            body = self.read(deployment)
             call = self._dialect.parse(body)
             known = Known(call, self._facts(call, self.key_of(body, call.model)))
             memory.keep(address, raw, known, CHOICE_BYTES * call.n)

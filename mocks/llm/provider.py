@@ -4,7 +4,6 @@ import itertools
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import orjson
 
@@ -16,7 +15,7 @@ from mocks.llm.answer import EMBEDDINGS, MESSAGES
 from mocks.llm.answers.base import prompt_tokens
 from mocks.llm.dialects.anthropic import AnthropicMessages, check_version, parse_count, token_count
 from mocks.llm.dialects.azure import AzureChat, check_api_version
-from mocks.llm.dialects.base import Dialect, DialectName, parse_json
+from mocks.llm.dialects.base import Dialect, DialectName
 from mocks.llm.dialects.errors import unknown_model
 from mocks.llm.dialects.models import model_card, model_list
 from mocks.llm.dialects.openai_chat import OpenAIChat
@@ -100,24 +99,11 @@ class Provider:
 
     def _generate(self, dialect: Dialect, request: Request, reply: Reply, deployment: str | None = None) -> None:
         serving = Generation(self._engine, request, reply, dialect, self._next_id())
-
-        def begin() -> None:
-            _admit(serving)
-            _check_body(request)
-            serving.understand(partial(_body, request, deployment), deployment)
-            serving.begin()
-
-        serving.guarded(begin)
+        serving.guarded(_begin_generation, serving, deployment)
 
     def _embed(self, dialect: DialectName, request: Request, reply: Reply, deployment: str | None = None) -> None:
         serving = Embedding(self._engine, request, reply, EMBEDDINGS, dialect, self._next_id())
-
-        def begin() -> None:
-            _admit(serving)
-            _check_body(request)
-            serving.begin(partial(_body, request, deployment), deployment)
-
-        serving.guarded(begin)
+        serving.guarded(_begin_embedding, serving, deployment)
 
     def _count(self, request: Request, reply: Reply) -> None:
         serving = Serving(self._engine, request, reply, _COUNT, "anthropic", self._next_id())
@@ -125,7 +111,7 @@ class Provider:
         def answer() -> None:
             _admit(serving)
             _check_body(request)
-            body = _body(request, None)
+            body = serving.read(None)
             call = parse_count(body)
             serving.note(call.model, serving.key_of(body, call.model))
             serving.send(Whole(token_count(prompt_tokens(call))))
@@ -169,6 +155,19 @@ def _probe(body: bytes, _request: Request, reply: Reply) -> None:
     reply.send(200, body, {})
 
 
+def _begin_generation(serving: Generation, deployment: str | None) -> None:
+    _admit(serving)
+    _check_body(serving.request)
+    serving.understand(deployment)
+    serving.begin()
+
+
+def _begin_embedding(serving: Embedding, deployment: str | None) -> None:
+    _admit(serving)
+    _check_body(serving.request)
+    serving.begin(deployment)
+
+
 def _admit(serving: Serving) -> None:
     """Who asks, and by which version of the API, where the provider wants one to be named. Raises ProviderError."""
     serving.identify()
@@ -191,14 +190,6 @@ def _check_body(request: Request) -> None:
             f"'Content-Type: {text}'. Please try again with a supported content type."
         )
         raise ProviderError(400, message, code="unsupported_content_type")
-
-
-def _body(request: Request, deployment: str | None) -> dict[str, Any]:
-    """The JSON object of a request; Azure's deployments are models. Raises ProviderError 400."""
-    body = parse_json(request.body)
-    if deployment is not None:
-        body["model"] = deployment
-    return body
 
 
 def _dialect_of(request: Request) -> DialectName:

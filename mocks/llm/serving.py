@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from mocks.common.key import request_key
 from mocks.common.latency import Drawn
 from mocks.common.trickle import TrickledReply
 from mocks.http.message import Reply, Request
 from mocks.llm.accounts import Account
-from mocks.llm.dialects.base import DialectName
+from mocks.llm.dialects.base import DialectName, parse_json
 from mocks.llm.dialects.errors import anthropic_type, error_body, unknown_model
 from mocks.llm.engine import Engine
 from mocks.llm.entry import Ending, Entry
@@ -23,6 +23,7 @@ from mocks.llm.headers import answer_headers
 from mocks.llm.plan import Facts, Plan, Whole
 from mocks.llm.quotas import too_long
 
+_Arguments = TypeVarTuple("_Arguments")
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _BUG = ProviderError(500, "The server had an error while processing your request. Sorry about that!", "server_error")
 
@@ -52,6 +53,13 @@ class Serving:
             self.account = account
             entry.account = account.settings.name
             entry.organization = account.settings.organization
+
+    def read(self, deployment: str | None) -> dict[str, Any]:
+        """The JSON object that was sent; Azure's deployments are models. Raises ProviderError 400."""
+        body = parse_json(self.request.body)
+        if deployment is not None:
+            body["model"] = deployment
+        return body
 
     def key_of(self, body: Mapping[str, Any], model: str) -> str:
         """The key of a request with this body. Raises ProviderError 404 for a model that is not served."""
@@ -124,10 +132,10 @@ class Serving:
         else:
             self.reply.at(moment_s, partial(self.guarded, callback))
 
-    def guarded(self, callback: Callable[[], None]) -> None:
+    def guarded(self, callback: Callable[[*_Arguments], None], *arguments: *_Arguments) -> None:
         """Call; an error of the provider is answered, a bug ends this request alone."""
         try:
-            callback()
+            callback(*arguments)
         except ProviderError as error:
             self.refuse(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer in the provider's shape, and the journal says it

@@ -53,6 +53,8 @@ PARAMETERS: Mapping[str, Kind] = {
 }
 """The parameters that are understood or at least checked; others are accepted and let be, as OpenAI-compatible servers do."""
 REQUIRED = ("model", "messages")
+_PLAIN = frozenset({"model", "messages", "stream", "max_tokens", "temperature", "top_p", "seed", "user"})
+"""What most requests are made of: nothing among them is forbidden beside another."""
 _WITHOUT_MESSAGES = {name: kind for name, kind in PARAMETERS.items() if name != "messages"}
 
 _LEGACY = {"functions": "tools", "function_call": "tool_choice"}
@@ -176,11 +178,19 @@ def _parse(body: Body) -> ChatCall:
     for name in REQUIRED:
         if body.get(name) is None:
             raise MismatchError((name,), "missing")
-    turns, pictures = plain_turns(body["messages"]), 0
-    check_present(body, PARAMETERS if turns is None else _WITHOUT_MESSAGES)
+    turns = plain_turns(body["messages"])
+    if turns is not None and body.keys() <= _PLAIN:
+        check_present(body, _WITHOUT_MESSAGES)
+        return ChatCall(
+            body["model"], turns, body.get("stream") is True, max_tokens=body.get("max_tokens"), tenant=body.get("user") or None
+        )
+    return _parse_all(body)
+
+
+def _parse_all(body: Body) -> ChatCall:
+    check_present(body, PARAMETERS)
     _check_combinations(body)
-    if turns is None:
-        turns, pictures = read_messages(body["messages"])
+    turns, pictures = read_messages(body["messages"])
     call = ChatCall(
         body["model"],
         turns,

@@ -489,3 +489,26 @@ def test_plain_messages_are_read_as_all_others_are(messages: Any) -> None:
     else:
         simple = all(set(message) == {"role", "content"} and isinstance(message["content"], str) for message in messages)
         assert turns == (read[0] if simple else None)
+
+
+@given(
+    messages=_MESSAGES,
+    rest=st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(("stream", "max_tokens", "temperature", "top_p", "seed", "user", "n"), _ANY),
+            "model": st.just("m") | _ANY,
+        },
+    ),
+)
+def test_plain_requests_are_parsed_as_all_others_are(messages: Any, rest: dict[str, Any]) -> None:
+    body = ASK | {"messages": messages or ASK["messages"]} | rest
+    plain, all_of_it = (parsed_or_refused(one) for one in (body, body | {"prediction": {}}))  # which is accepted, and let be
+    assert plain == all_of_it
+
+
+def parsed_or_refused(body: dict[str, Any]) -> object:
+    try:
+        return CHAT.parse(body)
+    except ProviderError as error:
+        return str(error), error.param, error.code
