@@ -1,7 +1,7 @@
 """What identifies a request, and everything that is drawn for it from that alone."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from random import Random
 from typing import Any, cast
@@ -24,22 +24,22 @@ def share(key: str, purpose: str) -> float:
     return int.from_bytes(digest) / 2**56
 
 
-def generator(key: str) -> Random:
-    """The source of everything else that is random in the answer to a request; seeded when it is used first, which most never are."""
-    return cast(Random, _SeededLater(key))
-
-
 class _SeededLater:
     """A `Random` from the first look at any of its methods on: a seed costs more than many an answer."""
 
+    _random: Random | None = None
+
     def __init__(self, key: str) -> None:
         self._key = key
-        self._random: Random | None = None
 
     def __getattr__(self, name: str) -> Any:
         if self._random is None:
             self._random = Random(int(self._key, 16))
         return getattr(self._random, name)
+
+
+generator = cast(Callable[[str], Random], _SeededLater)
+"""For a key, the source of everything else that is random in the answer to that request; seeded when it is used first."""
 
 
 class Arrivals:

@@ -57,13 +57,16 @@ class Composer:
 
     def compose(self, call: ChatCall, rng: Random) -> tuple[Choice, ...]:
         """The `call.n` choices."""
+        if call.n == 1:
+            return (self._choice(call, 0, rng),)
         return tuple([self._choice(call, index, rng) for index in range(call.n)])
 
     def _choice(self, call: ChatCall, index: int, rng: Random) -> Choice:
         draft = self._writer.write(Task(call, index, rng))
-        calls = draft.calls or _calls(draft, call, rng)
-        if calls:
-            return _calling(calls if call.parallel_tools else calls[:1], _limit(call))
+        if draft.calls or call.tools:
+            calls = draft.calls or _calls(draft, call, rng)
+            if calls:
+                return _calling(calls if call.parallel_tools else calls[:1], _limit(call))
         if draft.refusal is not None:
             return _refusing(draft.refusal, _limit(call))
         if call.json_schema is not None:
@@ -101,7 +104,7 @@ def length(choice: Choice) -> int:
 
 def completed(answer_id: str, model: str, created: int, choices: Sequence[Choice], prompt: int) -> Answer:
     """The choices as an answer, with its usage: `prompt` tokens read, and the tokens of all choices written."""
-    lengths = [length(choice) for choice in choices]
+    lengths = list(map(length, choices))
     return Answer(answer_id, model, created, tuple(choices), Usage(prompt, sum(lengths)), max(lengths, default=0))
 
 

@@ -58,15 +58,21 @@ _PLAIN = frozenset({"model", "messages", "stream", "max_tokens", "temperature", 
 _WITHOUT_MESSAGES = {name: kind for name, kind in PARAMETERS.items() if name != "messages"}
 
 _LEGACY = {"functions": "tools", "function_call": "tool_choice"}
-_NO_DETAILS = {
-    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-    "completion_tokens_details": {
-        "reasoning_tokens": 0,
-        "audio_tokens": 0,
-        "accepted_prediction_tokens": 0,
-        "rejected_prediction_tokens": 0,
-    },
-}
+_NO_DETAILS = encode(
+    {
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+)[1:]
+_WHOLE = (
+    b'{"id":%%b,"object":"chat.completion","created":%%d,"model":%%b,"choices":%%b,"usage":%%b,'
+    b'"service_tier":"default","system_fingerprint":"%b"}' % FINGERPRINT.encode()
+)
 
 
 class OpenAIChat:
@@ -89,18 +95,8 @@ class OpenAIChat:
 
     def whole(self, answer: Answer, call: ChatCall) -> bytes:
         """The JSON body."""
-        return encode(
-            {
-                "id": answer.id,
-                "object": "chat.completion",
-                "created": answer.created,
-                "model": answer.model,
-                "choices": [self._choice(i, choice, call) for i, choice in enumerate(answer.choices)],
-                "usage": usage(answer.usage),
-                "service_tier": "default",
-                "system_fingerprint": FINGERPRINT,
-            }
-        )
+        choices = encode([self._choice(i, choice, call) for i, choice in enumerate(answer.choices)])
+        return _WHOLE % (encode(answer.id), answer.created, encode(answer.model), choices, usage(answer.usage))
 
     def frames(self, answer: Answer, call: ChatCall, tokens_per_chunk: int) -> list[Frame]:
         """The events; those of several choices take turns as their tokens come."""
@@ -118,7 +114,7 @@ class OpenAIChat:
         frames = streams[0] if len(streams) == 1 else list(merge(*streams, key=lambda frame: frame.token))
         last = frames[-1].token
         if call.include_usage:
-            frames.append(Frame(start + b',"choices":[],"usage":' + encode(usage(answer.usage)) + b"}\n\n", last, "usage"))
+            frames.append(Frame(start + b',"choices":[],"usage":' + usage(answer.usage) + b"}\n\n", last, "usage"))
         frames.append(Frame(b"data: [DONE]\n\n", last, "done"))
         return frames
 
@@ -159,14 +155,10 @@ class OpenAIChat:
         return frames
 
 
-def usage(counted: Usage) -> dict[str, Any]:
-    """As a chat completion reports it."""
-    return {
-        "prompt_tokens": counted.prompt_tokens,
-        "completion_tokens": counted.completion_tokens,
-        "total_tokens": counted.prompt_tokens + counted.completion_tokens,
-        **_NO_DETAILS,
-    }
+def usage(counted: Usage) -> bytes:
+    """As a chat completion reports it, in JSON."""
+    read, written = counted.prompt_tokens, counted.completion_tokens
+    return b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,%b' % (read, written, read + written, _NO_DETAILS)
 
 
 def tenant(body: Body) -> str | None:
