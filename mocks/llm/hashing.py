@@ -8,12 +8,11 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mocks.llm.words import COMMON_WORDS, STOP_WORDS, is_identifier, parts, stem, words
+from mocks.llm.words import COMMON_WORDS, STOP_WORDS, is_identifier, parts, remembered, stem, words
 
 Vector = NDArray[np.float32]
 _Slots = NDArray[np.int64]
@@ -55,7 +54,7 @@ def _summed(counts: Mapping[str, int]) -> tuple[_Slots, _Weights]:
     return slots, weights
 
 
-@lru_cache(maxsize=65_536)
+@remembered
 def _features(word: str) -> tuple[_Slots, _Weights]:
     """Coordinates, before they are folded to a dimension, and signed weights of one word's features, stop words having none."""
     lower = word.lower()

@@ -1,7 +1,9 @@
 """How the mock reads text: words, identifiers and tokens."""
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import TypeVar
 
 _WORD = re.compile(r"\w+(?:[.\-]\w+)*")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -29,18 +31,35 @@ COMMON_WORDS = frozenset(_COMMON_WORDS.split())
 """Words (stemmed) that so many technical texts share that they say little about any one of them."""
 
 
+_MOST_REMEMBERED = 16_384
+_LONGEST_REMEMBERED = 64  # characters: words are shorter, and what a caller makes up must not stay in memory
+
+_Said = TypeVar("_Said")
+
+
+def remembered(function: Callable[[str], _Said]) -> Callable[[str], _Said]:
+    """Decorator: remember what a function says of the words that came last."""
+    known = lru_cache(maxsize=_MOST_REMEMBERED)(function)
+
+    @wraps(function)
+    def ask(word: str) -> _Said:
+        return known(word) if len(word) <= _LONGEST_REMEMBERED else function(word)
+
+    return ask
+
+
 def words(text: str) -> list[str]:
     """The words of `text` in order; a dotted, hyphenated or underscored name is one word."""
     return _WORD.findall(text)
 
 
-@lru_cache(maxsize=65_536)
+@remembered
 def is_identifier(word: str) -> bool:
     """Whether `word` names one thing (`json.dumps`, `ZK-7F3A91`, `max_len`, `OrderedDict`) rather than describing it."""
     return _NAMED.search(word) is not None or (not word.isascii() and any(c.isdigit() for c in word))
 
 
-@lru_cache(maxsize=65_536)
+@remembered
 def parts(word: str) -> tuple[str, ...]:
     """The lower-cased pieces of a name or hyphenated word, stop words dropped; a plain word is its only piece."""
     pieces = _PART.findall(word) if word.isascii() else _JOINT.split(word)

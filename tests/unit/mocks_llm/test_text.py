@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mocks.llm.answers.extractive import REFUSAL, answer, parse
 from mocks.llm.hashing import embed
-from mocks.llm.words import is_identifier, parts, tokens
+from mocks.llm.words import is_identifier, parts, remembered, tokens
 from tests.unit.mocks_llm.corpus_index import CorpusIndex
 
 
@@ -123,3 +123,16 @@ def test_a_sentence_longer_than_the_limit_is_cut_and_still_cited() -> None:
     assert text.startswith("The colour of a.b is very")
     assert text.endswith(" [a.b]")
     assert len(tokens(text)) <= 20
+
+
+def test_what_is_remembered_of_words_is_bounded_in_length_as_well() -> None:
+    asked: list[str] = []
+
+    @remembered
+    def length(word: str) -> int:
+        asked.append(word)
+        return len(word)
+
+    short, long = "a" * 64, "a" * 65
+    assert [length(word) for word in (short, short, long, long)] == [64, 64, 65, 65]
+    assert asked == [short, long, long]
