@@ -96,7 +96,7 @@ class Plan:
     whole_edits: list[Callable[[Whole], Whole]] = field(default_factory=list)
     stream_edits: list[Callable[[Stream], Stream]] = field(default_factory=list)
     void: list[object] = field(default_factory=list)
-    """Faults whose edit has found nothing to change in this answer: `FaultTable.retract` takes them back."""
+    """Faults none of whose edits has changed anything in this answer yet: `FaultTable.retract` takes them back."""
     pace: Callable[[int], float] | None = None
     """When token number i (from 1) is due, seconds after arrival, where that is not `ttft_s + (i - 1) * itl_s`."""
 

@@ -115,11 +115,12 @@ class Serving:
             self.reply.cut_next(plan.cut_next)
         if not plan.decided:
             return plan
+        self.settle_faults(plan)  # edits of an answer that nobody will get
         self.when(plan.decided_after_s, partial(self._as_decided, plan))
         return None
 
     def settle_faults(self, plan: Plan) -> None:
-        """After the last edit: faults that found nothing to change have not been applied."""
+        """After the last edit: faults that have changed nothing have not been applied."""
         if plan.void:
             faults = self.entry.faults
             self.entry.faults = {fault_id: faults[fault_id] for fault_id in self.engine.faults.retract(list(faults), plan.void)}

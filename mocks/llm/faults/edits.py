@@ -1,4 +1,4 @@
-"""How faults edit an answer: an edit that finds nothing to change takes its fault back, so that `applied` stays honest."""
+"""How faults edit an answer. A fault stands as void until an edit of its own has changed something, so that `applied` stays honest."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,10 +15,11 @@ def edit_answer(plan: Plan, fault: object, edit: Callable[[Answer], Answer]) -> 
 
     def run(answer: Answer) -> Answer:
         edited = edit(answer)
-        if edited == answer:
-            plan.void.append(fault)
+        if edited != answer:
+            _bites(plan, fault)
         return edited
 
+    plan.void.append(fault)
     plan.answer_edits.append(run)
 
 
@@ -53,10 +54,11 @@ def edit_vectors(plan: Plan, fault: object, edit: Callable[[EmbeddingAnswer], Em
 
     def run(answer: EmbeddingAnswer) -> EmbeddingAnswer:
         edited = edit(answer)
-        if edited is answer:
-            plan.void.append(fault)
+        if edited is not answer:
+            _bites(plan, fault)
         return edited
 
+    plan.void.append(fault)
     plan.embedding_edits.append(run)
 
 
@@ -98,22 +100,28 @@ class _Ranked(Generic[_Edited]):
 
     def __call__(self, answer: _Edited) -> _Edited:
         edited = self.edit(answer)
-        if edited is answer:
-            self.plan.void.append(self.fault)
+        if edited is not answer:
+            _bites(self.plan, self.fault)
         return edited
 
 
 def edit_whole(plan: Plan, fault: object, rank: WholeRank, edit: Callable[[Whole], Whole]) -> None:
     """Edit the body of an answer in one piece; an edit that returns the very answer that it was given has changed nothing."""
+    plan.void.append(fault)
     plan.whole_edits.append(_Ranked(plan, fault, rank, edit))
     plan.whole_edits.sort(key=_rank)
 
 
 def edit_stream(plan: Plan, fault: object, rank: StreamRank, edit: Callable[[Stream], Stream]) -> None:
     """Edit the frames of a stream; an edit that returns the very stream that it was given has changed nothing."""
+    plan.void.append(fault)
     plan.stream_edits.append(_Ranked(plan, fault, rank, edit))
     plan.stream_edits.sort(key=_rank)
 
 
 def _rank(edit: Callable[[_Edited], _Edited]) -> int:
     return edit.rank if isinstance(edit, _Ranked) else 0
+
+
+def _bites(plan: Plan, fault: object) -> None:
+    plan.void[:] = [one for one in plan.void if one is not fault]

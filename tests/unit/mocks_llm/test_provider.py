@@ -287,6 +287,15 @@ def test_faults_are_applied_and_named_in_the_journal() -> None:
     assert rows[0]["key"] == rows[1]["key"] == rows[0]["body_sha"]
 
 
+def test_an_edit_of_an_answer_that_is_refused_is_in_no_journal() -> None:
+    served = Served()
+    served.faults.put("wordy", {"type": "verbose"})
+    served.faults.put("down", {"type": "server_error"})
+    assert served.answered(chat()).status == 500
+    assert served.last()["faults"] == [{"id": "down", "type": "server_error"}]
+    assert {view["id"]: view["applied"] for view in served.faults.views()} == {"wordy": 0, "down": 1}
+
+
 def test_a_hanging_request_is_open_until_its_client_leaves() -> None:
     served = Served()
     served.faults.put("hang", {"type": "connection_hang"})

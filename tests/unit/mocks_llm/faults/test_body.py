@@ -123,3 +123,9 @@ def test_the_answer_is_cut_and_says_so() -> None:
     assert streamed is not None
     assert (streamed.choices[0].text, streamed.choices[0].finish) == ("The café", "content_filter")
     assert TEXT.startswith(streamed.choices[0].text)
+
+
+def test_an_edit_of_an_answer_that_nobody_gets_is_not_counted() -> None:
+    edit, refusal = {"type": "empty_body"}, {"type": "server_error"}
+    assert meet([edit, refusal]).faults == ["f1"]
+    assert meet([{"type": "verbose"}, {"type": "truncated_json"}]).faults == ["f0", "f1"]
