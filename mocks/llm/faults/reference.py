@@ -8,7 +8,8 @@ from mocks.faults.reference import page
 from mocks.llm.faults.catalogue import FAMILIES, FAULTS
 
 _INTRODUCTION = """\
-What the mock provider (`mocks/llm`) can be made to do, on all routes that generate, embed or list models, and in each provider's own words. Written by
+What the mock provider (`mocks/llm`) can be made to do, on all routes that generate, embed or list models, and in each provider's own words.
+Written by
 `python -m mocks.llm.faults.reference docs/mock-faults.md` from the code; a test says when it is stale.
 
 A fault is put in force with `PUT /admin/faults/{id}` on the admin port and a JSON object: `type`, the type's parameters, and any of the
