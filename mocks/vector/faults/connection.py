@@ -24,40 +24,42 @@ class ConnectionRefused(OfAnyCall):
         return True
 
 
+@dataclass(kw_only=True)
+class _CutBefore(OfAnyCall):
+    """Cuts the connection instead of answering."""
+
+    how: ClassVar[Cut]
+    after_s: Annotated[float, Param("how long the client is kept waiting", "s", least=0)] = 0.0
+
+    def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
+        """Cut."""
+        plan.before = self.how
+        plan.decided_after_s = self.after_s
+        return True
+
+
 @FAULTS.register("connection_reset")
 @dataclass(kw_only=True)
-class ConnectionReset(OfAnyCall):
+class ConnectionReset(_CutBefore):
     """The connection breaks while the client waits."""
 
     summary: ClassVar[str] = (
         "The request is read, not carried out, and the connection reset (RST) before the first byte of an answer, after `after_s`."
     )
 
-    after_s: Annotated[float, Param("how long the client is kept waiting", "s", least=0)] = 0.0
-
-    def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
-        """Cut."""
-        plan.before = "reset"
-        plan.decided_after_s = self.after_s
-        return True
+    how: ClassVar[Cut] = "reset"
 
 
 @FAULTS.register("connection_closed")
 @dataclass(kw_only=True)
-class ConnectionClosed(OfAnyCall):
+class ConnectionClosed(_CutBefore):
     """The connection is closed in order, but without an answer."""
 
     summary: ClassVar[str] = (
         "The request is read, not carried out, and the connection closed (FIN) before the first byte of an answer, after `after_s`."
     )
 
-    after_s: Annotated[float, Param("how long the client is kept waiting", "s", least=0)] = 0.0
-
-    def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
-        """Cut."""
-        plan.before = "fin"
-        plan.decided_after_s = self.after_s
-        return True
+    how: ClassVar[Cut] = "fin"
 
 
 @FAULTS.register("connection_hang")
