@@ -11,6 +11,7 @@ import orjson
 from mocks.vector.chroma.errors import invalid_argument, other
 from mocks.vector.nesting import too_deep
 from mocks.vector.plan import VectorError
+from mocks.vector.serde import spelled
 
 T = TypeVar("T")
 Reader = Callable[[Any, str], T]
@@ -47,7 +48,7 @@ def unprocessable(error: MismatchError, body: bytes) -> VectorError:
 
 def invalid_type(value: object, path: str, expected: str) -> MismatchError:
     """A value of another type."""
-    return MismatchError(path, f"invalid type: {_spell(value)}, expected {expected}")
+    return MismatchError(path, f"invalid type: {spelled(value)}, expected {expected}")
 
 
 def required(fields: Mapping[str, Any], name: str, reader: Reader[T]) -> T:
@@ -135,17 +136,3 @@ def _syntax(body: bytes, error: orjson.JSONDecodeError) -> str:
     """What is wrong with a body that is no JSON, and where."""
     ended = not body.strip() or error.pos >= len(body.rstrip())
     return f"{'EOF while parsing a value' if ended else 'expected value'} at line {error.lineno} column {error.colno}"
-
-
-def _spell(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return f"boolean `{'true' if value else 'false'}`"
-    if isinstance(value, int):
-        return f"integer `{value}`"
-    if isinstance(value, float):
-        return f"floating point `{value}`"
-    if isinstance(value, str):
-        return f'string "{value}"'
-    return "sequence" if isinstance(value, list) else "map"

@@ -12,6 +12,7 @@ from mocks.vector.index import Floats
 from mocks.vector.nesting import too_deep
 from mocks.vector.plan import VectorError
 from mocks.vector.qdrant.paths import Path, PathError, parse
+from mocks.vector.serde import spelled
 
 _U64 = 1 << 64
 
@@ -139,18 +140,3 @@ def floats(value: Any, variants: str) -> Floats:
             return np.array(value, np.float32)
         except OverflowError as error:
             raise FormatError(f"data did not match any variant of untagged enum {variants}") from error
-
-
-def spelled(value: Any) -> str:
-    """A JSON value as serde names it: `integer `3``, `string "x"`, `map`."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return f"boolean `{str(value).lower()}`"
-    if isinstance(value, int):
-        return f"integer `{value}`"
-    if isinstance(value, float):
-        return f"floating point `{value}`"
-    if isinstance(value, str):
-        return f'string "{value}"'
-    return "map" if isinstance(value, dict) else "sequence"

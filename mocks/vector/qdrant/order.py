@@ -6,9 +6,10 @@ from typing import Any
 
 from mocks.vector.collection import Collection, Point
 from mocks.vector.qdrant import errors
-from mocks.vector.qdrant.decode import FormatError, an_object, field, path, spelled, text
+from mocks.vector.qdrant.decode import FormatError, an_object, field, path, text
 from mocks.vector.qdrant.paths import Path, items
 from mocks.vector.qdrant.values import microseconds, moment
+from mocks.vector.serde import spelled
 
 _ORDERED_TYPES = ("integer", "float", "datetime")
 
