@@ -116,6 +116,21 @@ def test_pool_is_bounded_and_reports_itself(database_url: str) -> None:
     asyncio.run(scenario())
 
 
+def test_refused_before_the_wait_is_no_timeout() -> None:
+    """The pool pauses a second and more between attempts to connect; a shorter wait may see none of them fail."""
+
+    async def scenario() -> None:
+        async with pool_of(f"postgresql://postgres@127.0.0.1:{free_port()}/none", wait_s=0.1) as pool:
+            outcomes = []
+            for _ in range(15):
+                with pytest.raises(UpstreamError) as caught:
+                    await backend_pid(pool)
+                outcomes.append(caught.value.outcome)
+            assert set(outcomes[1:]) == {"connect_error"}
+
+    asyncio.run(scenario())
+
+
 def test_pool_reopens_with_a_new_epoch(database_url: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         path = tmp_path / "registry.json"

@@ -67,6 +67,7 @@ class Pool:
         self._configure = configure
         self._epoch = registry.setting("pool_epoch", 0) if registry else 0
         self._pool = self._new_pool()
+        self._errors_at_success = 0
         self._closing: set[asyncio.Task[None]] = set()
         self._log = get_logger("pool")
         self._export()
@@ -92,6 +93,7 @@ class Pool:
         """
         with outbound(CALLEE), self._explained() as deadline:
             async with self._pool.connection(self._limits.wait_s) as connection:
+                self._errors_at_success = self._connection_errors()
                 with deadline.guard(connection):
                     yield connection
 
@@ -106,12 +108,12 @@ class Pool:
 
     @contextmanager
     def _explained(self) -> Iterator[_Deadline]:
-        errors_before = self._connection_errors()
         deadline = _Deadline(self._limits.block_s)
         try:
             yield deadline
         except (PoolTimeout, TooManyRequests) as error:
-            refused = self._connection_errors() > errors_before
+            # Of all attempts since the last success, not of those during this wait: the pauses between them may be as long as the wait.
+            refused = self._connection_errors() > self._errors_at_success
             raise UpstreamError(CALLEE, "connect_error" if refused else "timeout", str(error)) from error
         except OperationalError as error:
             if deadline.passed:
@@ -150,7 +152,7 @@ class Pool:
         self._epoch = epoch
 
     async def _reopen(self) -> None:
-        old, self._pool = self._pool, self._new_pool()
+        old, self._pool, self._errors_at_success = self._pool, self._new_pool(), 0
         await self._pool.open()
         await old.close(CLOSE_TIMEOUT_S)
 
