@@ -40,3 +40,6 @@ class CacheDown(ProcessKill):
             return roundtrip.once(roundtrip.of_url(self.instance().url), self.context.clock), None
         except roundtrip.RoundTripError as error:
             return None, str(error)
+
+
+FAULTS = (CacheDown,)

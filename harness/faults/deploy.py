@@ -71,3 +71,6 @@ def reported_version(instance: Instance) -> str | None:
         connection.close()
     match = _BUILD_INFO.search(text)
     return match[1] if match else None
+
+
+FAULTS = (RollingDeploy,)

@@ -187,3 +187,6 @@ class RateLimited(ProviderFault[RateLimitedParameters]):
             return None
         answer = self.ask(ANSWER_TIMEOUT_S)
         return {"status": 200, "ttft_s": answer.ttft_s} if answer.status == 200 and answer.ttft_s is not None else None
+
+
+FAULTS = (SlowFirstToken, RateLimited)

@@ -130,3 +130,6 @@ class NetworkLatency(TargetedFault[LatencyParameters]):
             return call(self._api(), method, path, body)
         except ConnectionRefusedError as error:
             raise FaultError(f"the proxy on {self.target.text} does not listen: {error}") from error
+
+
+FAULTS = (NetworkLatency,)

@@ -143,3 +143,6 @@ def tree_states(pid: int | None) -> dict[str, str]:
         except psutil.NoSuchProcess:
             continue
     return states
+
+
+FAULTS = (ProcessKill, ProcessPause)

@@ -27,15 +27,9 @@ class FaultClass(Protocol):
     def __call__(self, target: Target, parameters: Any, context: Context) -> Fault: ...
 
 
-CLASSES: tuple[Any, ...] = (
-    process.ProcessKill,
-    process.ProcessPause,
-    cache.CacheDown,
-    network.NetworkLatency,
-    llm.SlowFirstToken,
-    llm.RateLimited,
-    deploy.RollingDeploy,
-)
+FAMILIES = (process, cache, network, llm, deploy)
+"""Each has `FAULTS`, the classes of its faults, in the order in which they are listed."""
+CLASSES: tuple[Any, ...] = tuple(kind for family in FAMILIES for kind in family.FAULTS)
 BY_NAME: Mapping[str, FaultClass] = {kind.spec.name: kind for kind in CLASSES}
 CATALOG: Mapping[str, FaultSpec] = {name: kind.spec for name, kind in BY_NAME.items()}
 
@@ -93,7 +87,9 @@ def describe(spec: FaultSpec) -> dict[str, Any]:
         "benign": spec.benign,
         "targets": list(spec.targets),
         "services": list(spec.only_services) or "any",
+        "roles": list(spec.only_roles) or "any",
         "needs": list(spec.needs),
+        "either": list(spec.either),
         "parameters": [_parameter(name, field, name in required) for name, field in schema.get("properties", {}).items()],
         "recoverable_by": list(spec.recoverable_by),
         "evidence": spec.evidence,
@@ -122,4 +118,8 @@ def _target(text: str, spec: FaultSpec, info: StackInfo) -> Target:
         )
     if spec.only_services and found.service not in spec.only_services:
         raise FaultError(f"{spec.name} goes to {' or '.join(spec.only_services)}, not to {found.service}")
+    if spec.only_roles and info.role(found.service) not in spec.only_roles:
+        raise FaultError(
+            f"{spec.name} goes to what speaks {' or '.join(spec.only_roles)}; {found.service} speaks {info.role(found.service)}"
+        )
     return Target(found.service, found.instance, found.edge)

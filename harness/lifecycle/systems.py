@@ -38,5 +38,5 @@ def build_stack(
 def proxied_edges(scenario: Scenario) -> frozenset[tuple[str, str]]:
     """Edges that need a proxy before the stack starts: those of faults that act through one. No other edge pays for one."""
     info = info_for(scenario.stack)
-    targets = (parse_target(use.target, info) for use in scenario.faults if "Proxied" in CATALOG[use.type].needs)
+    targets = (parse_target(use.target, info) for use in scenario.faults if CATALOG[use.type].through_proxy(info.capabilities))
     return frozenset(target.edge for target in targets if target.edge is not None)

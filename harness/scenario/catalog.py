@@ -9,6 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 TargetShape = Literal["service", "instance", "edge"]
+Role = Literal["http", "postgres", "redis", "llm", "vector"]
+"""What a service speaks: a fault of a database fits whatever is one, under any name."""
 
 
 class FaultParameters(BaseModel):
@@ -19,7 +21,10 @@ class FaultParameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
-    """One type of fault, as the catalogue describes it. `needs` names capability protocols of `stack.base`."""
+    """One type of fault, as the catalogue describes it.
+
+    `needs` names capability protocols of `stack.base`, all of which it takes; of `either` one is enough: other means to the same end.
+    """
 
     name: str  # `process.kill`
     summary: str
@@ -30,12 +35,22 @@ class FaultSpec:
     evidence: str  # how the harness proves that it bit, and that it is gone
     example: str  # YAML of one entry of `faults:`
     recoverable_by: tuple[str, ...] = ()
+    either: tuple[str, ...] = ()
     only_services: tuple[str, ...] = ()  # empty: any service of the stack
+    only_roles: tuple[Role, ...] = ()  # empty: any
     benign: bool = False
 
     @property
     def family(self) -> str:
         return self.name.partition(".")[0]
+
+    def fits(self, capabilities: frozenset[str]) -> bool:
+        """Whether a stack with these capabilities can take it."""
+        return set(self.needs) <= capabilities and (not self.either or not capabilities.isdisjoint(self.either))
+
+    def through_proxy(self, capabilities: frozenset[str]) -> bool:
+        """Whether it acts through a proxy there: because it must, or for want of the other means."""
+        return "Proxied" in self.needs or ("Proxied" in self.either and capabilities.isdisjoint(set(self.either) - {"Proxied"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +63,14 @@ class StackInfo:
     capabilities: frozenset[str]  # names of capability protocols, e.g. "Killable"
     journeys: frozenset[str]  # load journeys it understands
     proxyable: frozenset[tuple[str, str]] = field(default_factory=frozenset)  # edges on which a proxy can be put
+    roles: Mapping[str, Role] = field(default_factory=dict)  # of services; one that is not listed speaks HTTP
     programmable: frozenset[str] = field(default_factory=frozenset)  # services with an admin API for faults
     quality: bool = False  # has questions with known answers
     settings: Mapping[str, Any] = field(default_factory=dict)  # run-time settings as declared
+
+    def role(self, service: str) -> Role:
+        """What a service speaks."""
+        return self.roles.get(service, "http")
 
     def dependants(self, service: str) -> frozenset[str]:
         """Services that call `service`, directly or through others: its possible blast radius."""

@@ -145,6 +145,84 @@ class Rollbackable(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an instance runs on this machine: the pid of its main process as this machine numbers it, and the folder it may write to."""
+
+    pid: int
+    container: str | None = None  # id, where it is one
+    directory: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an instance may use; None: no limit."""
+
+    cpus: float | None = None  # processors, e.g. 0.2
+    memory_bytes: int | None = None
+
+
+class Stress(Protocol):
+    """A program that runs beside an instance, within its limits."""
+
+    @property
+    def pid(self) -> int:
+        """As this machine numbers it."""
+        ...
+
+    def output(self) -> str:
+        """What it has printed so far."""
+        ...
+
+    def end(self) -> None:
+        """Kill it and its descendants; idempotent."""
+        ...
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    def stop_instance(self, instance: str, grace_s: float) -> None:
+        """Ask it to end (SIGTERM), kill what is left of it after `grace_s`; it stays down. Raises StackError."""
+        ...
+
+
+@runtime_checkable
+class Placed(Protocol):
+    def place(self, instance: str) -> Place:
+        """Where it runs. Raises StackError when it does not."""
+        ...
+
+
+@runtime_checkable
+class Environed(Protocol):
+    def set_environment(self, instance: str, variables: Mapping[str, str]) -> None:
+        """Add these to the environment of its next starts (also of those by a deploy); empty: as declared."""
+        ...
+
+
+@runtime_checkable
+class Limitable(Protocol):
+    def limit(self, instance: str, limits: Limits) -> Limits:
+        """Bound what the whole instance may use, at once and for its next starts; returns the limits it had. Raises StackError."""
+        ...
+
+
+@runtime_checkable
+class Stressable(Protocol):
+    def stress(self, instance: str, script: Path, arguments: Sequence[str]) -> Stress:
+        """Run a Python script (standard library only) beside the instance, within its limits and as its user. Raises StackError."""
+        ...
+
+
+@runtime_checkable
+class Networked(Protocol):
+    def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
+        """Run a network tool (`iptables`, `ip6tables`, `tc`, `ip`) in the instance's own network namespace, with the rights to change
+        it; returns its output. Raises StackError with what it printed when it fails.
+        """
+        ...
+
+
 @runtime_checkable
 class KeyedProviders(Protocol):
     """A stack whose providers want a credential on their public interface."""
@@ -176,7 +254,8 @@ class Questioned(Protocol):
 CAPABILITIES: Mapping[str, type] = {
     protocol.__name__: protocol
     for protocol in (
-        Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable
+        Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable,
+        Stoppable, Placed, Environed, Limitable, Stressable, Networked,
     )
 }  # fmt: skip
 

@@ -12,14 +12,17 @@ REFERENCE_CAPABILITIES = frozenset(
     {
         "CacheClearable",
         "Configurable",
+        "Environed",
         "Killable",
         "Pausable",
+        "Placed",
         "Programmable",
         "Proxied",
         "Restartable",
         "Rollbackable",
         "Routable",
         "Scalable",
+        "Stoppable",
     }
 )
 """Of `ProcessStack`; a contract test holds the two together."""
@@ -44,6 +47,7 @@ def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = 
         capabilities=REFERENCE_CAPABILITIES,
         journeys=frozenset({"ask", "ask_stream", "search", "ingest"}),
         proxyable=chosen.proxyable,
+        roles={name: service.kind for name, service in chosen.services.items()},
         programmable=frozenset(chosen.programmable),
         quality=True,
         settings={"llm_provider": PROVIDERS[0], "shed_ratio": 0.0},

@@ -49,6 +49,7 @@ class Launcher:
         self._engines = engines
         self._port_of = port_of
         self._admin_ports: dict[str, int] = {}
+        self._additions: dict[str, Mapping[str, str]] = {}  # to the environment, by instance
 
     def prepare(self) -> None:
         """Write the files that services are given the paths of."""
@@ -72,12 +73,24 @@ class Launcher:
     def command(self, member: Member) -> Command:
         log = self._options.logs_dir / f"{member.name}.log"
         engine = self._engines.get(member.service)
+        additions = self._additions.get(member.name, {})
         if engine is not None:
-            return engine.command(member.port, base_environment(self._options.run_id), log)
+            return engine.command(member.port, {**base_environment(self._options.run_id), **additions}, log)
         service = self._topology.services[member.service]
         particular = self._service_environment(member) if service.kind == "http" else self._mock_environment(member)
-        environment = {"HOST": LOOPBACK, "PORT": str(member.port), "INSTANCE": member.name, "VERSION": member.version, **particular}
+        environment = {
+            "HOST": LOOPBACK,
+            "PORT": str(member.port),
+            "INSTANCE": member.name,
+            "VERSION": member.version,
+            **particular,
+            **additions,
+        }
         return python_command(service.module, environment, self._options, log, *service.arguments)
+
+    def set_environment(self, instance: str, variables: Mapping[str, str]) -> None:
+        """What its next starts get in addition."""
+        self._additions[instance] = dict(variables)
 
     def url(self, service: str, port: int) -> str:
         engine = self._engines.get(service)

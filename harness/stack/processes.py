@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.scenario.catalog import StackInfo
-from harness.stack.base import AdminApi, Instance, StackError
+from harness.stack.base import AdminApi, Instance, Place, StackError
 from harness.stack.catalog import reference_info
 from harness.stack.child import Command
 from harness.stack.credentials import Credentials
@@ -135,6 +135,19 @@ class ProcessStack:
 
     def kill(self, instance: str) -> None:
         self._roster.get(instance).kill()
+
+    def stop_instance(self, instance: str, grace_s: float) -> None:
+        self._roster.get(instance).stop(grace_s)
+
+    def place(self, instance: str) -> Place:
+        pid = self._roster.get(instance).describe().pid
+        if pid is None:
+            raise StackError(f"{instance} does not run")
+        return Place(pid, directory=self._options.work_dir)
+
+    def set_environment(self, instance: str, variables: Mapping[str, str]) -> None:
+        self._roster.get(instance)  # there must be one
+        self._launcher.set_environment(instance, variables)
 
     def restart(self, instance: str) -> None:
         self._rollout.restart(self._roster.get(instance))

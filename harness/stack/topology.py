@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
+from harness.scenario.catalog import Role
 from harness.scenario.model import VectorStoreName
 
-Kind = Literal["http", "postgres", "redis", "llm", "vector"]
 Variable = Literal["DATABASE_URL", "REDIS_URL", "KEYS_FILE", "JWT_SECRET", "SPOOL_DIR", "LLM_API_KEY", "VECTOR_STORE"]
 
 MIGRATION = "migration"
@@ -22,7 +22,7 @@ class Service:
     """One service. `after` are the start steps it must wait for; `single` ones cannot be replicated; users notice a `critical` one."""
 
     name: str
-    kind: Kind = "http"
+    kind: Role = "http"
     module: str = ""  # what `python -m` runs; empty for the engines
     arguments: tuple[str, ...] = ()
     replicas: int = 1

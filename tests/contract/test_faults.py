@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
@@ -25,20 +24,11 @@ from harness.stack.base import KeyedProviders, Stack, capabilities_of
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
 from tests.contract.small_stack import EDGE, SmallStack
+from tests.contract.uses import USES
 
 WITHIN_S = 15.0
 LOOK_EVERY_S = 0.05
 
-# One use of every fault, possible in both stacks. A new fault needs a row.
-USES: dict[str, dict[str, Any]] = {
-    "process.kill": {"target": "retrieval"},
-    "process.pause": {"target": "retrieval-2"},
-    "cache.down": {"target": "cache"},
-    "network.latency": {"target": "->".join(EDGE), "with": {"delay": "150ms", "jitter": "10ms"}},
-    "llm.slow_first_token": {"target": "llm", "with": {"ttft": "600ms"}},
-    "llm.rate_limited": {"target": "llm", "with": {"rate": "1/s", "burst": 1}},
-    "deploy.rolling": {"target": "retrieval", "with": {"version": "1.0.7"}},
-}
 BREAKING = [name for name, spec in CATALOG.items() if not spec.benign]
 
 
@@ -113,7 +103,7 @@ def test_every_fault_has_a_row_here() -> None:
 
 @pytest.mark.parametrize("name", CATALOG)
 def test_a_fault_needs_what_the_stack_has(name: str, stack: Stack) -> None:
-    assert set(CATALOG[name].needs) <= capabilities_of(stack)
+    assert CATALOG[name].fits(capabilities_of(stack))
 
 
 @pytest.mark.parametrize("name", BREAKING)

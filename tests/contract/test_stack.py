@@ -28,8 +28,8 @@ def process_stack(folder: Path) -> ProcessStack:
     return ProcessStack(StackOptions("contract", folder / "work", folder))
 
 
-def test_the_reference_stack_has_every_capability_and_the_catalogue_says_so() -> None:
-    assert capabilities_of(ProcessStack) == REFERENCE_CAPABILITIES == frozenset(CAPABILITIES)
+def test_the_catalogue_says_what_the_reference_stack_can_do() -> None:
+    assert capabilities_of(ProcessStack) == REFERENCE_CAPABILITIES <= frozenset(CAPABILITIES)
 
 
 def test_an_external_stack_has_none() -> None:

@@ -68,6 +68,10 @@ def _target(loaded: Loaded, fault: FaultUse, spec: FaultSpec, catalog: Catalog, 
         yield loaded.at(at, f"{spec.name} does not fit {_SHAPES[target.shape]}", f"write {wanted}")
     elif spec.only_services and target.service not in spec.only_services:
         yield loaded.at(at, f"{spec.name} does not fit {target.service!r}", did_you_mean(target.service, spec.only_services))
+    elif spec.only_roles and stack.role(target.service) not in spec.only_roles:
+        fitting = [service for service in stack.services if stack.role(service) in spec.only_roles]
+        message = f"{spec.name} goes to what speaks {' or '.join(spec.only_roles)}; {target.service!r} speaks {stack.role(target.service)}"
+        yield loaded.at(at, message, f"write {' or '.join(fitting)}" if fitting else "this stack has none")
     else:
         yield from _capabilities(loaded, spec, target, catalog, stack, where)
 
@@ -79,12 +83,13 @@ def _capabilities(
     loaded: Loaded, spec: FaultSpec, target: TargetRef, catalog: Catalog, stack: StackInfo, where: KeyPath
 ) -> Iterator[Problem]:
     lacking = sorted(set(spec.needs) - stack.capabilities)
-    if lacking:
-        others = sorted(name for name, other in catalog.items() if other.kind == spec.kind and set(other.needs) <= stack.capabilities)
+    if not spec.fits(stack.capabilities):
+        lacking = lacking or [" or ".join(spec.either)]
+        others = sorted(name for name, other in catalog.items() if other.kind == spec.kind and other.fits(stack.capabilities))
         hint = f"this stack can do {', '.join(others)}" if others else "use a stack that can: `stack: {use: reference}`"
         message = f"the stack {stack.name!r} cannot do {spec.name}: it is not {', '.join(lacking)}"
         yield loaded.at((*where, "type"), message, hint)
-    elif "Proxied" in spec.needs and target.edge not in stack.proxyable:
+    elif spec.through_proxy(stack.capabilities) and target.shape == "edge" and target.edge not in stack.proxyable:
         names = ", ".join(sorted(f"{caller}->{callee}" for caller, callee in stack.proxyable)) or "none"
         yield loaded.at((*where, "target"), f"no proxy can be put on {'->'.join(target.edge or ('?',))}", f"edges that can: {names}")
     elif "Programmable" in spec.needs and target.service not in stack.programmable:

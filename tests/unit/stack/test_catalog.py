@@ -36,6 +36,7 @@ def test_a_vector_store_of_its_own_is_one_service_more_and_needed_by_the_same(st
         edges=plain.edges | edges,
         proxyable=plain.proxyable | edges,
         programmable=plain.programmable | {"vector"},
+        roles={**plain.roles, "vector": "vector"},
     )
     assert info.dependants("vector") == {"retrieval", "document", "query", "gateway"}
     chosen = topology(store)
