@@ -30,6 +30,14 @@ class Fault(Protocol[PlanT]):
         ...
 
 
+class OfAnyCall:
+    """Concerns every call."""
+
+    def concerns(self, plan: object) -> bool:  # noqa: ARG002 - whatever it is
+        """Always."""
+        return True
+
+
 _Kind = TypeVar("_Kind", bound=type)
 
 
@@ -43,6 +51,8 @@ class Registry(dict[str, type]):
         """By type: the `match` of a document that says nothing else under the same key."""
         self.standing: set[str] = set()
         """Types that hold between calls (a refusing port): time alone decides on them."""
+        self.only: dict[str, Callable[[Any], bool]] = {}
+        """By type that several mocks share: which plans it concerns here, where those are not all that it might."""
 
     def register(self, name: str, *, match: Mapping[str, Any] | None = None, standing: bool = False) -> Callable[[_Kind], _Kind]:
         """Class decorator: make a type known to the admin API as `name`."""
@@ -57,3 +67,11 @@ class Registry(dict[str, type]):
             return kind
 
         return add
+
+    def include(self, *shared: "Registry", only: Callable[[Any], bool] | None = None) -> None:
+        """Make all types of these registries known here too; where `only` is given, they concern the plans of which it is true."""
+        for registry in shared:
+            for name, kind in registry.items():
+                self.register(name, match=registry.match_defaults[name], standing=name in registry.standing)(kind)
+                if only is not None:
+                    self.only[name] = only

@@ -46,6 +46,7 @@ PlanT = TypeVar("PlanT", bound=Decidable)
 class _Entry(Generic[PlanT]):
     document: dict[str, Any]
     fault: Fault[PlanT]
+    concerns: Callable[[PlanT], bool]
     match: Match
     schedule: Schedule
     standing: bool
@@ -117,7 +118,7 @@ class FaultTable(Generic[PlanT]):
         self._expire(now_s)
         applied: list[str] = []
         for fault_id, entry in self._entries.items():
-            if not (entry.match.holds(facts) and entry.fault.concerns(plan)):
+            if not (entry.match.holds(facts) and entry.concerns(plan)):
                 continue
             entry.matched += 1
             share, state = _draw(self._seed, facts, fault_id)
@@ -138,6 +139,10 @@ class FaultTable(Generic[PlanT]):
             else:
                 kept.append(fault_id)
         return kept
+
+    def settle(self, faults: Mapping[str, str], void: Collection[object]) -> Mapping[str, str]:
+        """What is noted of a call's faults (types by id) once its answer is made: those in `void` are taken back, as by `retract`."""
+        return {fault_id: faults[fault_id] for fault_id in self.retract(list(faults), void)} if void else faults
 
     def kind(self, fault_id: str) -> str:
         """The type of a fault in force."""
@@ -177,7 +182,8 @@ class FaultTable(Generic[PlanT]):
             if "match" in document:
                 raise FaultError(f"{name} holds between calls and cannot take match")
         fault = construct(self._registry[name], {**parameters, **own})
-        return _Entry(dict(document), fault, match, schedule, standing, put_s, put_s + lasts_s)
+        concerns = self._registry.only.get(name, fault.concerns)
+        return _Entry(dict(document), fault, concerns, match, schedule, standing, put_s, put_s + lasts_s)
 
     def _expire(self, now_s: float) -> None:
         if now_s < self._next_expiry_s:

@@ -70,9 +70,7 @@ class Serving:
         if plan.cut_next is not None:
             self._reply.cut_next(plan.cut_next)
         answer = partial(self._as_decided, plan) if plan.decided else partial(self._deliver, plan, self._whole(call, plan))
-        if plan.void:
-            faults = self._entry.faults
-            self._entry.faults = {id: faults[id] for id in self._flow.faults.retract(list(faults), plan.void)}
+        self._entry.faults = self._flow.faults.settle(self._entry.faults, plan.void)
         self._when(plan.due_s, answer)
 
     def _plan(self, call: Call) -> VectorPlan:

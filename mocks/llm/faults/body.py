@@ -1,16 +1,17 @@
 """Answers in one piece whose status says that all is well, and whose body does not."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Annotated, Any, ClassVar, Literal
 
+from mocks.faults.base import OfAnyCall
 from mocks.faults.documents import Param
+from mocks.faults.edits import WholeRank, edit_json, edit_whole
 from mocks.llm.answer import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Answer, EmbeddingAnswer, Usage
-from mocks.llm.faults.edits import WholeRank, edit_answer, edit_vectors, edit_whole
+from mocks.llm.faults.edits import edit_answer, edit_vectors
 from mocks.llm.faults.events import error_value
-from mocks.llm.faults.registry import FAULTS, OfAnswers, OfAnyCall, OfGeneration, OfWholes
+from mocks.llm.faults.registry import FAULTS, OfAnswers, OfGeneration, OfWholes
 from mocks.llm.plan import Plan, Whole, with_text
 from mocks.llm.words import tokens
 
@@ -20,70 +21,6 @@ _LOGIN_PAGE = (
     b'<form method="post" action="/login"><input name="user"><input name="password" type="password"><button>Sign in</button></form>'
     b"</body></html>\n"
 )
-
-
-@dataclass(kw_only=True)
-class _BrokenBytes(OfWholes):
-    """Changes the bytes of the body, whatever they say."""
-
-    def apply(self, plan: Plan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
-        """Edit the body."""
-        edit_whole(plan, self, WholeRank.BYTES, self.broken)
-        return True
-
-    def broken(self, whole: Whole) -> Whole:
-        """The answer as it leaves."""
-        raise NotImplementedError
-
-
-@FAULTS.register("empty_body")
-@dataclass(kw_only=True)
-class EmptyBody(_BrokenBytes):
-    """Nothing where JSON is announced."""
-
-    summary: ClassVar[str] = "200 with an empty body."
-
-    def broken(self, whole: Whole) -> Whole:
-        """No bytes."""
-        return replace(whole, body=b"")
-
-
-@FAULTS.register("truncated_json")
-@dataclass(kw_only=True)
-class TruncatedJson(_BrokenBytes):
-    """HTTP is content: the length fits what is sent."""
-
-    summary: ClassVar[str] = "200 with only the first part of the JSON, and a Content-Length to match."
-    share: Annotated[float, Param("how much of the body is sent", "ratio", above=0, below=1)] = 0.5
-
-    def broken(self, whole: Whole) -> Whole:
-        """The first bytes."""
-        return replace(whole, body=whole.body[: int(len(whole.body) * self.share)])
-
-
-@FAULTS.register("invalid_json")
-@dataclass(kw_only=True)
-class InvalidJson(_BrokenBytes):
-    """All of it is there, but it is no JSON."""
-
-    summary: ClassVar[str] = "200 with JSON that ends in a comma too many, which no parser takes."
-
-    def broken(self, whole: Whole) -> Whole:
-        """A comma before the last brace."""
-        return replace(whole, body=whole.body[:-1] + b",}") if whole.body.endswith(b"}") else whole
-
-
-@FAULTS.register("short_body")
-@dataclass(kw_only=True)
-class ShortBody(_BrokenBytes):
-    """HTTP can tell that something is missing."""
-
-    summary: ClassVar[str] = "Content-Length announces the whole body, half of it comes, then the connection is closed."
-
-    def broken(self, whole: Whole) -> Whole:
-        """Half of the bytes."""
-        size = len(whole.body)
-        return replace(whole, body=whole.body[: size // 2], length=size) if size else whole
 
 
 @FAULTS.register("wrong_content_type")
@@ -112,19 +49,6 @@ class ErrorInOk(OfWholes):
         body = json.dumps(error_value(facts, 0), separators=(",", ":")).encode()
         edit_whole(plan, self, WholeRank.BYTES, lambda whole: replace(whole, body=body))
         return True
-
-
-def edit_json(plan: Plan, fault: object, edit: Callable[[dict[str, Any]], None]) -> None:
-    """Edit the body as an object. The standard library's JSON reads and writes the NaN that another fault may have put there."""
-
-    def run(whole: Whole) -> Whole:
-        value = json.loads(whole.body)
-        edit(value)
-        if value == json.loads(whole.body):
-            return whole
-        return replace(whole, body=json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
-
-    edit_whole(plan, fault, WholeRank.FIELDS, run)
 
 
 @FAULTS.register("missing_field")

@@ -2,9 +2,10 @@
 
 from types import ModuleType
 
+from mocks.faults import body as shared_body
+from mocks.faults import connection, head, keep_alive
 from mocks.llm.faults import (
     body,
-    connection,
     embedding,
     finish,
     http,
@@ -20,8 +21,8 @@ from mocks.llm.faults.registry import FAULTS
 
 FAMILIES: dict[str, tuple[ModuleType, ...]] = {
     "Errors of the provider": (limits, http),
-    "Connections": (connection,),
-    "Bodies": (body,),
+    "Connections": (connection, head, keep_alive),
+    "Bodies": (shared_body, body),
     "Pace": (pace,),
     "Streams": (stream_endings, stream_content),
     "Finish reasons": (finish,),

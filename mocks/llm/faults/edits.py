@@ -1,12 +1,12 @@
-"""How faults edit an answer. A fault stands as void until an edit of its own has changed something, so that `applied` stays honest."""
+"""How faults edit an answer of the provider, at its several stages."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
-from typing import Generic, TypeVar
 
+from mocks.faults.edits import add_edit
 from mocks.llm.answer import Answer, Choice, EmbeddingAnswer
-from mocks.llm.plan import Plan, Stream, Whole, with_text
+from mocks.llm.plan import Plan, Stream, with_text
 from mocks.llm.words import tokens
 
 
@@ -15,12 +15,9 @@ def edit_answer(plan: Plan, fault: object, edit: Callable[[Answer], Answer]) -> 
 
     def run(answer: Answer) -> Answer:
         edited = edit(answer)
-        if edited != answer:
-            _bites(plan, fault)
-        return edited
+        return answer if edited == answer else edited
 
-    plan.void.append(fault)
-    plan.answer_edits.append(run)
+    add_edit(plan, fault, plan.answer_edits, run)
 
 
 def edit_text(plan: Plan, fault: object, edit: Callable[[str], str]) -> None:
@@ -51,24 +48,7 @@ def rewritten(answer: Answer, index: int, text: str, most_tokens: int | None) ->
 
 def edit_vectors(plan: Plan, fault: object, edit: Callable[[EmbeddingAnswer], EmbeddingAnswer]) -> None:
     """Edit vectors; an edit that returns the very answer that it was given has changed nothing."""
-
-    def run(answer: EmbeddingAnswer) -> EmbeddingAnswer:
-        edited = edit(answer)
-        if edited is not answer:
-            _bites(plan, fault)
-        return edited
-
-    plan.void.append(fault)
-    plan.embedding_edits.append(run)
-
-
-class WholeRank(IntEnum):
-    """In which order the edits of a body run, whatever the order in which their faults were put."""
-
-    FIELDS = 0
-    """Of what its JSON says."""
-    BYTES = 1
-    """Of the bytes, which may be no JSON afterwards."""
+    add_edit(plan, fault, plan.embedding_edits, edit)
 
 
 class StreamRank(IntEnum):
@@ -88,40 +68,6 @@ class StreamRank(IntEnum):
     """How events are cut up; all edits before see whole ones."""
 
 
-_Edited = TypeVar("_Edited", Whole, Stream)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ranked(Generic[_Edited]):
-    plan: Plan
-    fault: object
-    rank: int
-    edit: Callable[[_Edited], _Edited]
-
-    def __call__(self, answer: _Edited) -> _Edited:
-        edited = self.edit(answer)
-        if edited is not answer:
-            _bites(self.plan, self.fault)
-        return edited
-
-
-def edit_whole(plan: Plan, fault: object, rank: WholeRank, edit: Callable[[Whole], Whole]) -> None:
-    """Edit the body of an answer in one piece; an edit that returns the very answer that it was given has changed nothing."""
-    plan.void.append(fault)
-    plan.whole_edits.append(_Ranked(plan, fault, rank, edit))
-    plan.whole_edits.sort(key=_rank)
-
-
 def edit_stream(plan: Plan, fault: object, rank: StreamRank, edit: Callable[[Stream], Stream]) -> None:
     """Edit the frames of a stream; an edit that returns the very stream that it was given has changed nothing."""
-    plan.void.append(fault)
-    plan.stream_edits.append(_Ranked(plan, fault, rank, edit))
-    plan.stream_edits.sort(key=_rank)
-
-
-def _rank(edit: Callable[[_Edited], _Edited]) -> int:
-    return edit.rank if isinstance(edit, _Ranked) else 0
-
-
-def _bites(plan: Plan, fault: object) -> None:
-    plan.void[:] = [one for one in plan.void if one is not fault]
+    add_edit(plan, fault, plan.stream_edits, edit, rank)

@@ -5,8 +5,9 @@ from random import Random
 from typing import Annotated, ClassVar, Literal
 
 from mocks.faults.documents import Param
+from mocks.faults.edits import edit_json
 from mocks.llm.answer import CHAT, Answer
-from mocks.llm.faults.body import edit_json, nullify_content
+from mocks.llm.faults.body import nullify_content
 from mocks.llm.faults.edits import edit_answer
 from mocks.llm.faults.registry import FAULTS, OfGeneration
 from mocks.llm.plan import Plan, with_text

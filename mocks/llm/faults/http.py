@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Annotated, ClassVar, Literal
 
+from mocks.faults.base import OfAnyCall
 from mocks.faults.documents import Param
 from mocks.llm.dialects.errors import unknown_model
 from mocks.llm.errors import ProviderError
 from mocks.llm.faults.advice import RetryAdvice
-from mocks.llm.faults.registry import FAULTS, OfAnyCall, OfGeneration
+from mocks.llm.faults.registry import FAULTS, OfGeneration
 from mocks.llm.plan import Facts, Plan, Whole
 from mocks.llm.quotas import quota_spent
 

@@ -5,9 +5,10 @@ from random import Random
 from typing import Annotated, ClassVar
 
 from mocks.common.buckets import TokenBucket
+from mocks.faults.base import OfAnyCall
 from mocks.faults.documents import Param
 from mocks.llm.errors import ProviderError
-from mocks.llm.faults.registry import FAULTS, ONLY_GENERATION, OfAnswers, OfAnyCall, OfEmbeddings
+from mocks.llm.faults.registry import FAULTS, ONLY_GENERATION, OfAnswers, OfEmbeddings
 from mocks.llm.plan import Facts, Plan
 from mocks.llm.quotas import MINUTE_S, Quota, admit, too_large, too_long
 

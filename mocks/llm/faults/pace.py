@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Annotated, ClassVar
 
+from mocks.faults.base import OfAnyCall
 from mocks.faults.documents import Param
-from mocks.llm.faults.registry import FAULTS, OfAnyCall, OfEmbeddings, OfGeneration
+from mocks.llm.faults.registry import FAULTS, OfEmbeddings, OfGeneration
 from mocks.llm.plan import Plan
 
 

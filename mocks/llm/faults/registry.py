@@ -1,5 +1,6 @@
 """The table of fault types, what `match` may ask of a call, and which calls a type concerns."""
 
+from mocks.faults import body, connection, head, keep_alive
 from mocks.faults.base import Registry
 from mocks.faults.match import Criterion
 from mocks.llm.answer import CHAT, EMBEDDINGS, GENERATIONS, MESSAGES, RESPONSES
@@ -26,20 +27,12 @@ FAULTS = Registry(
         "prompt": Criterion("text in the prompt; a request for vectors has none", "text", _prompt),
     }
 )
-"""Filled by the modules beside this one."""
+"""Filled below with what every mock can play, and by the modules beside this one."""
 
 ONLY_GENERATION = {"routes": sorted(GENERATIONS)}
 """The `match` of types that could concern more, and do where a document says so."""
 
 __all__ = ["CHAT", "EMBEDDINGS", "FAULTS", "GENERATIONS", "MESSAGES", "MODELS", "ONLY_GENERATION", "RESPONSES"]
-
-
-class OfAnyCall:
-    """Concerns every call."""
-
-    def concerns(self, plan: Plan) -> bool:  # noqa: ARG002 - whatever it is
-        """Always."""
-        return True
 
 
 class OfAnswers:
@@ -80,3 +73,7 @@ class OfEmbeddings:
     def concerns(self, plan: Plan) -> bool:
         """Whether vectors are asked for."""
         return plan.facts.route == EMBEDDINGS
+
+
+FAULTS.include(connection.TYPES, head.TYPES, keep_alive.TYPES)
+FAULTS.include(body.TYPES, only=OfWholes().concerns)

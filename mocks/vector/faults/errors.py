@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Annotated, ClassVar, Literal
 
+from mocks.faults.base import OfAnyCall
 from mocks.faults.documents import Param
 from mocks.vector.chroma.errors import by_status
-from mocks.vector.faults.registry import FAULTS, OfAnyCall, OfOperations
+from mocks.vector.faults.registry import FAULTS, OfOperations
 from mocks.vector.plan import Product, VectorError, VectorFacts, VectorPlan, Whole
 
 _MESSAGES: dict[tuple[Product, int], str] = {

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Annotated, ClassVar
 
+from mocks.faults.base import OfAnyCall
 from mocks.faults.documents import Param
-from mocks.vector.faults.registry import FAULTS, OfAnyCall
+from mocks.vector.faults.registry import FAULTS
 from mocks.vector.plan import VectorPlan
 
 
@@ -37,17 +38,3 @@ class Brownout(OfAnyCall):
         others = plan.facts.in_flight - 1
         plan.slowed_s += others * self.per_in_flight_s
         return others > 0
-
-
-@FAULTS.register("slow_headers")
-@dataclass(kw_only=True)
-class SlowHeaders(OfAnyCall):
-    """The head of the answer trickles in: a timeout between two bytes never fires, one over the whole does."""
-
-    summary: ClassVar[str] = "Status line and headers come byte by byte over `over_s`; the answer follows."
-    over_s: Annotated[float, Param("how long the head takes", "s", above=0)] = 5.0
-
-    def apply(self, plan: VectorPlan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - the same at any time
-        """Trickle."""
-        plan.headers_take_s = max(plan.headers_take_s, self.over_s)
-        return True

@@ -2,6 +2,7 @@
 
 from typing import ClassVar, get_args
 
+from mocks.faults import body, connection, head, keep_alive
 from mocks.faults.base import Registry
 from mocks.faults.match import Criterion
 from mocks.vector.call import OPERATIONS
@@ -22,15 +23,8 @@ FAULTS = Registry(
         "tenants": Criterion("tenants of the path (Chroma) or of the key (Qdrant)", "names", lambda facts: facts.tenant),
     }
 )
-"""Filled by the modules beside this one."""
-
-
-class OfAnyCall:
-    """Concerns every call."""
-
-    def concerns(self, plan: VectorPlan) -> bool:  # noqa: ARG002 - whatever it is
-        """Always."""
-        return True
+"""Filled with what every mock can play, and by the modules beside this one."""
+FAULTS.include(connection.TYPES, head.TYPES, keep_alive.TYPES, body.TYPES)
 
 
 class OfOperations:

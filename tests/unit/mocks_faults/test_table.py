@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mocks.faults.base import Registry
-from mocks.faults.table import FaultError
+from mocks.faults.table import FaultError, FaultTable
 from tests.unit.mocks_faults.calls import FAULTS, Clock, Facts, Lame, Plan, hit, table
 
 REFUSED = {"type": "refused", "after_s": 2}
@@ -80,10 +80,12 @@ def test_what_found_nothing_to_change_later_is_taken_back() -> None:
     faults.put("y", {"type": "late"})
     ids = faults.apply(Plan(), Facts())
     assert ids == ["x", "y"]
-    assert faults.retract(ids, [made[0]]) == ["y"]
+    noted = {"x": "late", "y": "late"}
+    assert faults.settle(noted, []) == noted
+    assert faults.settle(noted, [made[0]]) == {"y": "late"}
     assert [(view["id"], view["applied"]) for view in faults.views()] == [("x", 0), ("y", 1)]
     faults.remove("x")
-    assert faults.retract(["x"], [made[0]]) == ["x"], "it is no more, and what it did stands"
+    assert faults.settle({"x": "late"}, [made[0]]) == {"x": "late"}, "it is no more, and what it did stands"
 
 
 def test_faults_are_drawn_by_seed_request_attempt_and_id() -> None:
@@ -186,6 +188,19 @@ def test_parameters_arrive_as_their_types() -> None:
     fault = faults._entries["x"].fault
     assert vars(fault) == {"after_s": 2.0, "count_of": 3, "how": "reset", "sure": False, "name": None}
     assert [type(value) for value in vars(fault).values()][:2] == [float, int]
+
+
+def test_types_of_several_mocks_are_known_to_each_and_concern_what_it_says() -> None:
+    here = Registry(FAULTS.criteria)
+    here.include(FAULTS, only=lambda plan: plan.drawn is not None)
+    assert dict(here) == dict(FAULTS)
+    assert (here.match_defaults, here.standing) == (FAULTS.match_defaults, FAULTS.standing)
+    faults: FaultTable[Plan] = FaultTable(here, Clock(), 0)
+    faults.put("x", {"type": "broken"})
+    assert [faults.apply(plan, Facts()) for plan in (Plan(), Plan(drawn=0.5))] == [[], ["x"]]
+    assert [(view["matched"], view["applied"]) for view in faults.views()] == [(1, 1)]
+    with pytest.raises(ValueError, match="two fault types are called broken"):
+        here.include(FAULTS)
 
 
 def test_two_types_of_one_name_are_a_mistake() -> None:
