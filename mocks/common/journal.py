@@ -2,7 +2,7 @@
 
 import secrets
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -46,11 +46,17 @@ class Journal:
         self._seq = 0
         self.cleared = 0
         """The `seq` up to which rows were forgotten because somebody asked for it, not for want of room."""
+        self._before_reading: Callable[[], None] | None = None
 
     @property
     def last(self) -> int:
         """The `seq` of the latest row; 0 before the first."""
+        self._catch_up()
         return self._seq
+
+    def before_reading(self, callback: Callable[[], None]) -> None:
+        """Call back whenever somebody is going to read: who seals rows later than they come about does it then."""
+        self._before_reading = callback
 
     def seal(self, row: Sealed) -> None:
         """Remember a row, forgetting the oldest where there is no more room."""
@@ -63,6 +69,7 @@ class Journal:
 
     def after(self, seq: int, limit: int) -> Page:
         """At most `limit` rows that follow the one with `seq`."""
+        self._catch_up()
         oldest = self._seq - len(self._rows) + 1
         first = max(seq + 1, oldest)
         end = min(self._seq + 1, first + limit)
@@ -72,13 +79,19 @@ class Journal:
 
     def latest(self, limit: int) -> Page:
         """The last `limit` rows."""
+        self._catch_up()
         return self.after(max(self._seq - limit, self._seq - len(self._rows)), limit)
 
     def clear(self) -> None:
         """Forget the rows; the sequence goes on."""
+        self._catch_up()
         self._rows.clear()
         self._bytes = 0
         self.cleared = self._seq
+
+    def _catch_up(self) -> None:
+        if self._before_reading is not None:
+            self._before_reading()
 
 
 def _numbered(seq: int, row: Sealed) -> bytes:

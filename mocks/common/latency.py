@@ -105,6 +105,9 @@ class Drawn(NamedTuple):
     itl_s: float
 
 
+AT_ONCE = Drawn(0.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Latency:
     """The profile's latency: milliseconds to the first token, between two, and for a request for embeddings."""
@@ -120,6 +123,11 @@ class Latency:
     def __post_init__(self) -> None:
         fixed = isinstance(self.ttft, Constant) and isinstance(self.itl, Constant) and not self.per_prompt_token_ms
         object.__setattr__(self, "_always", Drawn(self.ttft.at(0) / 1_000, self.itl.at(0) / 1_000) if fixed else None)
+
+    @property
+    def at_once(self) -> bool:
+        """Whether every answer is due as soon as its request has come."""
+        return self._always == AT_ONCE
 
     def draw(self, key: str, prompt_tokens: int) -> Drawn:
         """For a request for generated text."""

@@ -75,6 +75,9 @@ class Reply(Protocol):
     ) -> None:
         """A whole answer. `length` is the Content-Length to declare where it shall not be the body's; such a connection ends with FIN."""
 
+    def send_lines(self, status: int, body: bytes, lines: bytes, content_type: str = "application/json") -> None:
+        """The same for one whose headers are `lines` already, as `wire.header_lines` writes them."""
+
     def begin(self, status: int, headers: Mapping[str, str], content_type: str) -> None:
         """Status and headers of a chunked answer; they leave with the first `write`, `flush` or `end`."""
 

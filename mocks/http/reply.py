@@ -104,15 +104,17 @@ class Exchange:
         self, status: int, body: bytes, headers: Mapping[str, str], content_type: str = "application/json", *, length: int | None = None
     ) -> None:
         """As in `Reply`. An answer that has no body by its status has neither length nor type."""
+        self.send_lines(status, body, wire.header_lines(headers) if headers else b"", content_type, length)
+
+    def send_lines(self, status: int, body: bytes, lines: bytes, content_type: str = "application/json", length: int | None = None) -> None:
+        """As in `Reply`."""
         if self._stage != _FRESH and not self._may(_FRESH):
             return
         carrier = self._carrier
         house = carrier.house
         closes = not self._keep_alive or house.closing
         head = wire.head_of_whole(status, content_type, len(body) if length is None else length)
-        head += house.date
-        if headers:
-            head += wire.header_lines(headers)
+        head += house.date + lines
         if closes or self._http_1_0:
             head += wire.CLOSE if closes else wire.KEEP_ALIVE
         if body and not wire.may_have_body(status):

@@ -1,15 +1,16 @@
 """What all requests of a provider share, and what changes while it runs."""
 
-from mocks.common.key import Arrivals, generator, share
+from mocks.common.key import Arrivals, generator, request_key, share
 from mocks.common.latency import ROW
 from mocks.faults.table import FaultTable
 from mocks.llm.accounts import Accounts
 from mocks.llm.answer import Answer
-from mocks.llm.answers.base import Composer, completed
+from mocks.llm.answers.base import Composer, completed, prompt_tokens
 from mocks.llm.answers.strategies import Echo
-from mocks.llm.dialects.base import Dialect
+from mocks.llm.dialects.base import Dialect, parse_json
+from mocks.llm.dialects.errors import unknown_model
 from mocks.llm.entry import Ledger
-from mocks.llm.memory import Known, KnownVectors, Memory
+from mocks.llm.memory import CHOICE_BYTES, Known, KnownVectors, Memory
 from mocks.llm.plan import Plan
 from mocks.llm.profile import Profile
 from mocks.llm.queueing import Slots
@@ -28,17 +29,39 @@ class Engine:
         self.memory: Memory[Known] = Memory()
         self.vectors: Memory[KnownVectors] = Memory()
         self.slots = Slots(profile.max_concurrency)
+        self.unhindered = False
+        """Whether nothing stands between a request for text and its answer: no fault, no account, no limit, no latency."""
+        faults.on_change(self._look)
+        self._look()
 
     def change(self, profile: Profile) -> None:
         """Go on with another profile; answers that have begun stay as they are."""
         self.profile = profile
         self.memory.forget()
         self.slots.change(profile.max_concurrency)
+        self._look()
 
     def in_flight(self) -> int:
         """How many would be generated at once, with one more that comes now."""
         most, count = self.profile.max_concurrency, self.slots.running + 1
         return count if most is None else min(count, most)
+
+    def understood(self, dialect: Dialect, deployment: str | None, raw: bytes) -> Known:
+        """What a request's body asks for; Azure's deployments are models. Raises ProviderError."""
+        memory, address = self.memory, (dialect, deployment)
+        known = memory.recall(address, raw)
+        if known is None:
+            body = parse_json(raw)
+            if deployment is not None:
+                body["model"] = deployment
+            call = dialect.parse(body)
+            profile = self.profile
+            if call.model not in profile.models:
+                raise unknown_model(dialect.name, call.model)
+            key = request_key(profile.seed, dialect.route, body)
+            known = Known(dialect.route, dialect.name, call, key, prompt_tokens(call))
+            memory.keep(address, raw, known, CHOICE_BYTES * call.n)
+        return known
 
     def compose(self, known: Known, dialect: Dialect) -> Answer:
         """The answer to a request, without id and time; what it says depends on the request's key alone."""
@@ -48,10 +71,15 @@ class Engine:
             known.template = Template.of(lambda answer: dialect.whole(answer, known.call), dialect.id_prefix, known.answer)
         return known.answer
 
+    def _look(self) -> None:
+        profile = self.profile
+        limited = self.accounts.wanted or profile.max_concurrency is not None or profile.context_length is not None
+        self.unhindered = profile.latency.at_once and not limited and not self.faults
+
     def _composed(self, known: Known) -> Answer:
-        profile, key = self.profile, known.facts.key
+        profile, key = self.profile, known.key
         answerer = profile.answerer
         if profile.lengths is not None:
             answerer = Composer(Echo(profile.lengths[int(share(key, ROW) * len(profile.lengths))]))
         choices = answerer.compose(known.call, generator(key))
-        return completed("", profile.named(known.call.model), 0, choices, known.facts.prompt_tokens)
+        return completed("", profile.named(known.call.model), 0, choices, known.prompt_tokens)

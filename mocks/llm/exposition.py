@@ -1,6 +1,6 @@
 """What `GET /metrics` says: what is generated, in vLLM's names, and the requests, in those of the stack's telemetry contract."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disable_created_metrics, generate_latest
@@ -28,6 +28,7 @@ class Metrics(Collector):
         self._models: dict[str, Generations] = {}
         self._requests: dict[tuple[str, str, int], int] = {}
         self._durations: dict[str, Histogram] = {}
+        self._before_reading: Callable[[], None] | None = None
         self._waiting: list[tuple[tuple[str, str, int], float]] = []
         self.registry = CollectorRegistry()
         self.registry.register(self)
@@ -45,7 +46,6 @@ class Metrics(Collector):
 
     def answered(self, method: str, route: str, status: int, duration_s: float) -> None:
         """A request has ended; `status` 0 means that the client went before there was one."""
-        self.in_progress -= 1
         self._waiting.append(((route, method, status), duration_s))
         if len(self._waiting) >= _BATCH:
             self._settle()
@@ -60,12 +60,18 @@ class Metrics(Collector):
         for route, durations_s in by_route.items():
             self._durations.setdefault(route, Histogram(_DURATION_BUCKETS_S)).observe_all(np.array(durations_s))
 
+    def before_reading(self, callback: Callable[[], None]) -> None:
+        """Call back whenever somebody is going to read: who counts requests later than they end does it then."""
+        self._before_reading = callback
+
     def render(self) -> bytes:
         """The Prometheus text of `GET /metrics`."""
         return generate_latest(self.registry)
 
     def collect(self) -> Iterable[Metric]:
         """For the registry."""
+        if self._before_reading is not None:
+            self._before_reading()
         self._settle()
         requests = CounterMetricFamily("rag_requests", "Requests answered", labels=["route", "method", "status"])
         for (route, method, status), count in self._requests.items():

@@ -7,12 +7,12 @@ import orjson
 
 from mocks.common.trickle import TrickledReply
 from mocks.http.message import Reply, Request
-from mocks.llm.answer import CHAT, MESSAGES, RESPONSES, Answer, ChatCall
-from mocks.llm.answers.base import MOST_TOKENS, length, prompt_tokens
+from mocks.llm.answer import CHAT, MESSAGES, RESPONSES, Answer
+from mocks.llm.answers.base import MOST_TOKENS, length
 from mocks.llm.dialects.base import Dialect
 from mocks.llm.engine import Engine
 from mocks.llm.entry import Ending
-from mocks.llm.memory import CHOICE_BYTES, Known
+from mocks.llm.memory import Known
 from mocks.llm.plan import Facts, Plan, Stream, Whole
 from mocks.llm.player import Channel, Player
 from mocks.llm.serving import Serving
@@ -37,18 +37,11 @@ class Generation(Serving):
 
     def understand(self, deployment: str | None) -> None:
         """Get to know what is asked. Raises ProviderError."""
-        memory, address, raw = self.engine.memory, (self._dialect, deployment), self.request.body
-        known = memory.recall(address, raw)
-        if known is None:
-            body = self.read(deployment)
-            call = self._dialect.parse(body)
-            known = Known(call, self._facts(call, self.key_of(body, call.model)))
-            memory.keep(address, raw, known, CHOICE_BYTES * call.n)
-        self._known = known
+        self._known = self.engine.understood(self._dialect, deployment, self.request.body)
 
     def begin(self) -> None:
         """Get in line, or be refused. Raises ProviderError."""
-        facts, engine = self._known.facts, self.engine
+        facts, engine = _facts(self._known), self.engine
         self.note(facts.model, facts.key)
         if self.decide(facts, engine.profile.latency.draw(facts.key, facts.prompt_tokens)) is not None:
             self.series = engine.ledger.metrics.model(facts.model)
@@ -77,20 +70,6 @@ class Generation(Serving):
             self.series.waiting -= 1
         self.engine.ledger.finish(self.entry, ending)
         self.engine.slots.leave(self)
-
-    def _facts(self, call: ChatCall, key: str) -> Facts:
-        prompt = prompt_tokens(call)
-        return Facts(
-            route=self.entry.route,
-            dialect=self.entry.dialect,
-            model=call.model,
-            key=key,
-            stream=call.stream,
-            prompt_tokens=prompt,
-            wanted_tokens=prompt + (call.max_tokens or MOST_TOKENS) * call.n,
-            tenant=call.tenant,
-            call=call,
-        )
 
     def _generate(self) -> None:
         """There is a place: make the answer, and see to it that it leaves in time."""
@@ -166,6 +145,22 @@ class Generation(Serving):
         finish = entry.finish_reason if ending == "complete" else None
         gaps = -1 if self._known.call.stream else entry.content_sent_tokens - 1
         series.ended(finish, Ended(entry.queued_s, first_s - self.start_s, now_s - first_s, entry.prompt_tokens, tokens, gaps))
+
+
+def _facts(known: Known) -> Facts:
+    """What they say of the request; what each arrival has of its own, attempt, load and account, is left open."""
+    call, prompt = known.call, known.prompt_tokens
+    return Facts(
+        route=known.route,
+        dialect=known.dialect,
+        model=call.model,
+        key=known.key,
+        stream=call.stream,
+        prompt_tokens=prompt,
+        wanted_tokens=prompt + (call.max_tokens or MOST_TOKENS) * call.n,
+        tenant=call.tenant,
+        call=call,
+    )
 
 
 _FINISH_MEMBERS = {CHAT: "choices", MESSAGES: "stop_reason", RESPONSES: "status"}

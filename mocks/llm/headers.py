@@ -6,6 +6,15 @@ from mocks.llm.quotas import ORGANIZATION
 _ANTHROPIC_ORGANIZATION = "8f5c1a5e-7a51-4d0e-9f0e-2b1f3c4d5e6f"
 _AZURE_REGION = "East US"
 _OPENAI_VERSION = "2020-10-01"
+_OPENAI_LINES = b"x-request-id: %%b\r\nopenai-organization: %b\r\nopenai-processing-ms: %%d\r\nopenai-version: %b\r\n" % (
+    ORGANIZATION.encode(),
+    _OPENAI_VERSION.encode(),
+)
+
+
+def openai_lines(request_id: str, elapsed_s: float) -> bytes:
+    """`answer_headers` of OpenAI for callers without an account, as they are sent."""
+    return _OPENAI_LINES % (request_id.encode(), round(elapsed_s * 1_000))
 
 
 def answer_headers(dialect: DialectName, request_id: str, organization: str | None, elapsed_s: float) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mocks.llm.answer import Answer, ChatCall, EmbeddingCall
+from mocks.llm.dialects.base import DialectName
 from mocks.llm.plan import Facts
 from mocks.llm.template import Template
 
@@ -20,13 +21,13 @@ _MARKS = 16_384
 
 @dataclass(slots=True)
 class Known:
-    """A request for generated text: how it was understood, and its answer once there is one, without id and time.
+    """A request for generated text: how it was understood, and its answer once there is one, without id and time."""
 
-    `facts` leave open what each arrival has of its own: attempt, load, account.
-    """
-
+    route: str
+    dialect: DialectName
     call: ChatCall
-    facts: Facts
+    key: str
+    prompt_tokens: int
     answer: Answer | None = None
     template: Template | None = None
     """Of the whole answer's body; None for streams, too."""

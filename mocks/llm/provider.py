@@ -13,6 +13,7 @@ from mocks.http.message import Reply, Request
 from mocks.http.router import Match, NotAllowed, Router
 from mocks.llm.answer import EMBEDDINGS, MESSAGES
 from mocks.llm.answers.base import prompt_tokens
+from mocks.llm.at_once import answered_at_once
 from mocks.llm.dialects.anthropic import AnthropicMessages, check_version, parse_count, token_count
 from mocks.llm.dialects.azure import AzureChat, check_api_version
 from mocks.llm.dialects.base import Dialect, DialectName
@@ -98,7 +99,10 @@ class Provider:
         ]
 
     def _generate(self, dialect: Dialect, request: Request, reply: Reply, deployment: str | None = None) -> None:
-        serving = Generation(self._engine, request, reply, dialect, self._next_id())
+        fallback_id = self._next_id()
+        if dialect.name == "openai" and answered_at_once(self._engine, dialect, request, reply, fallback_id):
+            return
+        serving = Generation(self._engine, request, reply, dialect, fallback_id)
         serving.guarded(_begin_generation, serving, deployment)
 
     def _embed(self, dialect: DialectName, request: Request, reply: Reply, deployment: str | None = None) -> None:

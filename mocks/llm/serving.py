@@ -17,7 +17,7 @@ from mocks.llm.accounts import Account
 from mocks.llm.dialects.base import DialectName, parse_json
 from mocks.llm.dialects.errors import anthropic_type, error_body, unknown_model
 from mocks.llm.engine import Engine
-from mocks.llm.entry import Ending, Entry
+from mocks.llm.entry import Ending, Entry, request_id
 from mocks.llm.errors import ProviderError
 from mocks.llm.headers import answer_headers
 from mocks.llm.plan import Facts, Plan, Whole
@@ -37,7 +37,7 @@ class Serving:
         self.engine = engine
         self.request = request
         self.reply = reply
-        self.entry = Entry(request, route, dialect, fallback_id)
+        self.entry = Entry(request, route, dialect, request_id(request, fallback_id))
         self.start_s = request.arrived_s
         self.plan: Plan | None = None
         self.account: Account | None = None

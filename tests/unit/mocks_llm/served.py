@@ -106,6 +106,10 @@ class FakeReply:
         if callback is not None:
             callback()
 
+    def send_lines(self, status: int, body: bytes, lines: bytes, content_type: str = "application/json") -> None:
+        headers = dict(line.split(": ", 1) for line in lines.decode("latin-1").splitlines())
+        self.send(status, body, headers, content_type)
+
     def send(
         self, status: int, body: bytes, headers: Mapping[str, str], content_type: str = "application/json", *, length: int | None = None
     ) -> None:
@@ -169,13 +173,13 @@ class FakeReply:
 class Served:
     """A provider with a profile, and its journal."""
 
-    def __init__(self, clock: Clock | None = None, **profile: Any) -> None:
+    def __init__(self, clock: Clock | None = None, *, log_requests: bool = False, **profile: Any) -> None:
         self.clock = clock or Clock()
         self.journal = Journal()
         self.metrics = Metrics("llm", "1")
         parsed = Profile.parse({"ttft_ms": 100, "itl_ms": 10, **profile})
         self.faults: FaultTable[Plan] = FaultTable(FAULTS, lambda: self.clock.now_s, parsed.seed)
-        self.ledger = Ledger(self.metrics, self.journal, "llm", "llm-1", log_requests=False)
+        self.ledger = Ledger(self.metrics, self.journal, "llm", "llm-1", log_requests=log_requests)
         self.engine = Engine(parsed, self.faults, self.ledger)
         self._provider = Provider(self.engine)
         self._sequence = itertools.count(1)
