@@ -5,154 +5,69 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.stack import http_probe
-from harness.stack.base import AdminApi, StackError
+from harness.stack.base import StackError
 from harness.stack.child import Child, Command
-from harness.stack.credentials import Credentials, write_private
 from harness.stack.engines import Engine
+from harness.stack.environment import Environments
 from harness.stack.options import StackOptions
 from harness.stack.ports import LOOPBACK, free_ports, is_free
-from harness.stack.proxies import EdgeProxies
 from harness.stack.ready import Probe, wait_ready
-from harness.stack.registry import RegistryFile
 from harness.stack.supervise import Member
-from harness.stack.topology import CHAT_MODEL, PROVIDERS, SNAPSHOTS, VECTOR, Topology, Variable
+from harness.stack.topology import Topology
 from harness.sweep import LABEL
-
-VECTOR_LATENCY = {"read": {"lognormal_ms": {"median": 3.0, "sigma": 0.3}}, "write": {"lognormal_ms": {"median": 5.0, "sigma": 0.3}}}
-"""Of the mock vector store: about what pgvector takes here, or the choice of a store would show in every latency."""
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH")
 
 
 class Launcher:
-    """Commands, addresses and probes for members of every kind. `port_of` an engine is asked when a caller of it is started."""
+    """Processes, addresses and probes for members of every kind: the `Launch` of embedded ones."""
 
-    def __init__(
-        self,
-        options: StackOptions,
-        topology: Topology,
-        credentials: Credentials,
-        registry: RegistryFile,
-        proxies: EdgeProxies,
-        engines: Mapping[str, Engine],
-        port_of: Callable[[str], int],
-    ) -> None:
+    def __init__(self, options: StackOptions, topology: Topology, environments: Environments, engines: Mapping[str, Engine]) -> None:
         self._options = options
         self._topology = topology
-        self._credentials = credentials
-        self._registry = registry
-        self._proxies = proxies
+        self._environments = environments
         self._engines = engines
-        self._port_of = port_of
         self._admin_ports: dict[str, int] = {}
-        self._additions: dict[str, Mapping[str, str]] = {}  # to the environment, by instance
 
-    def prepare(self) -> None:
-        """Write the files that services are given the paths of."""
-        self._credentials.write_keys_file(self._keys_file)
-        for mock in self._topology.programmable:
-            self._faults_file(mock).unlink(missing_ok=True)  # of an earlier stack in this directory
-        for provider in PROVIDERS:
-            timing = self._options.timing[provider]
-            profile = {
-                "ttft_ms": timing.ttft_ms,
-                "itl_ms": timing.itl_ms,
-                "seed": self._options.seed,
-                "snapshots": {CHAT_MODEL: SNAPSHOTS[provider]},
-                "api_keys": [self._credentials.provider_key],
-            }
-            write_private(self._profile_file(provider), profile)
-        if VECTOR in self._topology.services:
-            vectors = {"seed": self._options.seed, "persist_dir": "vectors", "latency": VECTOR_LATENCY}
-            write_private(self._profile_file(VECTOR), vectors)
+    def start(self, member: Member) -> Child:
+        return Child(self.command(member))
 
     def command(self, member: Member) -> Command:
+        """How the member is started now."""
         log = self._options.logs_dir / f"{member.name}.log"
         engine = self._engines.get(member.service)
-        additions = self._additions.get(member.name, {})
         if engine is not None:
-            return engine.command(member.port, {**base_environment(self._options.run_id), **additions}, log)
+            added = self._environments.added_to(member.name)
+            return engine.command(member.port, {**base_environment(self._options.run_id), **added}, log)
         service = self._topology.services[member.service]
-        particular = self._service_environment(member) if service.kind == "http" else self._mock_environment(member)
-        environment = {
-            "HOST": LOOPBACK,
-            "PORT": str(member.port),
-            "INSTANCE": member.name,
-            "VERSION": member.version,
-            **particular,
-            **additions,
-        }
+        listening = {"HOST": LOOPBACK, "PORT": str(member.port)}
+        admin = {"ADMIN_PORT": str(self._admin_port(member.service))} if member.service in self._topology.programmable else {}
+        environment = self._environments.of(member, listening, admin)
         return python_command(service.module, environment, self._options, log, *service.arguments)
-
-    def set_environment(self, instance: str, variables: Mapping[str, str]) -> None:
-        """What its next starts get in addition."""
-        self._additions[instance] = dict(variables)
 
     def url(self, service: str, port: int) -> str:
         engine = self._engines.get(service)
         return engine.url(port) if engine is not None else f"http://{LOOPBACK}:{port}"
 
+    def inside_url(self, member: Member) -> str:
+        return self.url(member.service, member.port)
+
     def probe(self, service: str, url: str) -> str | None:
         engine = self._engines.get(service)
         return engine.probe(url) if engine is not None else http_probe.ready(url)
 
-    def admin(self, service: str) -> AdminApi:
-        """Of a mock. Raises StackError for any other service."""
-        if service not in self._admin_ports:
-            raise StackError(f"{service} has no admin API; {' and '.join(self._topology.programmable)} have")
-        return AdminApi(f"http://{LOOPBACK}:{self._admin_ports[service]}", self._credentials.admin_token)
+    def admin_url(self, service: str) -> str | None:
+        return f"http://{LOOPBACK}:{self._admin_ports[service]}" if service in self._admin_ports else None
 
-    def _mock_environment(self, member: Member) -> dict[str, str]:
-        port = self._admin_ports.get(member.service)
+    def _admin_port(self, mock: str) -> int:
+        port = self._admin_ports.get(mock)
         if port is None or not is_free(port):  # a restarted one keeps it: leases of faults know the address
-            port = self._admin_ports[member.service] = free_ports(1)[0]
-        return {
-            "VECTOR_PROFILE" if member.service == VECTOR else "LLM_PROFILE": str(self._profile_file(member.service)),
-            "ADMIN_PORT": str(port),
-            "ADMIN_TOKEN": self._credentials.admin_token,
-            "FAULTS_FILE": str(self._faults_file(member.service)),
-        }
-
-    def _service_environment(self, member: Member) -> dict[str, str]:
-        environment = {"REGISTRY_FILE": str(self._registry.path_for(member.service))}
-        for variable in self._topology.services[member.service].variables:
-            environment[variable] = self._value(variable, member)
-        return environment
-
-    def _value(self, variable: Variable, member: Member) -> str:
-        match variable:
-            case "DATABASE_URL":
-                return self._engine_url(member.service, "postgres")
-            case "REDIS_URL":
-                return self._engine_url(member.service, "cache")
-            case "KEYS_FILE":
-                return str(self._keys_file)
-            case "JWT_SECRET":
-                return self._credentials.jwt_secret
-            case "LLM_API_KEY":
-                return self._credentials.provider_key
-            case "VECTOR_STORE":
-                return self._options.vector_store
-            case "SPOOL_DIR":
-                return str(self._options.work_dir / "spool" / member.name)
-
-    def _engine_url(self, caller: str, engine: str) -> str:
-        return self.url(engine, self._proxies.port(caller, engine) or self._port_of(engine))
-
-    @property
-    def _keys_file(self) -> Path:
-        return self._options.work_dir / "keys.json"
-
-    def _profile_file(self, mock: str) -> Path:
-        return self._options.work_dir / f"{mock}.json"
-
-    def _faults_file(self, mock: str) -> Path:
-        """Where a mock keeps its faults over a restart, which therefore heals nothing that is wrong with a provider."""
-        return self._options.work_dir / f"{mock}-faults.json"
+            port = self._admin_ports[mock] = free_ports(1)[0]
+        return port
 
 
 def base_environment(run_id: str) -> dict[str, str]:

@@ -2,142 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
 from collections.abc import Mapping, Sequence
-from functools import partial
-from pathlib import Path
-from typing import Any
 
-from harness.record.clock import NS_PER_S, Clock, SystemClock
-from harness.scenario.catalog import StackInfo
-from harness.stack.base import AdminApi, Instance, Place, StackError
+from harness.record.clock import Clock
+from harness.stack.base import Place, StackError
 from harness.stack.catalog import reference_info
 from harness.stack.child import Command
-from harness.stack.credentials import Credentials
 from harness.stack.engines import Engine
-from harness.stack.launch import Launcher, python_command, run_to_end
+from harness.stack.launch import Launcher, python_command
 from harness.stack.options import StackOptions
 from harness.stack.postgres import Postgres
 from harness.stack.proxies import EdgeProxies
-from harness.stack.registry import NOTICE_S, RegistryFile
-from harness.stack.rollout import Rollout, Roster
-from harness.stack.start_order import Step, run_steps
-from harness.stack.supervise import Member
-from harness.stack.topology import MIGRATION, PROVIDERS, SNAPSHOTS, VECTOR, instance_name, topology
+from harness.stack.reference import ReferenceStack
+from harness.stack.topology import instance_name
 from harness.stack.valkey import Valkey
-from harness.sweep import end_processes, processes_in
-
-STARTS_AT_ONCE = 4
-CORPUS_DEADLINE_S = 60.0
-MIGRATION_DEADLINE_S = 120.0
-STOP_DEADLINE_S = 5.0
-_CORPUS = "corpus"
 
 
-class ProcessStack:
-    """`Stack` with every capability of `stack.base`. A stopped one cannot be started again."""
+class ProcessStack(ReferenceStack):
+    """`Stack` of local processes. A stopped one cannot be started again."""
 
     def __init__(self, options: StackOptions, clock: Clock | None = None) -> None:
         """Check the options; nothing is started. Raises ValueError."""
-        self._topology = topology(options.vector_store)
-        self._info = reference_info(options.replicas, options.vector_store)
-        unknown = sorted(options.proxied_edges - self._info.proxyable)
-        if unknown:
-            raise ValueError(f"no proxy can be put on {', '.join('->'.join(edge) for edge in unknown)}")
-        self._options = options
-        self._clock = clock or SystemClock()
-        self._credentials = Credentials.fresh()
-        self._given_up = threading.Event()
-        self._stopping = threading.Lock()
-        self._roster = Roster(self._topology)
-        self._registry = RegistryFile(options.work_dir)
-        self._proxies = EdgeProxies(options, self._credentials.admin_token, self._proxy_command, self._reason_to_give_up)
+        super().__init__(options, reference_info(options.replicas, options.vector_store), clock)
         self._engines: dict[str, Engine] = {}
-        self._launcher = Launcher(
-            options, self._topology, self._credentials, self._registry, self._proxies, self._engines, self._port_of_single
-        )
-        self._rollout = Rollout(self._topology, self._roster, self._registry, self._new_member, self._clock)
+        self._launcher = Launcher(options, self._topology, self._environments, self._engines)
+        self._proxies = EdgeProxies(options, self._credentials.admin_token, self._proxy_command, self._reason_to_give_up)
 
-    # --- Stack
-
-    @property
-    def info(self) -> StackInfo:
-        return self._info
-
-    @property
-    def entry_url(self) -> str:
-        return self._roster.get("gateway-1").url
-
-    @property
-    def api_key(self) -> str | None:
-        return self._credentials.api_key
-
-    @property
-    def preferred_model(self) -> str:
-        """The name in answers of the provider that the deployment prefers: by it, others tell which path served an answer."""
-        return SNAPSHOTS[PROVIDERS[0]]
-
-    @property
-    def provider_key(self) -> str:
-        """Credential of the mock providers' public interface."""
-        return self._credentials.provider_key
-
-    @property
-    def corpus_path(self) -> Path:
-        """`corpus.jsonl`, from `start` to `stop`."""
-        return self._options.work_dir / _CORPUS / "corpus.jsonl"
-
-    @property
-    def questions_path(self) -> Path:
-        """`questions.jsonl`, from `start` to `stop`."""
-        return self._options.work_dir / _CORPUS / "questions.jsonl"
-
-    def start(self) -> None:
-        try:
-            self._prepare()
-            run_steps(self._steps(), STARTS_AT_ONCE, self._given_up.set)
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        """Raises StackError only when a process survives SIGKILL."""
-        self._given_up.set()
-        with self._stopping:
-            engines = [member for member in self._roster.all() if not self._is_service(member)]
-            self._stop_all([member for member in self._roster.all() if self._is_service(member)])
-            self._proxies.stop()
-            self._stop_all(engines)
-            left = end_processes(processes_in(self._options.work_dir))
-            shutil.rmtree(self._options.work_dir, ignore_errors=True)
-        if left:
-            raise StackError(f"processes survive SIGKILL: {', '.join(f'{found.name} ({found.pid})' for found in left)}")
-
-    def instances(self, service: str) -> Sequence[Instance]:
-        return [member.describe() for member in self._roster.of(service)]
-
-    def probe(self, instance: Instance) -> str | None:
-        return self._roster.get(instance.name).probe()
-
-    def targets(self) -> Mapping[str, Any]:
-        """`services` by name, the path of the service `registry`, `static` addresses of what is not in it, and `edges`."""
-        services = self._topology.services.values()
-        engines = [service.name for service in services if not service.in_registry]
-        return {
-            "services": {service.name: {"kind": service.kind, "critical": service.critical} for service in services},
-            "registry": str(self._registry.path),
-            "static": {engine: [member.url for member in self._roster.of(engine)] for engine in engines},
-            "edges": [list(edge) for edge in self._topology.edges],
-        }
-
-    # --- capabilities
-
-    def kill(self, instance: str) -> None:
-        self._roster.get(instance).kill()
-
-    def stop_instance(self, instance: str, grace_s: float) -> None:
-        self._roster.get(instance).stop(grace_s)
+    # --- capabilities that only local processes have, or have in another way
 
     def place(self, instance: str) -> Place:
         pid = self._roster.get(instance).describe().pid
@@ -145,145 +36,30 @@ class ProcessStack:
             raise StackError(f"{instance} does not run")
         return Place(pid, directory=self._options.work_dir)
 
-    def set_environment(self, instance: str, variables: Mapping[str, str]) -> None:
-        self._roster.get(instance)  # there must be one
-        self._launcher.set_environment(instance, variables)
-
-    def restart(self, instance: str) -> None:
-        self._rollout.restart(self._roster.get(instance))
-
-    def set_paused(self, instance: str, paused: bool) -> None:
-        self._roster.get(instance).set_paused(paused)
-
-    def scale(self, service: str, replicas: int) -> None:
-        self._rollout.scale(service, replicas)
-
-    def set_in_rotation(self, instance: str, in_rotation: bool) -> None:
-        member = self._roster.get(instance)
-        if not self._in_registry(member.service):
-            raise StackError(f"{instance} cannot be taken out of rotation: its callers know its address")
-        if in_rotation:
-            self._registry.put(member.service, member.name, member.url)
-        else:
-            self._registry.withdraw(member.service, member.name)
-
-    def proxy(self, caller: str, callee: str) -> AdminApi:
-        return self._proxies.admin(caller, callee)
-
-    def admin(self, service: str) -> AdminApi:
-        return self._launcher.admin(service)
-
-    def configure(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self._registry.configure(settings)
-
-    def clear_cache(self) -> None:
-        """A new epoch: in-process caches are emptied, entries of the shared one are out of reach and expire by themselves."""
-        self._registry.increase("cache_epoch")
-        self._clock.sleep(NOTICE_S)
-
-    def deploy(self, service: str, version: str) -> str:
-        return self._rollout.deploy(service, version)
-
     # --- the start
 
-    def _prepare(self) -> None:
-        """Find the engines and lay everything out: every instance has its port, and service discovery knows it, before any starts."""
-        options = self._options
-        options.work_dir.mkdir(parents=True)
-        options.work_dir.chmod(0o711)  # PostgreSQL's user must be able to pass through
-        self._engines["postgres"] = Postgres.find(options.work_dir / "postgres")
-        self._engines["cache"] = Valkey.find(options.work_dir / "cache")
-        self._launcher.prepare()
-        for service, replicas in self._info.services.items():
-            version = self._engines[service].version if service in self._engines else options.version
-            for number in range(1, replicas + 1):
-                member = self._new_member(service, instance_name(service, number), version)
-                self._roster.put(member)
-                self._publish(member)
+    def _lay_out(self) -> Mapping[str, str]:
+        self._engines["postgres"] = Postgres.find(self._options.work_dir / "postgres")
+        self._engines["cache"] = Valkey.find(self._options.work_dir / "cache")
+        return {name: engine.version for name, engine in self._engines.items()}
 
-    def _steps(self) -> list[Step]:
-        data = [
-            Step(_CORPUS, self._make_corpus),
-            Step(MIGRATION, self._migrate, after=(_CORPUS, *self._stores())),
-        ]
-        proxies = [
-            Step(_proxy_step(caller, callee), partial(self._start_proxy, caller, callee), after=self._names(callee))
-            for caller, callee in sorted(self._options.proxied_edges)
-        ]
-        members = [Step(member.name, partial(self._start_member, member), self._awaited(member.service)) for member in self._roster.all()]
-        return [*data, *proxies, *members]
+    def _prepare_engine(self, service: str) -> None:
+        self._engines[service].prepare()
 
-    def _awaited(self, service: str) -> tuple[str, ...]:
-        names = [name for step in self._topology.services[service].after for name in ((step,) if step == MIGRATION else self._names(step))]
-        return (*names, *(_proxy_step(*edge) for edge in self._options.proxied_edges if edge[0] == service))
-
-    def _stores(self) -> tuple[str, ...]:
-        """What the migration fills."""
-        return tuple(name for service in ("postgres", VECTOR) if service in self._topology.services for name in self._names(service))
-
-    def _names(self, service: str) -> tuple[str, ...]:
-        return tuple(member.name for member in self._roster.of(service))
-
-    def _start_member(self, member: Member) -> None:
-        engine = self._engines.get(member.service)
-        if engine is not None:
-            engine.prepare()
-        member.start_first()
-        self._publish(member)  # again, for it may have had to take another port
-
-    def _publish(self, member: Member) -> None:
-        if self._in_registry(member.service):
-            self._registry.put(member.service, member.name, member.url)
+    def _engine_url(self, caller: str, engine: str) -> str:
+        return self._launcher.url(engine, self._proxies.port(caller, engine) or self._port_of_single(engine))
 
     def _start_proxy(self, caller: str, callee: str) -> None:
         port = self._proxies.start(caller, callee, self._port_of_single(callee))
         if self._in_registry(callee):
             self._registry.detour(caller, callee, self._launcher.url(callee, port))
 
-    def _make_corpus(self) -> None:
-        options = self._options
-        source = ("--folder", str(options.corpus.resolve())) if options.corpus is not None else ()
-        wanted = ("--out", str(self.corpus_path.parent), "--seed", str(options.seed), "--documents", str(options.documents), *source)
-        command = python_command("mocks.rag.corpus", {}, options, options.logs_dir / "corpus.log", *wanted)
-        run_to_end("the corpus", command, CORPUS_DEADLINE_S, self._reason_to_give_up)
-
-    def _migrate(self) -> None:
-        environment = {
-            "DATABASE_URL": self._roster.get("postgres-1").url,
-            "CORPUS_FILE": str(self.corpus_path),
-            "VECTOR_STORE": self._options.vector_store,
-            "REGISTRY_FILE": str(self._registry.path),
-        }
-        command = python_command("mocks.rag.migrate", environment, self._options, self._options.logs_dir / "migrate.log")
-        run_to_end("the migration", command, MIGRATION_DEADLINE_S, self._reason_to_give_up)
-
-    def _new_member(self, service: str, name: str, version: str) -> Member:
-        return Member(service, name, version, self._launcher, self._reason_to_give_up)
-
     def _proxy_command(self, log: str, environment: dict[str, str], arguments: tuple[str, ...]) -> Command:
         # its log lies in the work directory: the run's logs are telemetry, and the stack knows no proxy
         return python_command("harness.faults.proxy", environment, self._options, self._options.work_dir / log, *arguments)
 
-    def _stop_all(self, members: Sequence[Member]) -> None:
-        """All at once; what has not ended by STOP_DEADLINE_S is killed."""
-        for member in members:
-            member.retire()
-        end_ns = self._clock.now_ns() + int(STOP_DEADLINE_S * NS_PER_S)
-        for member in members:
-            member.stop(max(0.0, (end_ns - self._clock.now_ns()) / NS_PER_S))
-
     def _port_of_single(self, service: str) -> int:
         return self._roster.get(instance_name(service, 1)).port
 
-    def _in_registry(self, service: str) -> bool:
-        return self._topology.services[service].in_registry
-
-    def _is_service(self, member: Member) -> bool:
-        return self._topology.services[member.service].kind == "http"
-
-    def _reason_to_give_up(self) -> str | None:
-        return "the stack is being stopped" if self._given_up.is_set() else None
-
-
-def _proxy_step(caller: str, callee: str) -> str:
-    return f"proxy {caller}->{callee}"
+    def _clear_away(self) -> Sequence[str]:
+        return ()  # all of it lay in the work directory

@@ -4,47 +4,64 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness.stack.base import StackError
 
+REGISTRY = "registry.json"
 NOTICE_S = 0.6
 """After this every service has read a change: they look twice a second."""
 
 _DEFAULT_SETTINGS: Mapping[str, Any] = {"llm_provider": "llm", "cache_epoch": 0, "pool_epoch": 0, "shed_ratio": 0.0}
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Where one instance is reached: by whoever watches the stack, and by the other services, from inside."""
+
+    url: str
+    inside_url: str
+
+
 class RegistryFile:
     """The registry's content, and the files that carry it: one for all, and one for each caller that is sent another way.
 
-    The one for all lies in a folder of its own: whoever watches the stack is given its path, and may look around there.
+    The one for all lies in a folder of its own: whoever watches the stack is given its path, and may look around there. Where services
+    reach one another under other addresses than those who watch, they have a file of their own.
     Safe for several threads. A change is on disk when the method returns.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._services: dict[str, dict[str, str]] = {}
+        self._services: dict[str, dict[str, Listed]] = {}
         self._settings: dict[str, Any] = dict(_DEFAULT_SETTINGS)
         self._detours: dict[str, dict[str, str]] = {}
         self._revision = 0
+        self._differs = False  # some instance is reached at another address from inside
 
     @property
     def path(self) -> Path:
-        return self._folder / "discovery" / "registry.json"
+        return self._folder / "discovery" / REGISTRY
 
     def path_for(self, caller: str) -> Path:
         """The file that this service reads."""
-        return self._folder / f"registry-{caller}.json" if caller in self._detours else self.path
+        if caller in self._detours:
+            return self._inside / f"registry-{caller}.json"
+        return self._inside / REGISTRY if self._differs else self.path
 
-    def put(self, service: str, instance: str, url: str) -> None:
-        """List an instance, or move it to another address."""
+    def put(self, service: str, instance: str, url: str, inside_url: str | None = None) -> None:
+        """List an instance, or move it to another address; `inside_url` is where services reach it, if not at `url`."""
+        entry = Listed(url, inside_url or url)
         with self._lock:
             listed = self._services.setdefault(service, {})
-            if listed.get(instance) != url:
-                listed[instance] = url
+            if listed.get(instance) != entry:
+                listed[instance] = entry
+                self._differs |= entry.url != entry.inside_url
                 self._write()
 
     def withdraw(self, service: str, instance: str) -> None:
@@ -81,15 +98,23 @@ class RegistryFile:
             self._settings[epoch] += 1
             self._write()
 
+    @property
+    def _inside(self) -> Path:
+        return self._folder / "inside"
+
     def _write(self) -> None:
         self._revision += 1
-        self._replace(self.path, {})
+        self._replace(self.path, lambda _, listed: listed.url)
+        if self._differs:
+            self._replace(self._inside / REGISTRY, lambda _, listed: listed.inside_url)
         for caller, detours in self._detours.items():
-            self._replace(self.path_for(caller), detours)
+            self._replace(self.path_for(caller), partial(_detoured, detours))
 
-    def _replace(self, path: Path, detours: Mapping[str, str]) -> None:
+    def _replace(self, path: Path, address: Callable[[str, Listed], str]) -> None:
         services = {
-            service: [{"name": name, "url": detours.get(service, url), "weight": 1} for name, url in sorted(instances.items(), key=_number)]
+            service: [
+                {"name": name, "url": address(service, listed), "weight": 1} for name, listed in sorted(instances.items(), key=_number)
+            ]
             for service, instances in self._services.items()
         }
         document = {"revision": self._revision, "services": services, "settings": self._settings}
@@ -99,7 +124,11 @@ class RegistryFile:
         fresh.replace(path)
 
 
-def _number(listed: tuple[str, str]) -> int:
+def _detoured(detours: Mapping[str, str], service: str, listed: Listed) -> str:
+    return detours.get(service, listed.inside_url)
+
+
+def _number(listed: tuple[str, Listed]) -> int:
     return int(listed[0].rpartition("-")[2])
 
 

@@ -79,7 +79,7 @@ class Rollout:
                 member.restart()
             finally:
                 if self._topology.services[member.service].in_registry and member.running:
-                    self._registry.put(member.service, member.name, member.url)
+                    member.publish(self._registry)
 
     def scale(self, service: str, replicas: int) -> None:
         """Run that many instances: new ones join when ready, the last ones leave when drained. Raises StackError."""
@@ -123,7 +123,7 @@ class Rollout:
         """The new process is up, on a port of its own, before the old one leaves: there is never less capacity than declared."""
         new = self._new_member(old.service, old.name, version)
         new.start_first()
-        self._registry.put(new.service, new.name, new.url)  # same name: callers move over
+        new.publish(self._registry)  # same name: callers move over
         self._roster.put(new)
         self._clock.sleep(NOTICE_S)
         old.retire()
@@ -132,7 +132,7 @@ class Rollout:
     def _join(self, member: Member) -> None:
         member.start_first()
         self._roster.put(member)
-        self._registry.put(member.service, member.name, member.url)
+        member.publish(self._registry)
 
     def _has_peers(self, member: Member) -> bool:
         others = [peer for peer in self._roster.of(member.service) if peer is not member]

@@ -1,4 +1,4 @@
-"""One instance of a service: its port, its version, and the process of the moment."""
+"""One instance of a service: its port, its version, and what runs it at the moment: a process tree, or a container."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import threading
 from typing import Protocol
 
 from harness.stack.base import Instance, StackError
-from harness.stack.child import Child, Command
 from harness.stack.ports import free_ports
 from harness.stack.ready import Probe, wait_ready
+from harness.stack.registry import RegistryFile
 
 READY_DEADLINE_S = 30.0
 RESTART_DEADLINE_S = 10.0
@@ -18,15 +18,57 @@ STOP_GRACE_S = 6.0
 PORT_TRIES = 3
 
 
+class Running(Protocol):
+    """What runs an instance, from one start to its end. Used by one thread at a time, except for what only looks."""
+
+    @property
+    def pid(self) -> int | None:
+        """Of its main process, as this machine numbers it; None where it is not one of this machine's."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """A paused one is running, too."""
+        ...
+
+    def ended(self) -> str | None:
+        """How it ended; None while it runs."""
+        ...
+
+    def log_tail(self) -> str:
+        """The last lines of its output."""
+        ...
+
+    def set_paused(self, paused: bool) -> None:
+        """Freeze or thaw all of it."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask it to end, without waiting; a paused one hears it too."""
+        ...
+
+    def stop(self, grace_s: float) -> None:
+        """Ask it to end, and kill what is left after `grace_s`. Raises StackError when even that fails."""
+        ...
+
+    def kill(self) -> None:
+        """End all of it at once. Raises StackError when something survives."""
+        ...
+
+
 class Launch(Protocol):
     """What a member must know to come up."""
 
-    def command(self, member: Member) -> Command:
-        """How to start it; asked at every start."""
+    def start(self, member: Member) -> Running:
+        """Start it afresh. Raises StackError when that cannot even be tried."""
         ...
 
     def url(self, service: str, port: int) -> str:
-        """Where it is reached, directly."""
+        """Where the harness, the load and the operator reach it, directly."""
+        ...
+
+    def inside_url(self, member: Member) -> str:
+        """Where the other services reach it."""
         ...
 
     def probe(self, service: str, url: str) -> str | None:
@@ -48,12 +90,17 @@ class Member:
         self._launch = launch
         self._given_up = given_up
         self._turn = threading.RLock()
-        self._child: Child | None = None
+        self._child: Running | None = None
         self._retired = False
 
     @property
     def url(self) -> str:
         return self._launch.url(self.service, self.port)
+
+    @property
+    def inside_url(self) -> str:
+        """Where the other services reach it."""
+        return self._launch.inside_url(self)
 
     @property
     def running(self) -> bool:
@@ -69,6 +116,10 @@ class Member:
     def probe(self) -> str | None:
         """None when it is ready, else the reason."""
         return self._launch.probe(self.service, self.url)
+
+    def publish(self, registry: RegistryFile) -> None:
+        """Put it into service discovery, or move it to the address that it has now."""
+        registry.put(self.service, self.name, self.url, self.inside_url)
 
     def start(self) -> None:
         """Start a process and wait until it is ready. Raises StackError; then no process is left."""
@@ -128,16 +179,16 @@ class Member:
             if self._child is not None:
                 self._child.terminate()
 
-    def _spawn(self) -> Child:
+    def _spawn(self) -> Running:
         if self._retired:
             raise StackError(f"{self.name} is being taken down")
-        self._child = Child(self._launch.command(self))
+        self._child = self._launch.start(self)
         return self._child
 
-    def _wait_ready(self, child: Child, deadline_s: float) -> None:
+    def _wait_ready(self, child: Running, deadline_s: float) -> None:
         wait_ready(self.name, self.probe, deadline_s, alive=lambda: self._given_up() or child.ended(), log_tail=child.log_tail)
 
-    def _present(self) -> Child:
+    def _present(self) -> Running:
         if self._child is None or not self._child.running:
             raise StackError(f"{self.name} has no process")
         return self._child

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from harness.stack import http_probe
-from harness.stack.child import Command
+from harness.stack.child import Child, Command
 from harness.stack.supervise import Member
 
 
@@ -50,13 +50,16 @@ class SmallService:
         self._folder = folder
         self.started = 0
 
-    def command(self, member: Member) -> Command:
+    def start(self, member: Member) -> Child:
         self.started += 1
         environment = {"PATH": os.defpath, "PORT": str(member.port), "VERSION": member.version}
-        return Command((sys.executable, "-S", "-c", SERVICE), environment, self._folder, self._folder / f"{member.name}.log")
+        return Child(Command((sys.executable, "-S", "-c", SERVICE), environment, self._folder, self._folder / f"{member.name}.log"))
 
     def url(self, service: str, port: int) -> str:
         return f"http://127.0.0.1:{port}"
+
+    def inside_url(self, member: Member) -> str:
+        return self.url(member.service, member.port)
 
     def probe(self, service: str, url: str) -> str | None:
         return http_probe.ready(url)

