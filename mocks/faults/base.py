@@ -51,10 +51,14 @@ class Registry(dict[str, type]):
         """By type: the `match` of a document that says nothing else under the same key."""
         self.standing: set[str] = set()
         """Types that hold between calls (a refusing port): time alone decides on them."""
+        self.of_pace: set[str] = set()
+        """Types that change only when an answer of the service is due: who is refused does not feel them."""
         self.only: dict[str, Callable[[Any], bool]] = {}
         """By type that several mocks share: which plans it concerns here, where those are not all that it might."""
 
-    def register(self, name: str, *, match: Mapping[str, Any] | None = None, standing: bool = False) -> Callable[[_Kind], _Kind]:
+    def register(
+        self, name: str, *, match: Mapping[str, Any] | None = None, standing: bool = False, of_pace: bool = False
+    ) -> Callable[[_Kind], _Kind]:
         """Class decorator: make a type known to the admin API as `name`."""
 
         def add(kind: _Kind) -> _Kind:
@@ -64,6 +68,8 @@ class Registry(dict[str, type]):
             self.match_defaults[name] = match or {}
             if standing:
                 self.standing.add(name)
+            if of_pace:
+                self.of_pace.add(name)
             return kind
 
         return add
@@ -72,6 +78,7 @@ class Registry(dict[str, type]):
         """Make all types of these registries known here too; where `only` is given, they concern the plans of which it is true."""
         for registry in shared:
             for name, kind in registry.items():
-                self.register(name, match=registry.match_defaults[name], standing=name in registry.standing)(kind)
+                standing, of_pace = name in registry.standing, name in registry.of_pace
+                self.register(name, match=registry.match_defaults[name], standing=standing, of_pace=of_pace)(kind)
                 if only is not None:
                     self.only[name] = only

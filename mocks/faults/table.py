@@ -50,6 +50,7 @@ class _Entry(Generic[PlanT]):
     match: Match
     schedule: Schedule
     standing: bool
+    of_pace: bool
     put_s: float
     expires_s: float
     matched: int = 0
@@ -108,7 +109,7 @@ class FaultTable(Generic[PlanT]):
         return [(fault_id, entry.document, now_s - entry.put_s) for fault_id, entry in self._entries.items()]
 
     def apply(self, plan: PlanT, facts: Facts) -> list[str]:
-        """Let the faults in force change `plan`, until one decides it; the ids of those that did.
+        """Let the faults in force change `plan`, until one decides it; the ids of those that did, and are felt.
 
         What a fault draws for a call depends on the seed, the call's key and attempt and the fault's id, not on what came before.
         """
@@ -126,7 +127,7 @@ class FaultTable(Generic[PlanT]):
                 entry.applied += 1
                 applied.append(fault_id)
             if plan.decided:
-                break
+                return self.retract(applied, [entry.fault for entry in self._entries.values() if entry.of_pace])
         return applied
 
     def retract(self, fault_ids: list[str], void: Collection[object]) -> list[str]:
@@ -183,7 +184,8 @@ class FaultTable(Generic[PlanT]):
                 raise FaultError(f"{name} holds between calls and cannot take match")
         fault = construct(self._registry[name], {**parameters, **own})
         concerns = self._registry.only.get(name, fault.concerns)
-        return _Entry(dict(document), fault, concerns, match, schedule, standing, put_s, put_s + lasts_s)
+        of_pace = name in self._registry.of_pace
+        return _Entry(dict(document), fault, concerns, match, schedule, standing, of_pace, put_s, put_s + lasts_s)
 
     def _expire(self, now_s: float) -> None:
         if now_s < self._next_expiry_s:

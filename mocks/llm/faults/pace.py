@@ -10,7 +10,7 @@ from mocks.llm.faults.registry import FAULTS, OfEmbeddings, OfGeneration
 from mocks.llm.plan import Plan
 
 
-@FAULTS.register("slow_first_token")
+@FAULTS.register("slow_first_token", of_pace=True)
 @dataclass(kw_only=True)
 class SlowFirstToken(OfGeneration):
     """The model thinks for long before it says anything."""
@@ -24,7 +24,7 @@ class SlowFirstToken(OfGeneration):
         return True
 
 
-@FAULTS.register("slow_tokens")
+@FAULTS.register("slow_tokens", of_pace=True)
 @dataclass(kw_only=True)
 class SlowTokens(OfGeneration):
     """Each token is late, none so late that a timeout between two of them would fire."""
@@ -38,7 +38,7 @@ class SlowTokens(OfGeneration):
         return True
 
 
-@FAULTS.register("jittered_tokens")
+@FAULTS.register("jittered_tokens", of_pace=True)
 @dataclass(kw_only=True)
 class JitteredTokens(OfGeneration):
     """The mean pace stays, its evenness goes."""
@@ -59,7 +59,7 @@ class JitteredTokens(OfGeneration):
         return True
 
 
-@FAULTS.register("brownout")
+@FAULTS.register("brownout", of_pace=True)
 @dataclass(kw_only=True)
 class Brownout(OfAnyCall):
     """The busier, the slower: what retries make worse."""
@@ -73,7 +73,7 @@ class Brownout(OfAnyCall):
         return True
 
 
-@FAULTS.register("embedding_slow_batch")
+@FAULTS.register("embedding_slow_batch", of_pace=True)
 @dataclass(kw_only=True)
 class EmbeddingSlowBatch(OfEmbeddings):
     """Large batches take long: one timeout does not fit all."""

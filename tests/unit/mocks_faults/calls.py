@@ -71,6 +71,15 @@ class Refused(OfAny):
         return True
 
 
+@FAULTS.register("slow", of_pace=True)
+@dataclass
+class Slow(OfAny):
+    summary: ClassVar[str] = "Late."
+
+    def apply(self, plan: Plan, now_s: float, rng: Random) -> bool:
+        return True
+
+
 @FAULTS.register("lame")
 @dataclass
 class Lame(OfAny):

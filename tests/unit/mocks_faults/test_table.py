@@ -55,6 +55,15 @@ def test_what_decides_ends_the_applying_and_later_faults_do_not_count() -> None:
     assert [(view["matched"], view["applied"]) for view in faults.views()] == [(2, 1), (1, 1)]
 
 
+def test_a_pace_is_felt_where_the_service_answers() -> None:
+    faults = table()
+    faults.put("slow", {"type": "slow"})
+    faults.put("broken", {"type": "broken"})
+    faults.put("refused", {**REFUSED, "first": 1})
+    assert [faults.apply(Plan(), Facts()) for _ in range(2)] == [["broken", "refused"], ["slow", "broken"]]
+    assert [(view["matched"], view["applied"]) for view in faults.views()] == [(2, 1), (2, 2), (2, 1)]
+
+
 def test_a_fault_that_changes_nothing_is_matched_and_not_applied() -> None:
     faults = table()
     faults.put("x", {"type": "lame"})
@@ -123,10 +132,10 @@ def test_who_is_hit_does_not_depend_on_the_interleaving(keys: list[str], other: 
     ("fault_id", "document", "reason"),
     [
         ("a b", {"type": "broken"}, "an id has 1 to 64 letters, digits, dots, dashes and underscores, unlike 'a b'"),
-        ("x", {}, "type must be one of broken, lame, refused, shut"),
-        ("x", {"type": ["broken"]}, "type must be one of broken, lame, refused, shut"),
-        ("x", {"type": "nothing-like-it"}, "type must be one of broken, lame, refused, shut"),
-        ("x", {"type": "brokn"}, "type brokn is unknown; did you mean broken? Type must be one of broken, lame, refused, shut"),
+        ("x", {}, "type must be one of broken, lame, refused, shut, slow"),
+        ("x", {"type": ["broken"]}, "type must be one of broken, lame, refused, shut, slow"),
+        ("x", {"type": "nothing-like-it"}, "type must be one of broken, lame, refused, shut, slow"),
+        ("x", {"type": "brokn"}, "type brokn is unknown; did you mean broken? Type must be one of broken, lame, refused, shut, slow"),
         ("x", {"type": "refused"}, "after_s must be given"),
         ("x", {**REFUSED, "after_s": "4"}, "after_s must be a number, not '4'"),
         ("x", {**REFUSED, "after_s": True}, "after_s must be a number, not True"),
@@ -194,7 +203,7 @@ def test_types_of_several_mocks_are_known_to_each_and_concern_what_it_says() -> 
     here = Registry(FAULTS.criteria)
     here.include(FAULTS, only=lambda plan: plan.drawn is not None)
     assert dict(here) == dict(FAULTS)
-    assert (here.match_defaults, here.standing) == (FAULTS.match_defaults, FAULTS.standing)
+    assert (here.match_defaults, here.standing, here.of_pace) == (FAULTS.match_defaults, FAULTS.standing, FAULTS.of_pace)
     faults: FaultTable[Plan] = FaultTable(here, Clock(), 0)
     faults.put("x", {"type": "broken"})
     assert [faults.apply(plan, Facts()) for plan in (Plan(), Plan(drawn=0.5))] == [[], ["x"]]

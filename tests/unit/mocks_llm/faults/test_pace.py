@@ -4,8 +4,10 @@ from itertools import pairwise
 
 import pytest
 
+from mocks.faults.documents import example
 from mocks.faults.table import FaultError
-from mocks.llm.answer import EMBEDDINGS
+from mocks.llm.answer import CHAT, EMBEDDINGS
+from mocks.llm.faults import FAULTS
 from tests.unit.mocks_llm.faults.answering import Asked, Meetings, meet
 
 
@@ -63,3 +65,25 @@ def test_large_batches_are_slow() -> None:
 def test_a_spread_is_a_share() -> None:
     with pytest.raises(FaultError, match="spread must be more than 0, at most 1, not 2"):
         meet({"type": "jittered_tokens", "spread": 2})
+
+
+REFUSAL = {"type": "server_error"}
+PACES = sorted(FAULTS.of_pace)
+
+
+@pytest.mark.parametrize("name", PACES)
+def test_a_pace_that_a_refusal_leaves_nothing_of_is_not_counted(name: str) -> None:
+    asked = Asked(EMBEDDINGS if name.startswith("embedding_") else CHAT)
+    pace = example(name, FAULTS[name])
+    refused = meet([pace, REFUSAL], asked)
+    assert (refused.faults, refused.matched, refused.applied) == (["f1"], 2, 1)
+    assert meet([REFUSAL, pace], asked).faults == ["f0"]
+    assert meet([pace, {"type": "dead_keep_alive"}], asked).faults == ["f0", "f1"]
+
+
+def test_all_that_the_module_has_are_of_pace() -> None:
+    assert {name for name, kind in FAULTS.items() if kind.__module__ == "mocks.llm.faults.pace"} == FAULTS.of_pace
+
+
+def test_what_a_refusal_feels_counts_beside_it() -> None:
+    assert meet([{"type": "slow_headers"}, {"type": "slow_tokens", "itl_s": 1}, REFUSAL]).faults == ["f0", "f2"]
