@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -67,6 +68,38 @@ def test_requests_are_the_same_however_the_bytes_arrive(requests: list[tuple[byt
     at = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     roomy = Limits(head_bytes=1 << 20, body_bytes=500)  # a head that is cut up is counted as a whole, and these may be large
     assert parse([data[start:end] for start, end in itertools.pairwise(at)], roomy) == expected
+
+
+_HEADS = (
+    b"POST /a HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n",
+    b"POST /b HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n",
+    b"POST /a HTTP/1.1\nHost: t\nContent-Length: 4\n\n",
+    b"POST /a HTTP/1.1\r\nHost: t\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\n",
+    b"POST /a HTTP/1.0\r\nContent-Length: 4\r\n\r\n",
+    b"POST /a HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
+    b"POST /a HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"GET /a HTTP/1.1\r\nHost: t\r\n\r\n",
+)
+_BODIES = (b"abcd", b"efgh", b"\r\n\r\n", b"POST", b"", b"0\r\n\r\n")
+_REMAINS = (b"", b"", b"", b"\r\n", b"P", b"PO")
+
+
+@given(st.lists(st.tuples(st.sampled_from(_HEADS), st.sampled_from(_BODIES), st.sampled_from(_REMAINS)), max_size=8))
+def test_a_head_that_comes_again_says_what_it_said(pieces: list[tuple[bytes, bytes, bytes]]) -> None:
+    whole = [b"".join(piece) for piece in pieces]
+    cut_up = [part for head, body, remains in pieces for part in (head[:9], head[9:] + body + remains)]  # no head comes in one piece
+    assert parse(whole) == parse(cut_up)
+
+
+def test_a_body_does_not_outlive_its_request() -> None:
+    incoming = Incoming(7, Limits())
+    incoming.feed(b"POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 100000\r\n\r\n" + b"x" * 100_000)
+    arrived = incoming.queue.popleft()
+    assert not isinstance(arrived, Refused)
+    body = arrived[0].body
+    del arrived
+    referred_to = sys.getrefcount(body)
+    assert (len(body), referred_to) == (100_000, 2)  # by this test, and by the call that counts
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=6))
