@@ -12,6 +12,7 @@ import psutil
 
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError, Undo
+from harness.faults.undo_stores import undo_named, undo_redis, undo_sql
 from harness.stack.base import AdminApi
 from harness.sweep import Found, same_process
 
@@ -93,4 +94,7 @@ _OPERATIONS: Mapping[str, Callable[[Mapping[str, Any], Path], str]] = {
     "terminate": _terminate,
     "http": _http,
     "rmtree": _rmtree,
+    "sql": undo_sql,
+    "redis": undo_redis,
+    "terminate_named": undo_named,
 }
