@@ -50,6 +50,10 @@ class Arrivals:
         self._young: dict[str, int] = {}
         self._old: dict[str, int] = {}
 
+    def __contains__(self, key: str) -> bool:
+        """Whether it has come before."""
+        return key in self._young or key in self._old
+
     def count(self, key: str) -> int:
         """Count an arrival of `key`; its number, from 1."""
         young = self._young

@@ -33,7 +33,8 @@ class Embedding(Serving):
             return
         if known.body is None and not plan.embedding_edits:
             known.body = embeddings(self._answer(known))
-            engine.vectors.keep(address, raw, known, len(known.body))
+            if self.entry.attempt > 1:
+                engine.vectors.keep(address, raw, known, len(known.body))
         self.when(plan.due_s(1), partial(self._send, self._whole(plan, known), facts.prompt_tokens))
 
     def _facts(self, call: EmbeddingCall, key: str) -> Facts:

@@ -60,7 +60,8 @@ class Engine:
                 raise unknown_model(dialect.name, call.model)
             key = request_key(profile.seed, dialect.route, body)
             known = Known(dialect.route, dialect.name, call, key, prompt_tokens(call))
-            memory.keep(address, raw, known, CHOICE_BYTES * call.n)
+            if key in self.arrivals:  # most requests never come again, and keeping them all would cost more than it saves
+                memory.keep(address, raw, known, CHOICE_BYTES * call.n)
         return known
 
     def compose(self, known: Known, dialect: Dialect) -> Answer:

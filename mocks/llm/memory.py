@@ -1,6 +1,5 @@
 """What is known of requests that have come before: the same bytes to the same address are the same request, with the same answer."""
 
-from array import array
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -15,8 +14,6 @@ MOST_BYTES = 4 * 1024 * 1024
 _LARGEST = 64 * 1024
 CHOICE_BYTES = 4_096
 """About what one choice of an answer, of some ten to some hundred tokens, takes once it has been made."""
-_MARKS = 16_384
-"""So many requests that came once are known to have come; of two that fall on one mark, the later one."""
 
 
 @dataclass(slots=True)
@@ -46,17 +43,13 @@ T = TypeVar("T")
 
 
 class Memory(Generic[T]):
-    """Two generations of what is known, by address and body: what is asked for again moves to the younger one.
-
-    What comes for the first time only leaves a mark: most of it never comes again, and keeping it would cost more than answering it.
-    """
+    """Two generations of what is known, by address and body: what is asked for again moves to the younger one."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._half = most_bytes // 2
         self._young: dict[tuple[Hashable, bytes], tuple[T, int]] = {}
         self._old: dict[tuple[Hashable, bytes], tuple[T, int]] = {}
         self._bytes = 0
-        self._marks = array("q", bytes(8 * _MARKS))
 
     def recall(self, address: Hashable, body: bytes) -> T | None:
         """What is known of it, None where that is nothing (any more)."""
@@ -68,11 +61,8 @@ class Memory(Generic[T]):
         return None if found is None else found[0]
 
     def keep(self, address: Hashable, body: bytes, known: T, size: int = 0) -> None:
-        """Remember what takes `size` bytes beside the body, if it has come before and is not too much to be worth it."""
-        mark = hash((address, body))
-        if self._marks[mark % _MARKS] != mark:
-            self._marks[mark % _MARKS] = mark
-        elif size + len(body) <= _LARGEST:
+        """Remember what takes `size` bytes beside the body, if that is not too much to be worth it."""
+        if size + len(body) <= _LARGEST:
             self._put(address, body, known, size + len(body))
 
     def forget(self) -> None:

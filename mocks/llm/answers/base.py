@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from mocks.common.value import value
 from mocks.llm.answer import Answer, ChatCall, Choice, ToolCall, Usage
@@ -15,9 +15,10 @@ MOST_TOKENS = 4_096
 
 @value
 class Draft:
-    """What a strategy wants to say in one choice: text, or calls of tools, or a refusal. `pieces` are the tokens of `text`, where known.
+    """What a strategy wants to say in one choice: text, or calls of tools, or a refusal.
 
-    `settled`: where the choice is left to the model, it says so rather than call a tool.
+    `pieces` are the tokens of the text, where they are known; then they stand in the place of `text`. `settled`: where the choice is left
+    to the model, it says so rather than call a tool.
     """
 
     text: str = ""
@@ -27,7 +28,8 @@ class Draft:
     settled: bool = False
 
 
-class Task(NamedTuple):
+@value
+class Task:
     """One choice to write: number `number` (from 0) of the answer to a call."""
 
     call: ChatCall
@@ -70,24 +72,21 @@ class Composer:
         if draft.refusal is not None:
             return _refusing(draft.refusal, _limit(call))
         if call.json_schema is not None:
-            return cut(json_format.as_json(draft.text, call.json_schema, rng), None, call)
-        return cut(draft.text, draft.pieces, call)
+            return cut(json_format.as_json(_text(draft), call.json_schema, rng), call)
+        if draft.pieces is not None and not call.stop:
+            return _within_limit(draft.pieces, None, call)
+        return cut(_text(draft), call)
 
 
-def cut(text: str, pieces: tuple[str, ...] | None, call: ChatCall) -> Choice:
+def cut(text: str, call: ChatCall) -> Choice:
     """The text up to the first of the call's stop sequences, and no longer than its token limit."""
     stopped_by = None
     if call.stop:
         found = [(at, len(stop), stop) for stop in call.stop if (at := text.find(stop)) >= 0]
         if found:
             at, _, stopped_by = min(found)
-            text, pieces = text[:at], None
-    if pieces is None:
-        pieces = tuple(tokens(text))
-    limit = _limit(call)
-    if len(pieces) > limit:
-        return Choice(pieces[:limit], "length")
-    return Choice(pieces, stopped_by=stopped_by)
+            text = text[:at]
+    return _within_limit(tuple(tokens(text)), stopped_by, call)
 
 
 def prompt_tokens(call: ChatCall) -> int:
@@ -106,6 +105,17 @@ def completed(answer_id: str, model: str, created: int, choices: Sequence[Choice
     """The choices as an answer, with its usage: `prompt` tokens read, and the tokens of all choices written."""
     lengths = list(map(length, choices))
     return Answer(answer_id, model, created, tuple(choices), Usage(prompt, sum(lengths)), max(lengths, default=0))
+
+
+def _text(draft: Draft) -> str:
+    return draft.text if draft.pieces is None else "".join(draft.pieces)
+
+
+def _within_limit(pieces: tuple[str, ...], stopped_by: str | None, call: ChatCall) -> Choice:
+    limit = _limit(call)
+    if len(pieces) > limit:
+        return Choice(pieces[:limit], "length")
+    return Choice(pieces, stopped_by=stopped_by)
 
 
 def _limit(call: ChatCall) -> int:

@@ -114,7 +114,7 @@ class Echo:
         once = tokens(said[: _CHARACTERS * self.count].strip() or "echo")
         again = [" " + once[0], *once[1:]]
         pieces = tuple((once + again * (self.count // len(again)))[: self.count])
-        return Draft("".join(pieces), pieces=pieces, settled=True)
+        return Draft(pieces=pieces, settled=True)
 
 
 _CHARACTERS = 64  # of a long text, this many for each token are enough to take the tokens from

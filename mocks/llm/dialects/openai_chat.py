@@ -70,9 +70,10 @@ _NO_DETAILS = encode(
     }
 )[1:]
 _WHOLE = (
-    b'{"id":%%b,"object":"chat.completion","created":%%d,"model":%%b,"choices":%%b,"usage":%%b,'
+    b'{"id":%%b,"object":"chat.completion","created":%%d,"model":%%b,"choices":[%%b],"usage":%%b,'
     b'"service_tier":"default","system_fingerprint":"%b"}' % FINGERPRINT.encode()
 )
+_CHOICE = b'{"index":%d,"message":{"role":"assistant","content":%b,"refusal":%b,"annotations":[]%b},"logprobs":%b,"finish_reason":"%b"%b}'
 
 
 class OpenAIChat:
@@ -95,7 +96,7 @@ class OpenAIChat:
 
     def whole(self, answer: Answer, call: ChatCall) -> bytes:
         """The JSON body."""
-        choices = encode([self._choice(i, choice, call) for i, choice in enumerate(answer.choices)])
+        choices = b",".join([self._choice(i, choice, call) for i, choice in enumerate(answer.choices)])
         return _WHOLE % (encode(answer.id), answer.created, encode(answer.model), choices, usage(answer.usage))
 
     def frames(self, answer: Answer, call: ChatCall, tokens_per_chunk: int) -> list[Frame]:
@@ -118,27 +119,26 @@ class OpenAIChat:
         frames.append(Frame(b"data: [DONE]\n\n", last, "done"))
         return frames
 
-    def _choice(self, index: int, choice: Choice, call: ChatCall) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": choice.refusal, "annotations": []}
+    def _choice(self, index: int, choice: Choice, call: ChatCall) -> bytes:
+        content = refusal = scores = b"null"
+        calls = b""
         if choice.tool_calls:
-            message["tool_calls"] = [_call(one) for one in choice.tool_calls]
-        elif choice.refusal is None:
-            message["content"] = choice.text
-        scores = None
-        if call.logprobs is not None and message["content"] is not None:
-            scores = {"content": scored(choice.tokens, 0, len(choice.tokens), call.logprobs), "refusal": None}
-        return {
-            "index": index,
-            "message": message,
-            "logprobs": scores,
-            "finish_reason": choice.finish,
-            **(self._extras(choice) if self._extras else {}),
-        }
+            calls = b',"tool_calls":' + encode([_call(one) for one in choice.tool_calls])
+        elif choice.refusal is not None:
+            refusal = encode(choice.refusal)
+        else:
+            content = encode(choice.text)
+            if call.logprobs is not None:
+                scores = encode({"content": scored(choice.tokens, 0, len(choice.tokens), call.logprobs), "refusal": None})
+        return _CHOICE % (index, content, refusal, calls, scores, choice.finish.encode(), self._extra_members(choice))
+
+    def _extra_members(self, choice: Choice) -> bytes:
+        return b"" if self._extras is None else b"," + encode(self._extras(choice))[1:-1]
 
     def _stream(self, index: int, choice: Choice, call: ChatCall, start: bytes, end: bytes, size: int) -> list[Frame]:
         """The events of one choice."""
         open_choice = start + b',"choices":[{"index":%d,"delta":' % index
-        extras = b"," + encode(self._extras(choice))[1:-1] if self._extras else b""
+        extras = self._extra_members(choice)
         close = b',"logprobs":null,"finish_reason":null' + extras + b"}]" + end
         first = b'{"role":"assistant","content":null' if choice.tool_calls else b'{"role":"assistant","content":""'
         frames = [Frame(open_choice + first + b',"refusal":null}' + close, 1, "open")]

@@ -11,29 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mocks.llm.answer import Answer, Choice, Usage
-from mocks.llm.memory import CHOICE_BYTES, Known, Memory
+from mocks.llm.memory import CHOICE_BYTES, Memory
 from mocks.llm.template import Template
 from tests.unit.mocks_llm.served import ANSWER, EMBEDDINGS_PATH, Served, chat
-
-
-def keep_twice(memory: Memory[int], body: bytes, known: int, size: int = 0) -> None:
-    for _ in range(2):
-        memory.keep("a", body, known, size)
-
-
-def test_what_came_once_is_not_kept() -> None:
-    memory: Memory[int] = Memory()
-    found = []
-    for address in ("a", "a", "b"):
-        memory.keep(address, b"x", 1)
-        found.append((memory.recall("a", b"x"), memory.recall("b", b"x")))
-    assert found == [(None, None), (1, None), (1, None)]
 
 
 def test_what_is_asked_again_stays_and_the_rest_is_forgotten() -> None:
     memory: Memory[int] = Memory(most_bytes=40)  # two generations of 20
     for number in range(10):
-        keep_twice(memory, b"%05d" % number, number)
+        memory.keep("a", b"%05d" % number, number)
         memory.recall("a", b"00000")
     known = [number for number in range(10) if memory.recall("a", b"%05d" % number) is not None]
     assert 0 in known
@@ -45,8 +31,8 @@ def test_what_is_asked_again_stays_and_the_rest_is_forgotten() -> None:
 
 def test_what_is_too_large_is_not_kept() -> None:
     memory: Memory[int] = Memory()
-    keep_twice(memory, b"x" * 70_000, 1)
-    keep_twice(memory, b"x", 2, size=70_000)
+    memory.keep("a", b"x" * 70_000, 1)
+    memory.keep("a", b"x", 2, size=70_000)
     assert [memory.recall("a", body) for body in (b"x" * 70_000, b"x")] == [None, None]
 
 
@@ -55,7 +41,7 @@ def test_what_is_remembered_is_what_was_kept(steps: list[tuple[int, bool]]) -> N
     memory: Memory[int] = Memory(most_bytes=12)
     for number, keep in steps:
         if keep:
-            keep_twice(memory, b"%d" % number, number)
+            memory.keep("a", b"%d" % number, number)
         assert memory.recall("a", b"%d" % number) in ({number} if keep else {number, None})
 
 
@@ -111,21 +97,35 @@ def test_a_fault_meets_repeated_requests_as_it_meets_new_ones() -> None:
     assert after[1]["choices"] == before[1]["choices"]
 
 
-class Weighed(Memory[Known]):
+class Weighed(Memory[Any]):
     """A memory that tells what it was told of the size of what it keeps."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sizes: list[int] = []
 
-    def keep(self, address: Hashable, body: bytes, known: Known, size: int = 0) -> None:
+    def keep(self, address: Hashable, body: bytes, known: Any, size: int = 0) -> None:
         self.sizes.append(size)
         super().keep(address, body, known, size)
 
 
-def test_the_answers_count_not_only_the_short_bodies_that_ask_for_them() -> None:
-    served = Served()
+@pytest.mark.parametrize("profile", [{}, {"ttft_ms": 0, "itl_ms": 0}])
+def test_what_came_once_is_not_kept_and_answers_count_not_only_the_short_bodies_that_ask_for_them(profile: dict[str, Any]) -> None:
+    served = Served(**profile)
     served.engine.memory = memory = Weighed()
-    served.answered(chat())
-    served.answered(chat(n=3))
-    assert memory.sizes == [CHOICE_BYTES, 3 * CHOICE_BYTES]
+    sizes = []
+    for body in (chat(), chat(n=3), chat(), chat(n=3), chat(), chat(n=3)):
+        served.answered(body)
+        sizes.append(list(memory.sizes))
+    first, second = CHOICE_BYTES, 3 * CHOICE_BYTES
+    assert sizes == [[], [], [first], [first, second], [first, second], [first, second]]
+
+
+def test_vectors_that_were_asked_for_once_are_not_kept() -> None:
+    served = Served(embedding_dimensions=8)
+    served.engine.vectors = memory = Weighed()
+    lengths = []
+    for _ in range(3):
+        reply = served.answered({"model": "rag-embedding", "input": "a"}, EMBEDDINGS_PATH)
+        lengths.append(list(memory.sizes))
+    assert lengths == [[], [len(reply.body)], [len(reply.body)]]
