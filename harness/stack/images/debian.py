@@ -1,4 +1,4 @@
-"""Files from packages of the Debian or Ubuntu release at hand, into a folder: no root, nothing installed, nothing of the machine's state touched."""
+"""Files of packages of the Debian or Ubuntu release at hand, in a folder: no root, nothing installed, no state of the machine touched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from harness.stack.images.recipes import ImageError
 TIMEOUT_S = 300.0
 MERGED = ("bin", "lib", "lib64", "sbin")  # links into usr, as in every current release: packages may still name either place
 # What packages ask for to be set up and documented. Nothing is set up here.
-_UNUSED = re.compile(r"adduser|.*debconf.*|dpkg|fonts-.*|init-system-helpers|javascript-common|libjs-.*|libpam.*|.*perl.*|passwd|tar|tzdata|usrmerge")
+_UNUSED = re.compile(
+    r"adduser|.*debconf.*|dpkg|fonts-.*|init-system-helpers|javascript-common|libjs-.*|libpam.*|.*perl.*|passwd|tar|tzdata|usrmerge"
+)
 
 
 def release() -> str:
@@ -26,7 +28,7 @@ def release() -> str:
 
 
 def unpack(packages: Collection[str], work: Path) -> Path:
-    """Download packages with all that they depend on, and unpack them into one root folder under `work`, which is returned. Raises ImageError."""
+    """Download packages with all that they depend on, and unpack them into a root folder under `work`. Raises ImageError."""
     apt = _apt(work)
     _run([*apt, "update"], work, "the lists of packages cannot be had")
     listed = _run([*apt, "--print-uris", "--yes", "install", *sorted(packages)], work, "packages cannot be resolved")
@@ -43,10 +45,10 @@ def unpack(packages: Collection[str], work: Path) -> Path:
     return root
 
 
-def matching(root: Path, patterns: Sequence[str]) -> Iterator[Path]:
-    """Files and links below `root` that a pattern names, each once, in order; a link to a folder is one link."""
+def matching(root: Path, patterns: Sequence[str], without: Sequence[str]) -> Iterator[Path]:
+    """Files and links below `root` that one of `patterns` names and none of `without`, in order; a link to a folder is one link."""
     found = {path for pattern in patterns for path in root.glob(pattern) if path.is_symlink() or path.is_file()}
-    return iter(sorted(found))
+    return iter(sorted(found.difference(*(root.glob(pattern) for pattern in without))))
 
 
 def _apt(work: Path) -> list[str]:
@@ -56,7 +58,12 @@ def _apt(work: Path) -> list[str]:
     status = work / "status"
     status.touch()
     state = {"Dir::State::Lists": work / "lists", "Dir::State::status": status, "Dir::Cache": work / "cache"}
-    settings = [*(f"{name}={value}" for name, value in state.items()), "APT::Sandbox::User=", "APT::Install-Recommends=0", "Debug::NoLocking=1"]
+    settings = [
+        *(f"{name}={value}" for name, value in state.items()),
+        "APT::Sandbox::User=",
+        "APT::Install-Recommends=0",
+        "Debug::NoLocking=1",
+    ]
     return ["apt-get", "-qq", *(part for setting in settings for part in ("-o", setting))]
 
 

@@ -1,4 +1,4 @@
-"""The Docker engine, through its command line: images are looked up, built and tagged. The client finds the engine as ever (DOCKER_HOST, context)."""
+"""The Docker engine, by its command-line client, which finds it as ever (DOCKER_HOST, context): images are looked up, built, tagged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def references(label: str) -> list[str]:
 
 def build(reference: str, context: bytes, arguments: Mapping[str, str], labels: Mapping[str, str]) -> None:
     """Build from a tar archive without a network. Raises ImageError with the end of what the builder said."""
-    options = [f"--build-arg={name}={value}" for name, value in arguments.items()] + [f"--label={name}={value}" for name, value in labels.items()]
+    options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    options += [f"--label={name}={value}" for name, value in labels.items()]
     command = ["build", "--quiet", "--force-rm", "--network=none", f"--tag={reference}", *options, "-"]
     _docker(command, f"{reference} cannot be built", context, BUILD_TIMEOUT_S)
 
@@ -80,4 +81,6 @@ def _run(arguments: Sequence[str], timeout_s: float, given: bytes | None = None)
         raise ImageError(f"docker {arguments[0]}: no answer within {timeout_s:g} s") from None
     except FileNotFoundError:
         raise ImageError("no Docker client on the PATH") from None
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    )

@@ -21,17 +21,19 @@ class ImageError(StackError):
 class Recipe:
     """One image. `base` is another recipe's name, or None for nothing at all; a base that the user chose replaces `base` and `python`.
 
-    `files` are patterns, from the root of what `packages` of the Debian release and all that they depend on hold; `distributions` are Python
-    packages, taken with all that they depend on when `closure`; `bytecode` compiles Python sources under `files` or of `distributions`.
+    `files` are patterns (of which `without` takes some back), from the root of what `packages` of the Debian release and all that they
+    depend on hold; `distributions` are Python packages, with all they depend on when `closure`; `keep` are patterns of their files;
+    `bytecode` compiles the Python sources among either; `mocks` adds what the services run.
     """
 
     name: str
     base: str | None
     packages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
     closure: bool = True
-    keep: tuple[str, ...] = ("*",)  # of the distributions' files
+    keep: tuple[str, ...] = ("*",)
     mocks: bool = False
     bytecode: bool = False
 
@@ -47,7 +49,18 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(
             "base",
             None,
-            packages=("base-files", "base-passwd", "busybox-static", "libc6", "libcrypt1", "libgcc-s1", "libssl3", "libstdc++6", "zlib1g"),
+            packages=(
+                "base-files",
+                "base-passwd",
+                "busybox-static",
+                "dash",
+                "libc6",
+                "libcrypt1",
+                "libgcc-s1",
+                "libssl3",
+                "libstdc++6",
+                "zlib1g",
+            ),
             files=(
                 "bin",
                 "sbin",
@@ -56,13 +69,14 @@ RECIPES: Mapping[str, Recipe] = {
                 "etc/os-release",
                 "usr/lib/os-release",
                 "usr/bin/busybox",
+                "usr/bin/dash",
                 "usr/lib64/ld-linux*",
                 "usr/lib/ld-linux*",
                 "usr/lib/*/ld-linux*",
                 *(
                     f"usr/lib/*/lib{name}.so*"
                     for name in (
-                        *("c", "m", "mvec", "dl", "pthread", "rt", "util", "resolv", "nss_dns", "nss_files", "crypt"),
+                        *("c", "m", "dl", "pthread", "rt", "util", "resolv", "nss_dns", "nss_files", "crypt"),
                         *("gcc_s", "stdc++", "crypto", "ssl", "z"),
                     )
                 ),
@@ -76,7 +90,16 @@ RECIPES: Mapping[str, Recipe] = {
             files=(
                 "usr/bin/python3*",
                 "usr/lib/python3*/**/*",
-                *(f"usr/lib/*/lib{name}.so*" for name in ("bz2", "expat", "ffi", "lzma", "sqlite3", "uuid", "db-5.3")),
+                *(f"usr/lib/*/lib{name}.so*" for name in ("bz2", "expat", "ffi", "lzma", "sqlite3", "uuid")),
+            ),
+            without=(
+                *(
+                    f"usr/lib/python3*/{name}/**/*"
+                    for name in ("distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "turtledemo")
+                ),
+                "usr/lib/python3*/turtle.py",
+                "usr/lib/python3*/lib-dynload/_dbm*",
+                "usr/lib/python3*/lib-dynload/_*test*",
             ),
             bytecode=True,
         ),
@@ -116,7 +139,20 @@ RECIPES: Mapping[str, Recipe] = {
                 *(
                     f"usr/lib/*/lib{name}.so*"
                     for name in (
-                        *("xtables", "ip4tc", "ip6tc", "mnl", "nftnl", "netfilter_conntrack", "nfnetlink", "bpf", "elf", "cap", "bsd", "md"),
+                        *(
+                            "xtables",
+                            "ip4tc",
+                            "ip6tc",
+                            "mnl",
+                            "nftnl",
+                            "netfilter_conntrack",
+                            "nfnetlink",
+                            "bpf",
+                            "elf",
+                            "cap",
+                            "bsd",
+                            "md",
+                        ),
                         *("tirpc", "gssapi_krb5", "krb5", "k5crypto", "krb5support", "com_err", "keyutils", "selinux", "pcre2-8", "zstd"),
                     )
                 ),

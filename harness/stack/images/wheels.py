@@ -1,4 +1,4 @@
-"""Python distributions for images: what is installed here, or the same versions from pip where the image's Python is another or one is missing."""
+"""Python distributions for images: those installed here; the same from pip where the image has another Python or one is missing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from harness.stack.images.recipes import ImageError
 
 PIP_TIMEOUT_S = 300.0
 _NOT_RUN = re.compile(
-    r"(^|.*/)(tests?|__pycache__|include|f2py|isoschematron)/.*|.*\.(pyc|pyi|pyx|pxd|pxi|c|h|cpp|a|typed|md|rst)"
-    r"|.*\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)|numpy/(_core/(_simd|_.*_tests)\..*|typing/.*)|bin/.*|\.\./.*|/.*"
+    r"(^|.*/)(tests?|__pycache__|include)/.*|.*\.(pyc|pyi|pyx|pxd|pxi|c|h|cpp|a|typed|md|rst)"
+    r"|.*\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)|bin/.*|\.\./.*|/.*"
+    r"|numpy/(distutils|f2py)/.*|numpy/_core/(_simd|_.*_tests)\..*|lxml/(html|isoschematron)/.*|lxml/objectify.*"
 )
-"""Of a distribution's files: what only tests, compilers and people need; what lies outside the packages; what differs between installations."""
+"""Of their files: what only tests, compilers and people need, what differs between installations, large ones that nothing imports."""
 
 
 def pinned(roots: Iterable[str], closure: bool) -> dict[str, str | None]:
