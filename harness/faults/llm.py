@@ -114,9 +114,8 @@ class SlowFirstToken(ProviderFault[SlowFirstTokenParameters]):
 
     def inject(self) -> None:
         """Measures the healthy provider first: what is not slower than that could not be told from it."""
-        healthy_s = self.ask(ANSWER_TIMEOUT_S).ttft_s
-        if healthy_s is not None:
-            self._healthy_s = healthy_s
+        if self.entry() is None:
+            self._healthy_s = self.ask(ANSWER_TIMEOUT_S).ttft_s or self._healthy_s
         if self.parameters.ttft <= 1.5 * self._healthy_s:
             raise FaultError(f"ttft {self.parameters.ttft:g} s is hardly slower than the healthy {self._healthy_s:.3f} s; ask for more")
         self.put({"type": "slow_first_token", "ttft_s": self.parameters.ttft, "probability": self.parameters.probability})

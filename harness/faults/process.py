@@ -70,6 +70,8 @@ class ProcessKill(InstanceFault):
 
     def inject(self) -> None:
         pid = self.instance().pid
+        if pid is None and self._victim is not None:
+            return  # dead by our hand already
         self._victim = identify(pid) if pid is not None else None
         act(f"killing {self.name}", lambda: capability(self.context.stack, Killable).kill(self.name))
 

@@ -1,9 +1,59 @@
-"""One use of every fault of the catalogue, a file a family: what the contract tests inject. A new fault needs a row."""
+"""One use of every fault of the catalogue, a file a family: what the contract tests inject. A new fault needs a row in `USES` there.
 
+A row holds what a scenario would say (`target`, `with`, `for`, `instances`), and what the test needs besides:
+
+    "stack":   options of `stack:` in a scenario, where the default stack cannot take the fault: {"vector_store": "qdrant"}
+    "real":    True where the tiny stand-ins will not do: the fault asks a real PostgreSQL, Redis or service something
+    "traffic": who asks meanwhile, for a fault that hits nobody has no effect: "search", "ask", "ingest" (through the gateway),
+               "chat" (at the provider); a tuple for several. Rows of `llm.*` have "chat" unless they say otherwise
+    "root":    True where only root can do it; the test is skipped for anybody else, and says so
+    "skip":    a reason why no stack here can take it
+
+Which stacks it runs on is what `gauntlet check` says they can take.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-USES: dict[str, dict[str, Any]] = {
-    name: use for family in iter_modules(__path__) for name, use in import_module(f"{__name__}.{family.name}").USES.items()
+_OWN = ("stack", "real", "traffic", "root", "skip")
+
+
+@dataclass(frozen=True)
+class Use:
+    """One row: an entry of a scenario's `faults`, and what the test needs for it."""
+
+    entry: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    real: bool = False
+    traffic: tuple[str, ...] = ()
+    root: bool = False
+    skip: str = ""
+
+    @property
+    def options_text(self) -> str:
+        """The options in one form."""
+        return json.dumps(self.options, sort_keys=True)
+
+
+def _read(name: str, row: Mapping[str, Any]) -> Use:
+    entry = {"id": "contract", "type": name, "for": "30s", **{key: value for key, value in row.items() if key not in _OWN}}
+    traffic = row.get("traffic", ("chat",) if name.startswith("llm.") else ())
+    return Use(
+        entry,
+        row.get("stack", {}),
+        bool(row.get("real", False)),
+        (traffic,) if isinstance(traffic, str) else tuple(traffic),
+        bool(row.get("root", False)),
+        str(row.get("skip", "")),
+    )
+
+
+USES: dict[str, Use] = {
+    name: _read(name, row) for family in iter_modules(__path__) for name, row in import_module(f"{__name__}.{family.name}").USES.items()
 }

@@ -1,0 +1,121 @@
+"""The stacks on which the catalogue is proved: which can take a fault, and one running at a time of those that are needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.faults.registry import CATALOG
+from harness.scenario.catalog import StackInfo
+from harness.scenario.checks.faults import check_faults
+from harness.scenario.loader import load_text
+from harness.scenario.model import StackSpec
+from harness.scenario.targets import parse_target
+from harness.stack.base import Stack
+from harness.stack.catalog import info_for
+from harness.stack.options import StackOptions
+from harness.stack.processes import ProcessStack
+from tests.contract.small_stack import SmallStack
+from tests.contract.uses import USES, Use
+
+DOCUMENTS = 40
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to run a stack. `info` is told without starting it; `edges` get a proxy where the stack is asked for them."""
+
+    name: str
+    info: Callable[[Mapping[str, Any]], StackInfo]
+    make: Callable[[Path, Mapping[str, Any], frozenset[tuple[str, str]]], Stack]
+    tiny: bool = False  # its services are stand-ins
+
+
+def _processes(folder: Path, options: Mapping[str, Any], edges: frozenset[tuple[str, str]]) -> Stack:
+    spec = StackSpec.model_validate(options)
+    return ProcessStack(
+        StackOptions(
+            "fault-contract",
+            folder / "work",
+            folder,
+            replicas=dict(spec.replicas),
+            documents=DOCUMENTS,
+            vector_store=spec.vector_store,
+            proxied_edges=edges,
+        )
+    )
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("small", lambda _: SmallStack.info, lambda folder, _options, _edges: SmallStack(folder), tiny=True),
+        Kind("processes", lambda options: info_for(StackSpec.model_validate(options)), _processes),
+    )
+}
+
+
+def refusals(name: str, kind: Kind) -> list[str]:
+    """Why a stack of that kind cannot take the fault as its row uses it; empty where it can."""
+    use = USES[name]
+    if kind.tiny and (use.real or use.options):
+        return ["its row asks for more than stand-ins"]
+    document = {
+        "name": "contract",
+        "load": {"shape": [{"constant": "1/s"}]},
+        "phases": {"steady_state": "30s", "fault": "60s"},
+        "faults": [dict(use.entry)],
+    }
+    return [str(problem) for problem in check_faults(load_text(yaml.safe_dump(document)), CATALOG, kind.info(use.options))]
+
+
+def kinds_for(name: str) -> list[Kind]:
+    """The stacks that can take the fault."""
+    return [] if USES[name].skip else [kind for kind in KINDS.values() if not refusals(name, kind)]
+
+
+def edges_of(kind: Kind, options_text: str) -> frozenset[tuple[str, str]]:
+    """Edges that need a proxy on a stack which serves all rows with these options."""
+    found = set()
+    for name, use in USES.items():
+        if use.options_text == options_text and not refusals(name, kind):
+            info = kind.info(use.options)
+            edge = parse_target(use.entry["target"], info).edge
+            if edge is not None and CATALOG[name].through_proxy(info.capabilities):
+                found.add(edge)
+    return frozenset(found)
+
+
+class Pool:
+    """Keeps one stack running: the one that was asked for last."""
+
+    def __init__(self, make_folder: Callable[[], Path]) -> None:
+        self._make_folder = make_folder
+        self._running: tuple[str, str, Stack] | None = None
+
+    def stack(self, kind: Kind, use: Use) -> Stack:
+        """A running stack that can take the fault of this row."""
+        wanted = (kind.name, use.options_text)
+        if self._running is not None and self._running[:2] == wanted:
+            return self._running[2]
+        self.end()
+        stack = kind.make(self._make_folder(), use.options, edges_of(kind, use.options_text))
+        self._running = (*wanted, stack)  # before the start: what fails half-way has to be ended too
+        stack.start()
+        return stack
+
+    def end(self) -> None:
+        """End the running one, for good: also after a failure, for who knows what is left in it."""
+        running, self._running = self._running, None
+        if running is not None:
+            running[2].stop()
+
+
+def order(name: str, kind: Kind) -> tuple[Any, ...]:
+    """Sorts tests so that each stack is started once."""
+    return (list(KINDS).index(kind.name), json.loads(USES[name].options_text) != {}, USES[name].options_text)
