@@ -148,7 +148,7 @@ RECIPES: Mapping[str, Recipe] = {
                             "netfilter_conntrack",
                             "nfnetlink",
                             "bpf",
-                            "elf",
+                            "elf*",
                             "cap",
                             "bsd",
                             "md",
