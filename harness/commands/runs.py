@@ -13,17 +13,18 @@ from harness.lifecycle.exit_codes import FAILED, OK, worst
 
 if TYPE_CHECKING:
     from harness.judging import Judged
+    from harness.scenario.model import Driver
 
 
 @command(epilog=EPILOG)
 @FILES
 @OUT
-@click.option("--stack", type=click.Choice(["processes"]), help="Driver of the reference stack, instead of the scenario's own.")
+@click.option("--stack", type=click.Choice(["processes", "containers"]), help="Driver of the reference stack, not the scenario's own.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Instead of the scenario's own.")
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, metavar="N", help="Run each file N times, with seeds counting up.")
 @STRICT
 @JSON
-def run(files: tuple[Path, ...], out: Path, stack: str | None, seed: int | None, repeat: int, strict: bool, as_json: bool) -> int:
+def run(files: tuple[Path, ...], out: Path, stack: Driver | None, seed: int | None, repeat: int, strict: bool, as_json: bool) -> int:
     """Run scenarios, and judge them."""
     from harness.lifecycle.batch import Batch
 

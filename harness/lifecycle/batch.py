@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from harness.load.driver import LoadError
 from harness.report import terminal, verdict_json
 from harness.report.live import LiveView
 from harness.scenario.loader import Loaded
+from harness.scenario.model import Driver
 from harness.stack.base import StackError
 
 _NOT_STARTED_BY = (StackError, LoadError, LeaseError, InboxError, OnCallError, FaultError)  # FaultError: not one that the stack can take
@@ -37,7 +38,7 @@ class Batch:
     """What the command line asked for."""
 
     out: Path
-    stack: str | None
+    stack: Driver | None
     seed: int | None
     repeat: int
     strict: bool
@@ -46,7 +47,7 @@ class Batch:
 
     def carry_out(self, files: Sequence[Path], say: Callable[[str], None]) -> list[RunOutcome]:
         """Run every file; invalid ones raise one ScenarioError before any has started. Ends after an interrupted run."""
-        loaded, warnings = load_all(files)
+        loaded, warnings = load_all(files, self.stack)
         for warning in warnings:
             say(str(warning))
         outcomes: list[RunOutcome] = []
@@ -57,15 +58,7 @@ class Batch:
                     return outcomes
         return outcomes
 
-    def _driven(self, loaded: Loaded) -> Loaded:
-        """The scenario on the driver that the command line asks for."""
-        if self.stack is None:
-            return loaded
-        stack = loaded.scenario.stack.model_copy(update={"driver": self.stack})
-        return replace(loaded, scenario=loaded.scenario.model_copy(update={"stack": stack}))
-
     def _one(self, loaded: Loaded, n: int, say: Callable[[str], None]) -> RunOutcome:
-        loaded = self._driven(loaded)
         seed = (self.seed if self.seed is not None else loaded.scenario.seed) + n
         with LiveView(loaded.scenario.name, quiet=self.quiet) as view:
             options = run.Options(out=self.out, seed=seed, argv=self.argv, observe=view.update)

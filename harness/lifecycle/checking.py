@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.faults.registry import CATALOG
 from harness.scenario.check import check
 from harness.scenario.loader import Loaded, load_scenario
+from harness.scenario.model import Driver
 from harness.scenario.problem import Problem, ScenarioError
 from harness.stack.catalog import info_for
 
@@ -29,9 +31,11 @@ def check_loaded(loaded: Loaded) -> list[Problem]:
     return check(loaded, CATALOG, info)
 
 
-def load_checked(path: Path) -> tuple[Loaded, list[Problem]]:
-    """A scenario that may be run, and its warnings. Raises ScenarioError for one that may not."""
+def load_checked(path: Path, driver: Driver | None = None) -> tuple[Loaded, list[Problem]]:
+    """A scenario that may be run, on that driver instead of its own if one is given, and its warnings. Raises ScenarioError."""
     loaded = load_scenario(path)
+    if driver is not None:
+        loaded = _driven(loaded, driver)
     problems = check_loaded(loaded)
     errors = [p for p in problems if p.severity == "error"]
     if errors:
@@ -39,14 +43,14 @@ def load_checked(path: Path) -> tuple[Loaded, list[Problem]]:
     return loaded, problems
 
 
-def load_all(paths: Sequence[Path]) -> tuple[list[Loaded], list[Problem]]:
+def load_all(paths: Sequence[Path], driver: Driver | None = None) -> tuple[list[Loaded], list[Problem]]:
     """Scenarios that may all be run, and their warnings. Raises one ScenarioError with what is wrong with any of them."""
     loaded: list[Loaded] = []
     errors: list[Problem] = []
     warnings: list[Problem] = []
     for path in paths:
         try:
-            scenario, found = load_checked(path)
+            scenario, found = load_checked(path, driver)
         except ScenarioError as error:
             errors.extend(error.problems)
         else:
@@ -55,3 +59,8 @@ def load_all(paths: Sequence[Path]) -> tuple[list[Loaded], list[Problem]]:
     if errors:
         raise ScenarioError(errors)
     return loaded, warnings
+
+
+def _driven(loaded: Loaded, driver: Driver) -> Loaded:
+    stack = loaded.scenario.stack.model_copy(update={"driver": driver})
+    return replace(loaded, scenario=loaded.scenario.model_copy(update={"stack": stack}))

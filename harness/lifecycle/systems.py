@@ -20,19 +20,22 @@ def build_stack(
     """The stack, not started."""
     if spec.use == "external":
         return ExternalStack(spec)
-    return ProcessStack(
-        StackOptions(
-            run_id=run_id,
-            work_dir=work_dir,
-            logs_dir=logs_dir,
-            seed=seed,
-            replicas=dict(spec.replicas),
-            documents=spec.documents,
-            corpus=Path(spec.corpus) if spec.corpus else None,
-            vector_store=spec.vector_store,
-            proxied_edges=proxied,
-        )
+    options = StackOptions(
+        run_id=run_id,
+        work_dir=work_dir,
+        logs_dir=logs_dir,
+        seed=seed,
+        replicas=dict(spec.replicas),
+        documents=spec.documents,
+        corpus=Path(spec.corpus) if spec.corpus else None,
+        vector_store=spec.vector_store,
+        proxied_edges=proxied,
     )
+    if spec.driver == "containers":
+        from harness.stack.containers.stack import ContainerStack  # and with it what builds images: for those who want containers
+
+        return ContainerStack(options)
+    return ProcessStack(options)
 
 
 def proxied_edges(scenario: Scenario) -> frozenset[tuple[str, str]]:

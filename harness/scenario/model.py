@@ -34,11 +34,14 @@ class ServiceUrl(Model):
     health: str | None = Field(default=None, description="URL that answers 200 while the service works")
 
 
+Driver = Literal["processes", "containers"]
+
+
 class StackSpec(Model):
     """Which system is loaded and broken."""
 
     use: Literal["reference", "external"] = "reference"
-    driver: Literal["processes"] = "processes"
+    driver: Driver = Field(default="processes", description="what runs the reference stack's services")
     replicas: dict[str, Annotated[int, Field(ge=1, le=8)]] = Field(default_factory=dict)
     documents: Annotated[int, Field(ge=20, le=5000)] = 400
     corpus: str | None = Field(default=None, description="folder of .txt and .md files; default: the standard library's docstrings")

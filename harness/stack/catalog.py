@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.scenario.catalog import StackInfo
-from harness.scenario.model import StackSpec, VectorStoreName
+from harness.scenario.model import Driver, StackSpec, VectorStoreName
+from harness.stack import faketime
 from harness.stack.topology import PROVIDERS, topology
 
 REFERENCE_CAPABILITIES = frozenset(
     {
         "CacheClearable",
+        "Clocked",
         "Configurable",
+        "Credentialed",
         "Environed",
         "Killable",
+        "Logged",
+        "Observable",
         "Pausable",
         "Placed",
         "Programmable",
@@ -27,24 +32,29 @@ REFERENCE_CAPABILITIES = frozenset(
 )
 """Of `ProcessStack`; a contract test holds the two together."""
 
+CONTAINER_CAPABILITIES = (REFERENCE_CAPABILITIES - {"Clocked"}) | {"Limitable", "Networked", "Stressable"}
+"""Of `ContainerStack`, likewise."""
+
+_OF_DRIVER: Mapping[Driver, frozenset[str]] = {"processes": REFERENCE_CAPABILITIES, "containers": CONTAINER_CAPABILITIES}
+
 
 def info_for(spec: StackSpec) -> StackInfo:
     """The description of the stack that a scenario asks for. Raises ValueError that says what cannot be had."""
     if spec.use == "reference":
         if spec.services or spec.edges:
             raise ValueError("`services` and `edges` describe an external stack; the reference stack has its own")
-        return reference_info(spec.replicas, spec.vector_store)
+        return reference_info(spec.replicas, spec.vector_store, spec.driver)
     return external_info(spec)
 
 
-def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = "pgvector") -> StackInfo:
-    """The embedded reference stack with that many replicas of some services. Raises ValueError."""
+def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = "pgvector", driver: Driver = "processes") -> StackInfo:
+    """The reference stack with that many replicas of some services. Raises ValueError."""
     chosen = topology(vector_store)
     return StackInfo(
         name="reference",
         services=chosen.declared_replicas(replicas),
         edges=frozenset(chosen.edges),
-        capabilities=REFERENCE_CAPABILITIES,
+        capabilities=_OF_DRIVER[driver] - _unavailable(),
         journeys=frozenset({"ask", "ask_stream", "search", "ingest"}),
         proxyable=chosen.proxyable,
         roles={name: service.kind for name, service in chosen.services.items()},
@@ -52,6 +62,11 @@ def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = 
         quality=True,
         settings={"llm_provider": PROVIDERS[0], "shed_ratio": 0.0},
     )
+
+
+def _unavailable() -> frozenset[str]:
+    """What this machine lacks the means for."""
+    return frozenset() if faketime.library() is not None else frozenset({"Clocked"})
 
 
 def external_info(spec: StackSpec) -> StackInfo:

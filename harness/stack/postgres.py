@@ -24,7 +24,7 @@ from harness.stack.unprivileged import Account, choose_account
 
 INITDB_TIMEOUT_S = 60.0
 
-_SETTINGS: Mapping[str, str] = {
+SETTINGS: Mapping[str, str] = {
     "dynamic_shared_memory_type": "mmap",  # files in the data folder, which goes with it: one that is killed leaves nothing in /dev/shm
     "fsync": "off",
     "full_page_writes": "off",
@@ -66,7 +66,7 @@ class Postgres:
         self.account.own(self._data)
         options: tuple[str, ...] = ("-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions")
         if self._major >= 16:  # older ones cannot be told; they leave shared memory behind when they are ended while they prepare
-            options = (*options, "-c", f"dynamic_shared_memory_type={_SETTINGS['dynamic_shared_memory_type']}")
+            options = (*options, "-c", f"dynamic_shared_memory_type={SETTINGS['dynamic_shared_memory_type']}")
         result = self.account.run([self.account.install.initdb, "-D", self._data, *options], self._data, INITDB_TIMEOUT_S)
         if result.returncode != 0:
             raise StackError(f"initdb failed (as {self.account.rung}): {result.stderr.strip() or result.stdout.strip()}")
@@ -74,7 +74,7 @@ class Postgres:
     def command(self, port: int, env: Mapping[str, str], log: Path) -> Command:
         # no Unix socket: its path may be at most 107 bytes long, and a work directory need not be short
         listen = ("-D", str(self._data), "-h", LOOPBACK, "-p", str(port), "-k", "")
-        settings = (part for name, value in _SETTINGS.items() if self._knows(name) for part in ("-c", f"{name}={value}"))
+        settings = (part for name, value in SETTINGS.items() if self._knows(name) for part in ("-c", f"{name}={value}"))
         return Command(
             argv=(*self.account.prefix, str(self.account.install.postgres), *listen, *settings),
             env={**env, "LC_ALL": "C"},
@@ -92,16 +92,26 @@ class Postgres:
         return int(self.version.partition(".")[0])
 
     def url(self, port: int) -> str:
-        return f"postgresql://postgres@{LOOPBACK}:{port}/postgres"
+        return url(LOOPBACK, port)
 
     def probe(self, url: str) -> str | None:
-        # asyncio for its deadline: libpq rounds a connect_timeout up to two seconds, and a paused server accepts but never answers
-        try:
-            return asyncio.run(asyncio.wait_for(_select_one(url), PROBE_TIMEOUT_S))
-        except TimeoutError:
-            return f"no answer within {PROBE_TIMEOUT_S:g} s"
-        except (psycopg.Error, OSError) as error:
-            return str(error).strip() or type(error).__name__
+        return probe(url)
+
+
+def url(host: str, port: int) -> str:
+    """Where clients connect to."""
+    return f"postgresql://postgres@{host}:{port}/postgres"
+
+
+def probe(url: str) -> str | None:
+    """Ask it something: None when it answers rightly, else the reason. Takes at most about a second."""
+    # asyncio for its deadline: libpq rounds a connect_timeout up to two seconds, and a paused server accepts but never answers
+    try:
+        return asyncio.run(asyncio.wait_for(_select_one(url), PROBE_TIMEOUT_S))
+    except TimeoutError:
+        return f"no answer within {PROBE_TIMEOUT_S:g} s"
+    except (psycopg.Error, OSError) as error:
+        return str(error).strip() or type(error).__name__
 
 
 async def _select_one(url: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.record.clock import Clock
+from harness.stack import faketime
 from harness.stack.base import Place, StackError
 from harness.stack.catalog import reference_info
 from harness.stack.child import Command
@@ -25,8 +26,8 @@ class ProcessStack(ReferenceStack):
         """Check the options; nothing is started. Raises ValueError."""
         super().__init__(options, reference_info(options.replicas, options.vector_store), clock)
         self._engines: dict[str, Engine] = {}
-        self._launcher = Launcher(options, self._topology, self._environments, self._engines)
-        self._proxies = EdgeProxies(options, self._credentials.admin_token, self._proxy_command, self._reason_to_give_up)
+        self._launcher: Launcher = Launcher(options, self._topology, self._environments, self._engines)
+        self._proxies: EdgeProxies = EdgeProxies(options, self._credentials.admin_token, self._proxy_command, self._reason_to_give_up)
 
     # --- capabilities that only local processes have, or have in another way
 
@@ -35,6 +36,14 @@ class ProcessStack(ReferenceStack):
         if pid is None:
             raise StackError(f"{instance} does not run")
         return Place(pid, directory=self._options.work_dir)
+
+    def set_clock(self, instance: str, offset_s: float, rate: float) -> None:
+        library = faketime.library()
+        if library is None:
+            raise StackError("another clock needs libfaketime: pip install 'rag-gauntlet[clock]'")
+        self._roster.get(instance)
+        if self._environments.set_clock(instance, library, offset_s, rate):
+            self.restart(instance)
 
     # --- the start
 

@@ -39,7 +39,7 @@ class EdgeProxies:
         self._children.append(child)
         wait_ready(
             name,
-            lambda: None if _announced(child.log_tail()) else "it has not said where it listens",
+            lambda: None if announced(child.log_tail()) else "it has not said where it listens",
             READY_DEADLINE_S,
             alive=lambda: self._given_up() or child.ended(),
             log_tail=child.log_tail,
@@ -67,7 +67,7 @@ class EdgeProxies:
             child.stop(STOP_GRACE_S)
 
 
-def _announced(log: str) -> bool:
+def announced(log: str) -> bool:
     """A line of JSON with its ports is the proxy's word that both accept connections."""
     for line in log.splitlines():
         try:

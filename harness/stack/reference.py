@@ -13,11 +13,11 @@ from typing import Any, Protocol
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.scenario.catalog import StackInfo
 from harness.stack.base import AdminApi, Instance, StackError
+from harness.stack.conditions import Conditions
 from harness.stack.credentials import Credentials
 from harness.stack.environment import Environments
 from harness.stack.launch import python_command, run_to_end
 from harness.stack.options import StackOptions
-from harness.stack.proxies import EdgeProxies
 from harness.stack.registry import NOTICE_S, RegistryFile
 from harness.stack.rollout import Rollout, Roster
 from harness.stack.start_order import Step, run_steps
@@ -40,11 +40,23 @@ class Deployment(Launch, Protocol):
         ...
 
 
-class ReferenceStack(ABC):
+class Proxies(Protocol):
+    """Those of one driver, on the edges that were asked for."""
+
+    def admin(self, caller: str, callee: str) -> AdminApi:
+        """Control of the proxy on an edge. Raises StackError where there is none."""
+        ...
+
+    def stop(self) -> None:
+        """End all; harmless when they are gone. Raises StackError."""
+        ...
+
+
+class ReferenceStack(Conditions, ABC):
     """`Stack` with what every driver of the reference stack can do. A stopped one cannot be started again."""
 
     _launcher: Deployment
-    _proxies: EdgeProxies
+    _proxies: Proxies
 
     def __init__(self, options: StackOptions, info: StackInfo, clock: Clock | None) -> None:
         """Check the options; nothing is started. A driver sets `_launcher` and `_proxies` besides. Raises ValueError."""
@@ -63,11 +75,15 @@ class ReferenceStack(ABC):
         self._environments = Environments(options, self._topology, self._credentials, self._registry, self._engine_url)
         self._rollout = Rollout(self._topology, self._roster, self._registry, self._new_member, self._clock)
 
-    # --- what a driver adds
+    # --- what a driver adds to the start and the end
 
     @abstractmethod
     def _lay_out(self) -> Mapping[str, str]:
         """Make what the members need before any is described; returns the versions of the engines. Raises StackError."""
+
+    def _lay_out_files(self) -> None:
+        """Write the files that services are given the paths of."""
+        self._environments.prepare()
 
     @abstractmethod
     def _prepare_engine(self, service: str) -> None:
@@ -166,10 +182,6 @@ class ReferenceStack(ABC):
     def stop_instance(self, instance: str, grace_s: float) -> None:
         self._roster.get(instance).stop(grace_s)
 
-    def set_environment(self, instance: str, variables: Mapping[str, str]) -> None:
-        self._roster.get(instance)  # there must be one
-        self._environments.add(instance, variables)
-
     def restart(self, instance: str) -> None:
         self._rollout.restart(self._roster.get(instance))
 
@@ -206,9 +218,6 @@ class ReferenceStack(ABC):
         self._registry.increase("cache_epoch")
         self._clock.sleep(NOTICE_S)
 
-    def deploy(self, service: str, version: str) -> str:
-        return self._rollout.deploy(service, version)
-
     # --- the start
 
     def _prepare(self) -> None:
@@ -217,7 +226,7 @@ class ReferenceStack(ABC):
         options.work_dir.mkdir(parents=True)
         options.work_dir.chmod(0o711)  # other users that instances run as must be able to pass through
         engine_versions = self._lay_out()
-        self._environments.prepare()
+        self._lay_out_files()
         for service, replicas in self._info.services.items():
             for number in range(1, replicas + 1):
                 member = self._new_member(service, instance_name(service, number), engine_versions.get(service, options.version))

@@ -121,6 +121,7 @@ class RegistryFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(document), encoding="utf-8")
+        fresh.chmod(0o644)  # whatever the umask: services may run as another user
         fresh.replace(path)
 
 

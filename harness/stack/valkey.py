@@ -21,6 +21,9 @@ from harness.stack.child import Command
 from harness.stack.engines import PROBE_TIMEOUT_S
 from harness.stack.ports import LOOPBACK
 
+PERSISTENCE = ("--maxmemory", "0", "--appendonly", "yes", "--appendfsync", "everysec", "--save", "")
+"""Arguments of the server, wherever it runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Valkey:
@@ -41,24 +44,33 @@ class Valkey:
         """Nothing: an empty folder is an empty database."""
 
     def command(self, port: int, env: Mapping[str, str], log: Path) -> Command:
-        persistence = ("--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", "")
         return Command(
-            argv=(str(self.binary), "--bind", LOOPBACK, "--port", str(port), "--maxmemory", "0", *persistence),
+            argv=(str(self.binary), "--bind", LOOPBACK, "--port", str(port), "--dir", str(self.folder), *PERSISTENCE),
             env=env,
             cwd=self.folder,
             log=log,
         )
 
     def url(self, port: int) -> str:
-        return f"redis://{LOOPBACK}:{port}/0"
+        return url(LOOPBACK, port)
 
     def probe(self, url: str) -> str | None:
-        client = redis.Redis.from_url(url, socket_timeout=PROBE_TIMEOUT_S, socket_connect_timeout=PROBE_TIMEOUT_S, retry=None)
-        with contextlib.closing(client):
-            try:
-                return None if client.ping() else "PING was not answered with PONG"
-            except redis.RedisError as error:
-                return f"{type(error).__name__}: {error}"
+        return probe(url)
+
+
+def url(host: str, port: int) -> str:
+    """Where clients connect to."""
+    return f"redis://{host}:{port}/0"
+
+
+def probe(url: str) -> str | None:
+    """Ask it something: None when it answers rightly, else the reason. Takes at most about a second."""
+    client = redis.Redis.from_url(url, socket_timeout=PROBE_TIMEOUT_S, socket_connect_timeout=PROBE_TIMEOUT_S, retry=None)
+    with contextlib.closing(client):
+        try:
+            return None if client.ping() else "PING was not answered with PONG"
+        except redis.RedisError as error:
+            return f"{type(error).__name__}: {error}"
 
 
 def _valkey_version(binary: Path) -> str:

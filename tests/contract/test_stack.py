@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
-from harness.scenario.model import StackSpec, VectorStoreName
+from harness.scenario.model import Driver, StackSpec, VectorStoreName
 from harness.stack.base import CAPABILITIES, Stack, StackError, capabilities_of
-from harness.stack.catalog import REFERENCE_CAPABILITIES, external_info, reference_info
+from harness.stack.catalog import CONTAINER_CAPABILITIES, REFERENCE_CAPABILITIES, external_info, reference_info
+from harness.stack.containers.stack import ContainerStack
 from harness.stack.external import ExternalStack
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
@@ -24,23 +26,33 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "reference-stack.md").read_text
 TOPOLOGIES = tuple(topology(name) for name in get_args(VectorStoreName))
 
 
-def process_stack(folder: Path) -> ProcessStack:
-    return ProcessStack(StackOptions("contract", folder / "work", folder))
+DRIVERS: dict[Driver, type[ProcessStack | ContainerStack]] = {"processes": ProcessStack, "containers": ContainerStack}
+
+
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> Driver:
+    name: Driver = request.param
+    return name
+
+
+def options(folder: Path, **changes: Any) -> StackOptions:
+    return StackOptions("contract", folder / "work", folder, **changes)
 
 
 def test_the_catalogue_says_what_the_reference_stack_can_do() -> None:
     assert capabilities_of(ProcessStack) == REFERENCE_CAPABILITIES <= frozenset(CAPABILITIES)
+    assert capabilities_of(ContainerStack) == CONTAINER_CAPABILITIES <= frozenset(CAPABILITIES)
 
 
 def test_an_external_stack_has_none() -> None:
     assert capabilities_of(ExternalStack) == frozenset()
 
 
-def test_both_are_stacks(tmp_path: Path) -> None:
+def test_all_are_stacks(tmp_path: Path, driver: Driver) -> None:
     spec = StackSpec.model_validate({"use": "external", "services": {"api": {"url": "http://127.0.0.1:9/"}}})
     external: Stack = ExternalStack(spec)
-    embedded: Stack = process_stack(tmp_path)
-    assert (external.info, embedded.info) == (external_info(spec), reference_info({}))
+    reference: Stack = DRIVERS[driver](options(tmp_path))
+    assert (external.info, reference.info) == (external_info(spec), reference_info({}, driver=driver))
     assert external.entry_url == "http://127.0.0.1:9"
 
 
@@ -74,8 +86,8 @@ def test_every_service_has_a_module_and_waits_only_for_what_there_is(chosen: Top
     assert {name for edge in chosen.edges for name in edge} == set(chosen.services)
 
 
-def test_before_the_start_nothing_exists_and_stop_is_harmless(tmp_path: Path) -> None:
-    stack = process_stack(tmp_path)
+def test_before_the_start_nothing_exists_and_stop_is_harmless(tmp_path: Path, driver: Driver) -> None:
+    stack = DRIVERS[driver](options(tmp_path))
     assert list(tmp_path.iterdir()) == []
     assert stack.instances("query") == []
     for use in (
@@ -83,6 +95,9 @@ def test_before_the_start_nothing_exists_and_stop_is_harmless(tmp_path: Path) ->
         lambda: stack.restart("query-1"),
         lambda: stack.entry_url,
         lambda: stack.instances("nobody"),
+        lambda: stack.place("query-1"),
+        lambda: stack.admin("llm"),
+        lambda: stack.proxy("retrieval", "postgres"),
     ):
         with pytest.raises(StackError):
             use()
@@ -90,6 +105,11 @@ def test_before_the_start_nothing_exists_and_stop_is_harmless(tmp_path: Path) ->
     stack.stop()
 
 
-def test_an_edge_that_cannot_have_a_proxy_is_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_an_edge_that_cannot_have_a_proxy_is_refused_before_anything_starts(tmp_path: Path, driver: Driver) -> None:
     with pytest.raises(ValueError, match="no proxy can be put on query->retrieval"):
-        ProcessStack(StackOptions("contract", tmp_path / "work", tmp_path, proxied_edges=frozenset({("query", "retrieval")})))
+        DRIVERS[driver](options(tmp_path, proxied_edges=frozenset({("query", "retrieval")})))
+
+
+def test_drivers_differ_in_what_they_can_do_and_in_nothing_else() -> None:
+    processes, containers = (reference_info({}, driver=name) for name in DRIVERS)
+    assert containers == replace(processes, capabilities=CONTAINER_CAPABILITIES)

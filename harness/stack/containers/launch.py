@@ -1,0 +1,182 @@
+"""How every container of the reference stack is started: image, command, environment, folders, ports, limits and log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.stack import http_probe, postgres, valkey
+from harness.stack.base import Limits, StackError
+from harness.stack.containers.container import Container, ContainerSpec, Mount
+from harness.stack.containers.site import Site
+from harness.stack.environment import Environments
+from harness.stack.options import StackOptions
+from harness.stack.ports import LOOPBACK, free_ports
+from harness.stack.supervise import Member
+from harness.stack.topology import Topology
+
+HTTP_PORT = 8080
+ADMIN_PORT = 8081
+MIB = 1 << 20
+NOBODY = 65534
+SERVICE_LIMITS = Limits(cpus=1.0, memory_bytes=384 * MIB)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainedEngine:
+    """A database server in a container: its image, its port there, what makes it like the embedded one, and how it is asked."""
+
+    image: str
+    port: int
+    data: str  # where its volume goes
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    limits: Limits
+    url: Callable[[str, int], str]  # (host, port)
+    probe: Callable[[str], str | None]  # by URL
+
+
+ENGINES: Mapping[str, ContainedEngine] = {
+    "postgres": ContainedEngine(
+        image="postgres",
+        port=5432,
+        data="/var/lib/postgresql/data",
+        command=tuple(part for name, value in postgres.SETTINGS.items() for part in ("-c", f"{name}={value}")),
+        environment={"POSTGRES_HOST_AUTH_METHOD": "trust"},  # its network is private, its published port on loopback
+        limits=Limits(cpus=1.5, memory_bytes=768 * MIB),
+        url=postgres.url,
+        probe=postgres.probe,
+    ),
+    "cache": ContainedEngine(
+        image="valkey",
+        port=6379,
+        data="/data",
+        command=valkey.PERSISTENCE,
+        environment={},
+        limits=Limits(cpus=1.0, memory_bytes=256 * MIB),
+        url=valkey.url,
+        probe=valkey.probe,
+    ),
+}
+"""By service."""
+
+
+class ContainerLauncher:
+    """Containers, addresses and probes for members of every kind: the `Launch` of contained ones."""
+
+    def __init__(self, options: StackOptions, topology: Topology, environments: Environments, site: Site) -> None:
+        self._options = options
+        self._topology = topology
+        self._environments = environments
+        self._site = site
+        self._admin_ports: dict[str, int] = {}
+        self._limits: dict[str, Limits] = {}  # by instance, where they are not as declared
+        self._containers: dict[str, Container] = {}  # the latest of each instance
+
+    def start(self, member: Member) -> Container:
+        engine = ENGINES.get(member.service)
+        spec = self._service(member) if engine is None else self._engine(member, engine)
+        container = Container(self._site.api, spec, self._options.logs_dir / f"{member.name}.log")
+        self._containers[member.name] = container
+        return container
+
+    def url(self, service: str, port: int) -> str:
+        engine = ENGINES.get(service)
+        return engine.url(LOOPBACK, port) if engine is not None else f"http://{LOOPBACK}:{port}"
+
+    def inside_url(self, member: Member) -> str:
+        engine = ENGINES.get(member.service)
+        return engine.url(host_of(member), engine.port) if engine is not None else f"http://{host_of(member)}:{HTTP_PORT}"
+
+    def probe(self, service: str, url: str) -> str | None:
+        engine = ENGINES.get(service)
+        return engine.probe(url) if engine is not None else http_probe.ready(url)
+
+    def admin_url(self, service: str) -> str | None:
+        return f"http://{LOOPBACK}:{self._admin_ports[service]}" if service in self._admin_ports else None
+
+    def container(self, instance: str) -> Container:
+        """The running one. Raises StackError when it does not run."""
+        container = self._containers.get(instance)
+        if container is None or not container.running:
+            raise StackError(f"{instance} does not run")
+        return container
+
+    def limit(self, member: Member, limits: Limits) -> Limits:
+        """Of its container, if it runs, and of its next ones; returns those it had. Raises StackError."""
+        before = self._limits_of(member)
+        if member.running:
+            self.container(member.name).limit(limits)
+        self._limits[member.name] = limits
+        return before
+
+    def _service(self, member: Member) -> ContainerSpec:
+        service = self._topology.services[member.service]
+        published = {HTTP_PORT: member.port}
+        admin = {}
+        if member.service in self._topology.programmable:
+            published[ADMIN_PORT] = self._admin_port(member.service)
+            admin["ADMIN_PORT"] = str(ADMIN_PORT)
+        environment = self._environments.of(member, {"HOST": "0.0.0.0", "PORT": str(HTTP_PORT)}, admin)
+        return ContainerSpec(
+            name=self._site.name_of(host_of(member)),
+            host=host_of(member),
+            image=self._site.image("services"),
+            run_id=self._site.run_id,
+            network=self._site.network,
+            limits=self._limits_of(member),
+            command=(service.module, *service.arguments),
+            environment=environment,
+            published=published,
+            mounts=self._mounts(member, environment),
+            user=user(),
+        )
+
+    def _engine(self, member: Member, engine: ContainedEngine) -> ContainerSpec:
+        return ContainerSpec(
+            name=self._site.name_of(host_of(member)),
+            host=host_of(member),
+            image=self._site.image(engine.image),
+            run_id=self._site.run_id,
+            network=self._site.network,
+            limits=self._limits_of(member),
+            command=engine.command,
+            environment={**engine.environment, **self._environments.added_to(member.name)},
+            published={engine.port: member.port},
+            mounts=(Mount(self._site.volume(member.name), engine.data, read_only=False),),
+        )
+
+    def _limits_of(self, member: Member) -> Limits:
+        engine = ENGINES.get(member.service)
+        return self._limits.get(member.name, SERVICE_LIMITS if engine is None else engine.limits)
+
+    def _mounts(self, member: Member, environment: Mapping[str, str]) -> tuple[Mount, ...]:
+        """The folders (files are replaced) that its variables point into, at the same place; only its own may be written."""
+        own = self._environments.state_of(member.name)
+        hand_over(own)
+        inside = f"{self._options.work_dir}/"
+        folders = sorted({str(Path(value).parent) for value in environment.values() if value.startswith(inside)})
+        return tuple(Mount(folder, folder, read_only=folder != str(own)) for folder in folders)
+
+    def _admin_port(self, mock: str) -> int:
+        if mock not in self._admin_ports:  # a restarted one keeps it: leases of faults know the address
+            self._admin_ports[mock] = free_ports(1)[0]
+        return self._admin_ports[mock]
+
+
+def host_of(member: Member) -> str:
+    """Its name in the network. Engines have the service's; of two containers of one instance, for a moment there, each has its own."""
+    return member.service if member.service in ENGINES else f"{member.name.replace('_', '-')}-{member.port}"
+
+
+def user() -> str:
+    """Who services run as: the caller, whose files they read; nobody, where the caller is root."""
+    return f"{NOBODY}:{NOBODY}" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
+
+
+def hand_over(path: Path) -> None:
+    """Make a file or folder belong to who services run as."""
+    if os.geteuid() == 0:
+        os.chown(path, NOBODY, NOBODY)

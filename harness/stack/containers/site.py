@@ -1,0 +1,91 @@
+"""What one run has on the Docker engine: images, a private network, volumes, containers. All of it carries the run's label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from harness.stack.base import StackError
+from harness.stack.containers.api import EngineApi, EngineError
+from harness.stack.containers.container import RUN_LABEL, remove
+from harness.stack.images import ensure
+
+IMAGES = ("services", "postgres", "valkey", "tools")
+REMOVALS_AT_ONCE = 8
+_GONE, _CONFLICT = 404, 409
+
+
+class Site:
+    """Safe for several threads once it is open."""
+
+    def __init__(self, run_id: str) -> None:
+        """Nothing is made yet, and no engine is asked."""
+        self.run_id = run_id
+        self._api: EngineApi | None = None
+        self._images: Mapping[str, str] = {}
+
+    def open(self) -> None:
+        """Find the engine, build the images that it lacks, make the network. Raises StackError."""
+        self._api = EngineApi.found()
+        self._images = ensure(IMAGES)
+        self._api.call("POST", "/networks/create", {"Name": self.network, "Driver": "bridge", "Labels": {RUN_LABEL: self.run_id}})
+
+    @property
+    def api(self) -> EngineApi:
+        """Raises StackError before `open`."""
+        if self._api is None:
+            raise StackError("the stack has no containers: it was not started")
+        return self._api
+
+    @property
+    def network(self) -> str:
+        """Its name."""
+        return self.name_of("network")
+
+    def image(self, name: str) -> str:
+        """Reference of one of IMAGES."""
+        return self._images[name]
+
+    def name_of(self, what: str) -> str:
+        """A name on the engine that no other run has."""
+        return f"gauntlet-{self.run_id}-{what}"
+
+    def volume(self, what: str) -> str:
+        """Make a volume; returns its name. Harmless when there is one. Raises EngineError."""
+        name = self.name_of(what)
+        self.api.call("POST", "/volumes/create", {"Name": name, "Labels": {RUN_LABEL: self.run_id}})
+        return name
+
+    def clear(self) -> list[str]:
+        """Remove all that carries the run's label; returns what could not be removed. Harmless before `open`, and twice."""
+        if self._api is None:
+            return []
+        api = self._api
+        filters = {"label": [f"{RUN_LABEL}={self.run_id}"]}
+        containers = [c["Id"] for c in api.call("GET", "/containers/json", query={"all": True, "filters": filters})]
+        left = _each(containers, partial(remove, api))
+        networks = [n["Id"] for n in api.call("GET", "/networks", query={"filters": filters})]
+        left += _each(networks, lambda name: _delete(api, f"/networks/{name}"))
+        volumes = [v["Name"] for v in api.call("GET", "/volumes", query={"filters": filters})["Volumes"] or ()]
+        return left + _each(volumes, lambda name: _delete(api, f"/volumes/{name}"))
+
+
+def _delete(api: EngineApi, path: str) -> None:
+    api.call("DELETE", path, accept=(_GONE,))
+
+
+def _each(names: list[str], action: Callable[[str], None]) -> list[str]:
+    """Side by side; returns those that failed, with the reason."""
+
+    def attempt(name: str) -> str | None:
+        try:
+            action(name)
+        except EngineError as error:
+            return f"{name[:12]} ({error})"
+        return None
+
+    if not names:
+        return []
+    with ThreadPoolExecutor(REMOVALS_AT_ONCE, thread_name_prefix="remove") as pool:
+        return [failed for failed in pool.map(attempt, names) if failed is not None]

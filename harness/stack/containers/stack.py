@@ -1,0 +1,83 @@
+"""The reference RAG stack as Docker containers on a private network, published on loopback alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.record.clock import Clock
+from harness.stack.base import Limits, Place, StackError, Stress
+from harness.stack.catalog import reference_info
+from harness.stack.containers.launch import ENGINES, ContainerLauncher, hand_over
+from harness.stack.containers.proxies import ContainerProxies
+from harness.stack.containers.site import Site
+from harness.stack.containers.tools import ExecStress, run_in_network
+from harness.stack.options import StackOptions
+from harness.stack.reference import ReferenceStack
+from harness.stack.topology import instance_name
+
+
+class ContainerStack(ReferenceStack):
+    """`Stack` of containers, with the same services and data as of processes. A stopped one cannot be started again.
+
+    Corpus and migration run on this machine, so that both drivers hold the very same documents.
+    """
+
+    def __init__(self, options: StackOptions, clock: Clock | None = None) -> None:
+        """Check the options; nothing is started, and no engine is asked. Raises ValueError."""
+        super().__init__(options, reference_info(options.replicas, options.vector_store, "containers"), clock)
+        self._site = Site(options.run_id)
+        self._launcher: ContainerLauncher = ContainerLauncher(options, self._topology, self._environments, self._site)
+        self._proxies: ContainerProxies = ContainerProxies(options, self._credentials.admin_token, self._site, self._reason_to_give_up)
+
+    # --- capabilities that only containers have, or have in another way
+
+    def place(self, instance: str) -> Place:
+        self._roster.get(instance)
+        container = self._launcher.container(instance)
+        pid = container.pid
+        if pid is None:
+            raise StackError(f"{instance} runs, but the engine's processes are not seen from here")
+        return Place(pid, container.id, self._environments.state_of(instance) if self._is_written_here(instance) else None)
+
+    def limit(self, instance: str, limits: Limits) -> Limits:
+        return self._launcher.limit(self._roster.get(instance), limits)
+
+    def stress(self, instance: str, script: Path, arguments: Sequence[str]) -> Stress:
+        self._roster.get(instance)
+        return ExecStress(self._site.api, self._launcher.container(instance), script, arguments)
+
+    def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
+        self._roster.get(instance)
+        return run_in_network(self._site, self._launcher.container(instance), argv)
+
+    # --- the start
+
+    def _lay_out(self) -> Mapping[str, str]:
+        self._site.open()
+        return {service: self._site.image(engine.image).rpartition(":")[2] for service, engine in ENGINES.items()}
+
+    def _lay_out_files(self) -> None:
+        super()._lay_out_files()
+        for folder in ("secrets", "profiles"):
+            for path in (self._options.work_dir / folder).iterdir():
+                hand_over(path)
+
+    def _prepare_engine(self, service: str) -> None:
+        """Nothing: its image prepares an empty volume."""
+
+    def _engine_url(self, caller: str, engine: str) -> str:
+        url = self._roster.get(instance_name(engine, 1)).inside_url
+        return self._proxies.detour(caller, engine, url)
+
+    def _start_proxy(self, caller: str, callee: str) -> None:
+        upstream = self._roster.get(instance_name(callee, 1)).inside_url
+        self._proxies.start(caller, callee, upstream)
+        if self._in_registry(callee):
+            self._registry.detour(caller, callee, self._proxies.detour(caller, callee, upstream))
+
+    def _clear_away(self) -> Sequence[str]:
+        return self._site.clear()
+
+    def _is_written_here(self, instance: str) -> bool:
+        return self._roster.get(instance).service not in ENGINES
