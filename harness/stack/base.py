@@ -196,7 +196,41 @@ class Placed(Protocol):
 @runtime_checkable
 class Environed(Protocol):
     def set_environment(self, instance: str, variables: Mapping[str, str]) -> None:
-        """Add these to the environment of its next starts (also of those by a deploy); empty: as declared."""
+        """Add these to the environment of its next starts, until a deploy replaces its build; empty: as declared."""
+        ...
+
+
+@runtime_checkable
+class Observable(Protocol):
+    def set_telemetry(self, instance: str, telemetry: Mapping[str, str]) -> None:
+        """How an instance can be observed: `metrics` is serve, hang, stale or error, `logs` is write or lose; empty: as ever."""
+        ...
+
+
+@runtime_checkable
+class Logged(Protocol):
+    def log_path(self, instance: str) -> Path:
+        """The file that its log is collected in, as this machine sees it."""
+        ...
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    def set_clock(self, instance: str, offset_s: float, rate: float) -> None:
+        """Let its wall clock differ from now on; (0, 1) is the true time. Its monotonic clock is left alone. Restarts it where it must.
+
+        Raises StackError.
+        """
+        ...
+
+
+@runtime_checkable
+class Credentialed(Protocol):
+    def rotate_credential(self, credential: str, rotated: bool) -> None:
+        """Let who checks a credential (`api_key`: the load's, `jwt_secret`: of tokens) want another one, or the declared one again.
+
+        Whoever uses it is not told. Raises StackError.
+        """
         ...
 
 
@@ -255,7 +289,8 @@ CAPABILITIES: Mapping[str, type] = {
     protocol.__name__: protocol
     for protocol in (
         Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable,
-        Stoppable, Placed, Environed, Limitable, Stressable, Networked,
+        Stoppable, Placed, Environed, Limitable, Stressable, Networked, Observable,
+        Logged, Clocked, Credentialed,
     )
 }  # fmt: skip
 

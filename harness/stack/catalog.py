@@ -32,7 +32,7 @@ REFERENCE_CAPABILITIES = frozenset(
 )
 """Of `ProcessStack`; a contract test holds the two together."""
 
-CONTAINER_CAPABILITIES = (REFERENCE_CAPABILITIES - {"Clocked"}) | {"Limitable", "Networked", "Stressable"}
+CONTAINER_CAPABILITIES = REFERENCE_CAPABILITIES | {"Limitable", "Networked", "Stressable"}
 """Of `ContainerStack`, likewise."""
 
 _OF_DRIVER: Mapping[Driver, frozenset[str]] = {"processes": REFERENCE_CAPABILITIES, "containers": CONTAINER_CAPABILITIES}

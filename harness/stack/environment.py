@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from harness.stack import faketime
 from harness.stack.credentials import Credentials, write_private
 from harness.stack.options import StackOptions
 from harness.stack.registry import RegistryFile
@@ -26,20 +29,31 @@ class Environments:
     """
 
     def __init__(
-        self, options: StackOptions, topology: Topology, credentials: Credentials, registry: RegistryFile, engine_url: EngineUrl
+        self,
+        options: StackOptions,
+        topology: Topology,
+        credentials: Credentials,
+        registry: RegistryFile,
+        engine_url: EngineUrl,
+        hand_over: Callable[[Path], None],
     ) -> None:
+        """`hand_over` makes a private file belong to who reads it, where that is another user."""
         self._options = options
         self._topology = topology
         self._credentials = credentials
         self._registry = registry
         self._engine_url = engine_url
+        self._hand_over = hand_over
         self._additions: dict[str, Mapping[str, str]] = {}  # by instance
+        self._clocked: dict[str, Mapping[str, str]] = {}
+        self._rotated = Credentials.fresh()
+        self.jwt_rotated = False
 
     def prepare(self) -> None:
         """Write the files that services are given the paths of."""
         for folder in (self._secrets, self._profiles):
             folder.mkdir(exist_ok=True)
-        self._credentials.write_keys_file(self._secrets / "keys.json")
+        self._write_keys(self._credentials, self._secrets / "keys.json")
         for provider in PROVIDERS:
             timing = self._options.timing[provider]
             profile = {
@@ -49,10 +63,10 @@ class Environments:
                 "snapshots": {CHAT_MODEL: SNAPSHOTS[provider]},
                 "api_keys": [self._credentials.provider_key],
             }
-            write_private(self._profile_file(provider), profile)
+            self._write_profile(provider, profile)
         if VECTOR in self._topology.services:
             kept_in = self.state_of(f"{VECTOR}-1") / "vectors"
-            write_private(self._profile_file(VECTOR), {"seed": self._options.seed, "persist_dir": str(kept_in), "latency": VECTOR_LATENCY})
+            self._write_profile(VECTOR, {"seed": self._options.seed, "persist_dir": str(kept_in), "latency": VECTOR_LATENCY})
 
     def add(self, instance: str, variables: Mapping[str, str]) -> None:
         """What its next starts get in addition."""
@@ -60,7 +74,33 @@ class Environments:
 
     def added_to(self, instance: str) -> Mapping[str, str]:
         """What was added last."""
-        return self._additions.get(instance, {})
+        return {**self._clocked.get(instance, {}), **self._additions.get(instance, {})}
+
+    def set_telemetry(self, instance: str, telemetry: Mapping[str, str]) -> None:
+        """Tell an instance how it can be observed; it looks by itself."""
+        path = self._telemetry_file(instance)
+        if telemetry:
+            _replace(path, json.dumps(dict(telemetry)))
+        else:
+            path.unlink(missing_ok=True)
+
+    def rotate_api_key(self, rotated: bool) -> None:
+        """The gateway reads the file again within a second."""
+        fresh = self._secrets / "keys.new"
+        fresh.unlink(missing_ok=True)
+        self._write_keys(self._rotated if rotated else self._credentials, fresh)
+        fresh.replace(self._secrets / "keys.json")
+
+    def set_clock(self, instance: str, library: Path, offset_s: float, rate: float) -> bool:
+        """Let its clock follow a file, and write that; True where it follows it from its next start on only."""
+        path = self.state_of(instance) / "clock"
+        _replace(path, faketime.content(offset_s, rate))
+        fresh = instance not in self._clocked
+        if (offset_s, rate) == (0.0, 1.0):
+            self._clocked.pop(instance, None)  # the running one follows a true clock; the next one needs none
+            return False
+        self._clocked[instance] = faketime.environment(library, path)
+        return fresh
 
     def of(self, member: Member, listening: Mapping[str, str], admin: Mapping[str, str]) -> dict[str, str]:
         """Everything for a service or mock. `listening` says where (HOST, PORT), `admin` where its admin API does, if it is a mock."""
@@ -83,7 +123,10 @@ class Environments:
         }
 
     def _of_service(self, member: Member) -> dict[str, str]:
-        environment = {"REGISTRY_FILE": str(self._registry.path_for(member.service))}
+        environment = {
+            "REGISTRY_FILE": str(self._registry.path_for(member.service)),
+            "TELEMETRY_FILE": str(self._telemetry_file(member.name)),
+        }
         for variable in self._topology.services[member.service].variables:
             environment[variable] = self._value(variable, member)
         return environment
@@ -97,13 +140,16 @@ class Environments:
             case "KEYS_FILE":
                 return str(self._secrets / "keys.json")
             case "JWT_SECRET":
-                return self._credentials.jwt_secret
+                return self._rotated.jwt_secret if self.jwt_rotated else self._credentials.jwt_secret
             case "LLM_API_KEY":
                 return self._credentials.provider_key
             case "VECTOR_STORE":
                 return self._options.vector_store
             case "SPOOL_DIR":
                 return str(self.state_of(member.name) / "spool")
+
+    def _telemetry_file(self, instance: str) -> Path:
+        return self.state_of(instance) / "telemetry.json"
 
     @property
     def _secrets(self) -> Path:
@@ -113,5 +159,20 @@ class Environments:
     def _profiles(self) -> Path:
         return self._options.work_dir / "profiles"
 
+    def _write_keys(self, credentials: Credentials, path: Path) -> None:
+        credentials.write_keys_file(path)
+        self._hand_over(path)
+
+    def _write_profile(self, mock: str, profile: Mapping[str, Any]) -> None:
+        write_private(self._profile_file(mock), profile)
+        self._hand_over(self._profile_file(mock))
+
     def _profile_file(self, mock: str) -> Path:
         return self._profiles / f"{mock}.json"
+
+
+def _replace(path: Path, text: str) -> None:
+    """Nobody ever reads half of it."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)

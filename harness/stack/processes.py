@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from harness.record.clock import Clock
 from harness.stack import faketime
@@ -69,6 +70,9 @@ class ProcessStack(ReferenceStack):
 
     def _port_of_single(self, service: str) -> int:
         return self._roster.get(instance_name(service, 1)).port
+
+    def _hand_over(self, path: Path) -> None:
+        """Nothing: services run as the caller."""
 
     def _clear_away(self) -> Sequence[str]:
         return ()  # all of it lay in the work directory

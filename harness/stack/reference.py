@@ -72,7 +72,7 @@ class ReferenceStack(Conditions, ABC):
         self._stopping = threading.Lock()
         self._roster = Roster(self._topology)
         self._registry = RegistryFile(options.work_dir)
-        self._environments = Environments(options, self._topology, self._credentials, self._registry, self._engine_url)
+        self._environments = Environments(options, self._topology, self._credentials, self._registry, self._engine_url, self._hand_over)
         self._rollout = Rollout(self._topology, self._roster, self._registry, self._new_member, self._clock)
 
     # --- what a driver adds to the start and the end
@@ -81,9 +81,9 @@ class ReferenceStack(Conditions, ABC):
     def _lay_out(self) -> Mapping[str, str]:
         """Make what the members need before any is described; returns the versions of the engines. Raises StackError."""
 
-    def _lay_out_files(self) -> None:
-        """Write the files that services are given the paths of."""
-        self._environments.prepare()
+    @abstractmethod
+    def _hand_over(self, path: Path) -> None:
+        """Make a private file belong to who services run as."""
 
     @abstractmethod
     def _prepare_engine(self, service: str) -> None:
@@ -226,7 +226,7 @@ class ReferenceStack(Conditions, ABC):
         options.work_dir.mkdir(parents=True)
         options.work_dir.chmod(0o711)  # other users that instances run as must be able to pass through
         engine_versions = self._lay_out()
-        self._lay_out_files()
+        self._environments.prepare()
         for service, replicas in self._info.services.items():
             for number in range(1, replicas + 1):
                 member = self._new_member(service, instance_name(service, number), engine_versions.get(service, options.version))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.record.clock import Clock
+from harness.stack import faketime
 from harness.stack.base import Limits, Place, StackError, Stress
 from harness.stack.catalog import reference_info
 from harness.stack.containers.launch import ENGINES, ContainerLauncher, hand_over
@@ -51,17 +53,24 @@ class ContainerStack(ReferenceStack):
         self._roster.get(instance)
         return run_in_network(self._site, self._launcher.container(instance), argv)
 
+    def set_clock(self, instance: str, offset_s: float, rate: float) -> None:
+        library = faketime.library()
+        if library is None:
+            raise StackError("another clock needs libfaketime: pip install 'rag-gauntlet[clock]'")
+        self._roster.get(instance)
+        folder = self._options.work_dir / "clock"  # what lies here is shown to containers
+        folder.mkdir(exist_ok=True)
+        if self._environments.set_clock(instance, Path(shutil.copy(library, folder)), offset_s, rate):
+            self.restart(instance)
+
     # --- the start
 
     def _lay_out(self) -> Mapping[str, str]:
         self._site.open()
         return {service: self._site.image(engine.image).rpartition(":")[2] for service, engine in ENGINES.items()}
 
-    def _lay_out_files(self) -> None:
-        super()._lay_out_files()
-        for folder in ("secrets", "profiles"):
-            for path in (self._options.work_dir / folder).iterdir():
-                hand_over(path)
+    def _hand_over(self, path: Path) -> None:
+        hand_over(path)
 
     def _prepare_engine(self, service: str) -> None:
         """Nothing: its image prepares an empty volume."""
