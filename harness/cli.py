@@ -8,6 +8,7 @@ from harness import __version__
 from harness.commands.catalogue import faults
 from harness.commands.console import EPILOG
 from harness.commands.files import check, init, schema
+from harness.commands.images import images
 from harness.commands.machine import clean, completion, doctor, down, up
 from harness.commands.mocks import mock
 from harness.commands.runs import judge, list_runs, report, run, show, stop
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for _command in (run, stop, judge, show, report, list_runs, check, schema, init, faults, mock, doctor, clean, up, down, completion):
+for _command in (run, stop, judge, show, report, list_runs, check, schema, init, faults, mock, images, doctor, clean, up, down, completion):
     cli.add_command(_command)
 
 

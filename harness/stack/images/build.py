@@ -14,7 +14,7 @@ from harness import __version__
 from harness.record.clock import SystemClock
 from harness.stack.images import context, debian, engine, plan, wheels
 from harness.stack.images.plan import Plan
-from harness.stack.images.recipes import NAMES, RECIPES, REPOSITORY, ImageError, Recipe
+from harness.stack.images.recipes import NAMES, OPTIONAL, RECIPES, REPOSITORY, ImageError, Recipe
 
 LABEL = "gauntlet.image"
 """On every image that is built here; its value is the image's name."""
@@ -61,7 +61,7 @@ def build(
     what is built; `say` is told what has been built. Raises ImageError for an unknown name, without an engine, and where a build fails.
     """
     if unknown := sorted(set(names) - RECIPES.keys()):
-        raise ImageError(f"no image {', '.join(unknown)}; there are {', '.join(NAMES)}")
+        raise ImageError(f"no image {', '.join(unknown)}; there are {', '.join((*NAMES, *OPTIONAL))}")
     engine.check()
     planned = Plan(base)
     missing = _missing(planned, names)
@@ -73,9 +73,11 @@ def build(
 
 
 def listed() -> list[Built]:
-    """Every image on the engine that was built here, by reference. Raises ImageError."""
+    """Every image on the engine that was built by this project, by reference. Raises ImageError."""
     engine.check()
-    return sorted((_look(_name_of(reference), reference) for reference in engine.references(LABEL)), key=lambda built: built.reference)
+    return sorted(
+        (_look(_name_of(reference), reference) for reference in engine.references(REPOSITORY, LABEL)), key=lambda built: built.reference
+    )
 
 
 def _missing(planned: Plan, names: Collection[str]) -> list[str]:

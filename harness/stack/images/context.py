@@ -23,8 +23,9 @@ def copy(files: Iterable[tuple[str, Path]], folder: Path) -> None:
         if source.is_symlink():
             place.symlink_to(source.readlink())
         else:
-            place.write_bytes(source.read_bytes())
-            if source.stat().st_mode & 0o100:
+            content = source.read_bytes()
+            place.write_bytes(content)
+            if source.stat().st_mode & 0o100 or content.startswith(b"#!"):  # an installer need not have kept the mode of a script
                 place.chmod(0o755)
 
 

@@ -36,10 +36,10 @@ def described(references: Iterable[str]) -> list[dict[str, Any]]:
     return found
 
 
-def references(label: str) -> list[str]:
-    """`repository:tag` of every image with that label."""
-    listed = _docker(["image", "ls", "--filter", f"label={label}", "--format", "{{.Repository}}:{{.Tag}}"], "images cannot be listed")
-    return [line for line in listed.splitlines() if "<none>" not in line]
+def references(repository: str, label: str) -> list[str]:
+    """`repository/name:tag` of every image there that has the label."""
+    filters = [f"--filter=reference={repository}/*", f"--filter=label={label}"]
+    return _docker(["image", "ls", *filters, "--format={{.Repository}}:{{.Tag}}"], "images cannot be listed").splitlines()
 
 
 def build(reference: str, context: bytes, arguments: Mapping[str, str], labels: Mapping[str, str]) -> None:

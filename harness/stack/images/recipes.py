@@ -40,7 +40,7 @@ class Recipe:
     @property
     def folder(self) -> Path:
         """Where Dockerfile and scripts lie."""
-        return mocks_folder().joinpath(*_DEPLOY, "images", self.name)
+        return deployment() / "images" / self.name
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -158,10 +158,39 @@ RECIPES: Mapping[str, Recipe] = {
                 ),
             ),
         ),
+        Recipe(
+            "nginx",
+            "base",
+            packages=("nginx", "openssl"),
+            files=(
+                "usr/sbin/nginx",
+                "etc/nginx/mime.types",
+                "usr/bin/openssl",
+                "etc/ssl/openssl.cnf",
+                "usr/lib/ssl/openssl.cnf",
+                "usr/lib/*/libpcre2-8.so*",
+            ),
+        ),
+        Recipe("prometheus", "base", packages=("prometheus",), files=("usr/bin/prometheus", "usr/bin/promtool")),
+        Recipe(
+            "alertmanager",
+            "base",
+            packages=("prometheus-alertmanager",),
+            files=("usr/bin/prometheus-alertmanager", "usr/bin/amtool", "usr/share/prometheus/alertmanager/*.tmpl"),
+        ),
+        Recipe(
+            "chroma",
+            "python",
+            distributions=("chromadb==1.5.9",),
+            closure=False,
+            keep=("chromadb_rust_bindings/*",),
+        ),
     )
 }
-NAMES: tuple[str, ...] = ("services", "postgres", "valkey", "tools")
-"""The images that containers are started from; the others are what these build on."""
+NAMES: tuple[str, ...] = ("services", "postgres", "valkey", "nginx", "prometheus", "alertmanager", "tools")
+"""The images of the reference stack."""
+OPTIONAL: tuple[str, ...] = ("chroma",)
+"""Built when they are asked for. All other recipes are what these build on."""
 
 
 def mocks_folder() -> Path:
@@ -170,6 +199,11 @@ def mocks_folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ImageError("the package `mocks` is not installed: pip install 'rag-gauntlet[stack]'")
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+def deployment() -> Path:
+    """The folder of what deploys the reference stack: compose.yaml, and all that it mounts."""
+    return mocks_folder().joinpath(*_DEPLOY)
 
 
 def is_deployment(path: Path) -> bool:

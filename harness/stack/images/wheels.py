@@ -24,27 +24,24 @@ _NOT_RUN = re.compile(
 
 
 def pinned(roots: Iterable[str], closure: bool) -> dict[str, str | None]:
-    """Name to version of the distributions that are installed here; None for one that is not. With all they depend on when `closure`."""
+    """Name to version: the one that a root names, else the one installed here, else None; with all they depend on when `closure`."""
     found: dict[str, str | None] = {}
-    waiting = sorted(roots)
+    waiting = [Requirement(root) for root in roots]
     while waiting:
-        name = _canonical(waiting.pop())
+        requirement = waiting.pop()
+        name = _canonical(requirement.name)
         if name in found:
             continue
-        try:
-            distribution = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-            continue
-        found[name] = distribution.version
-        waiting += _required(distribution) if closure else ()
+        asked = [one.version for one in requirement.specifier if one.operator == "=="]
+        found[name] = asked[0] if asked else _installed(name)
+        waiting += _required(name) if closure and not asked and found[name] is not None else ()
     return dict(sorted(found.items()))
 
 
 def files(pins: Mapping[str, str | None], keep: Iterable[str], python: str, work: Path) -> Iterator[tuple[str, Path]]:
     """(path under site-packages, where it lies) of every file that is run, for Python `python` (`3.11`). Raises ImageError."""
     same = python == f"{sys.version_info.major}.{sys.version_info.minor}"
-    absent = {name: version for name, version in pins.items() if not same or version is None}
+    absent = {name: version for name, version in pins.items() if not same or version is None or version != _installed(name)}
     patterns = tuple(keep)
     for name in pins.keys() - absent.keys():
         for file in metadata.distribution(name).files or ():
@@ -57,11 +54,18 @@ def files(pins: Mapping[str, str | None], keep: Iterable[str], python: str, work
                 yield str(path.relative_to(folder)), path
 
 
-def _required(distribution: metadata.Distribution) -> Iterator[str]:
-    for text in distribution.requires or ():
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _required(name: str) -> Iterator[Requirement]:
+    for text in metadata.requires(name) or ():
         requirement = Requirement(text)
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield requirement.name
+            yield Requirement(requirement.name)
 
 
 def _wanted(path: str, patterns: tuple[str, ...]) -> bool:
