@@ -14,7 +14,7 @@ from harness.scenario.slis import PHASES, SliName, sli_name
 
 Kind = Literal[
     "latency", "errors", "rate_limit", "crash", "hang", "cpu", "memory", "disk", "descriptors", "pool", "network", "dns", "config",
-    "version", "data", "quality", "clock", "credentials",
+    "version", "data", "quality", "clock", "credentials", "observability",
 ]  # fmt: skip
 KINDS: tuple[str, ...] = (*get_args(Kind), "none")
 Outcome = Literal["absorbed", "recovered", "self_healed", "healed_by_harness", "not_recovered"]

@@ -31,4 +31,4 @@ def environment(library_path: Path, clock_file: Path) -> Mapping[str, str]:
 
 def content(offset_s: float, rate: float) -> str:
     """Of the file: seconds ahead (negative: behind) of the true time, running at `rate` times its pace."""
-    return f"{offset_s:+.3f}s x{rate:.6f}\n" if rate != 1.0 else f"{offset_s:+.3f}s\n"
+    return f"{offset_s:+.3f}s x{rate:.6f}\n"  # the pace always: one that is not given is the one before

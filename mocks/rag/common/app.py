@@ -20,16 +20,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mocks.rag.common import log
+from mocks.rag.common.build import Build, Slower
 from mocks.rag.common.checks import Check
 from mocks.rag.common.config import ConfigError, ServiceConfig
 from mocks.rag.common.errors import ApiError, UpstreamError, render_api_error, render_http_error
 from mocks.rag.common.metrics import BUILD_INFO
+from mocks.rag.common.observing import HANG_S, Observing
 from mocks.rag.common.telemetry import CLIENT_GONE, Telemetry
 
 __all__ = ["ApiError", "Check", "ConfigError", "ServiceConfig", "UpstreamError", "create_app", "json_object", "run_service", "serve"]
 
 CHECK_TIMEOUT_S = 1.0
 GRACEFUL_SHUTDOWN_S = 5
+CRASHED = 70
+"""Exit status of a build that cannot run (EX_SOFTWARE)."""
 USAGE = 2
 """Exit status of a service whose settings cannot be used."""
 KEEP_ALIVE_S = 30
@@ -52,9 +56,10 @@ def create_app(
     `checks` run concurrently at every `/ready`, each for at most CHECK_TIMEOUT_S; `middleware` sits inside the telemetry.
     """
     BUILD_INFO.labels(config.service, config.version).set(1)
+    latency_s = Build.from_env().latency_s
     return Starlette(
         routes=[*routes, *_probe_routes(config, checks or {})],
-        middleware=[Middleware(Telemetry), *middleware],
+        middleware=[Middleware(Telemetry), *([Middleware(Slower, latency_s)] if latency_s else []), *middleware],
         exception_handlers={ApiError: render_api_error, HTTPException: render_http_error},
         lifespan=lifespan,
     )
@@ -64,6 +69,9 @@ def run_service(name: str, build: Callable[[ServiceConfig], Starlette]) -> None:
     """A service's whole program: settings from the environment, then `serve`. Exit 2 with one line for settings it cannot use."""
     try:
         config = ServiceConfig.from_env(name)
+        if Build.from_env().crashes:
+            sys.stderr.write(f"{name}: ImportError: cannot import name 'Tracer' from 'telemetry'\n")
+            sys.exit(CRASHED)
         app = build(config)
     except ConfigError as error:
         sys.stderr.write(f"{name}: {error}\n")
@@ -141,8 +149,20 @@ def _probe_routes(config: ServiceConfig, checks: Mapping[str, Check]) -> list[Ro
         reasons = await failing_checks(checks)
         return JSONResponse({"ready": not reasons, "checks": reasons}, 503 if reasons else 200)
 
+    observing = Observing.from_env()
+    scraped = b""
+
     async def metrics(_request: Request) -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        nonlocal scraped
+        match observing.metrics():
+            case "hang":
+                await asyncio.sleep(HANG_S)
+            case "error":
+                return Response("cannot collect metrics", 500)
+            case "stale" if scraped:
+                return Response(scraped, media_type=CONTENT_TYPE_LATEST)
+        scraped = generate_latest()
+        return Response(scraped, media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
 

@@ -16,6 +16,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from mocks.rag.common.config import ServiceConfig
 from mocks.rag.common.context import current_or_none
+from mocks.rag.common.observing import Observing
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -35,8 +36,16 @@ def configure(config: ServiceConfig) -> None:
             event["trace_id"] = context.trace_id
         return event
 
+    observing = Observing.from_env()
+
+    def keep(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        if observing.logs_lost():
+            raise structlog.DropEvent
+        return event
+
     structlog.configure(
         processors=[
+            keep,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
             identify,
             structlog.processors.format_exc_info,

@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -16,13 +17,14 @@ from starlette.routing import Route
 
 from mocks.rag.common.app import json_object
 from mocks.rag.common.attention import event_stream, while_connected
+from mocks.rag.common.build import Build
 from mocks.rag.common.config import ServiceConfig
 from mocks.rag.common.metrics import DEGRADED
 from mocks.rag.common.providers import provider_app
 from mocks.rag.common.registry import PROVIDERS, Registry
 from mocks.rag.generation.events import Answer
 from mocks.rag.generation.failover import Failover, Served
-from mocks.rag.generation.prompt import Asked, citations, messages
+from mocks.rag.generation.prompt import Asked, Message, citations, messages
 from mocks.rag.generation.provider import Provider, ProviderFailureError
 
 DEFAULT_MODEL = "rag-chat"
@@ -33,12 +35,13 @@ Pieces = AsyncGenerator[str | Answer, None]
 class Generating:
     """Answers questions through whichever provider the failover finds."""
 
-    def __init__(self, failover: Failover) -> None:
+    def __init__(self, failover: Failover, *, from_last: bool = False) -> None:
         self._failover = failover
+        self._from_last = from_last
 
     async def answer(self, asked: Asked) -> dict[str, Any]:
         """The body of a JSON answer. Raises UpstreamError."""
-        prompt = messages(asked)
+        prompt = self._prompt(asked)
         served = await self._failover.first(lambda provider: provider.complete(prompt))
         _count_degraded(served)
         return {"answer": served.value.text, **_ending(asked, served, served.value)}
@@ -48,7 +51,7 @@ class Generating:
 
         Raises UpstreamError at the first `anext` where no provider has a first token.
         """
-        prompt = messages(asked)
+        prompt = self._prompt(asked)
         served = await self._failover.first(lambda provider: _open(provider.stream(prompt)))
         _count_degraded(served)
         piece, rest = served.value
@@ -61,6 +64,10 @@ class Generating:
                     yield _frame({"error": {"message": str(failure), "code": f"{failure.provider}_{failure.outcome}"}})
                     return
             yield _frame({"done": True, **_ending(asked, served, piece)}) + b"data: [DONE]\n\n"
+
+    def _prompt(self, asked: Asked) -> list[Message]:
+        """A build that answers from the last context alone, the least similar one, is wrong in a way that only its answers show."""
+        return messages(replace(asked, contexts=asked.contexts[-1:]) if self._from_last else asked)
 
 
 async def _open(pieces: Pieces) -> tuple[str | Answer, Pieces]:
@@ -99,7 +106,7 @@ def build(config: ServiceConfig, env: Mapping[str, str] = os.environ) -> Starlet
     """The application; `LLM_API_KEY` and `LLM_MODEL` come from `env`."""
     registry = Registry(config.registry_file, config.service)
     providers = [Provider(name, registry, env.get("LLM_MODEL") or DEFAULT_MODEL, env.get("LLM_API_KEY")) for name in PROVIDERS]
-    generating = Generating(Failover(providers, registry, random.Random()))
+    generating = Generating(Failover(providers, registry, random.Random()), from_last=Build.from_env(env).answers_from_last)
 
     async def generate(request: Request) -> Response:
         asked = Asked.from_body(await json_object(request))
