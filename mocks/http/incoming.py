@@ -75,16 +75,13 @@ class Incoming:
         """Take `data`; to be called no more once something has been refused."""
         again = self._again
         if again is not None and len(data) == again.size and data.startswith(again.head):
-            self._repeat(again, data)  # who puts load on a service says one head over and over: parsing it takes four times as long
+            # Who puts load on a service says one head over and over: parsing it would take four times as long.
+            self.sequence += 1
+            self.queue.append((_like(again.request, data[len(again.head) :], self.sequence, monotonic()), True, False))
             return
         sequence = self.sequence
         self._parse(data)
         self._again = self._repeatable(data) if self.sequence == sequence + 1 and not self.partial else None
-
-    def _repeat(self, again: _Again, data: bytes) -> None:
-        known = again.request
-        self.sequence += 1
-        self.queue.append((_like(known, data[len(again.head) :], self.sequence, monotonic()), True, False))
 
     def _repeatable(self, data: bytes) -> _Again | None:
         """The request that `data` is, where it is exactly one, with nothing before or after it that the parser would remember."""

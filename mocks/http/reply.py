@@ -114,13 +114,9 @@ class Exchange:
         house = carrier.house
         closes = not self._keep_alive or house.closing
         head = wire.head_of_whole(status, content_type, len(body) if length is None else length)
-        head += house.date + lines
         if closes or self._http_1_0:
-            head += wire.CLOSE if closes else wire.KEEP_ALIVE
-        if body and not wire.may_have_body(status):
-            raise ValueError(f"an answer with status {status} has no body")
-        data = head + wire.CRLF if self._head_only else head + wire.CRLF + body
-        carrier.put(data)
+            lines += wire.CLOSE if closes else wire.KEEP_ALIVE
+        carrier.put(b"".join((head, house.date, lines, wire.CRLF, b"" if self._head_only else body)))
         self._over(closes or (length is not None and length != len(body)))
 
     def begin(self, status: int, headers: Mapping[str, str], content_type: str) -> None:

@@ -78,8 +78,13 @@ def content_type_line(content_type: str) -> bytes:
 
 @lru_cache(maxsize=4096)
 def head_of_whole(status: int, content_type: str, length: int) -> bytes:
-    """The first lines of an answer in one piece: status, type and length, or the status alone where that says that there is no body."""
+    """The first lines of an answer in one piece: status, type and length, or the status alone where that says that there is no body.
+
+    Raises ValueError where there is one all the same.
+    """
     if not may_have_body(status):
+        if length:
+            raise ValueError(f"an answer with status {status} has no body")
         return status_line(status)
     return status_line(status) + content_type_line(content_type) + b"content-length: %d\r\n" % length
 

@@ -21,9 +21,9 @@ _LARGEST = 64 * 1024
 
 
 def answered_at_once(engine: Engine, dialect: Dialect, request: Request, reply: Reply, fallback_id: str) -> bool:
-    """Answer the request if this way is open to it, in OpenAI's words. False: it is not, and nothing has happened."""
+    """Answer a request to an `unhindered` engine, in OpenAI's words. False: this way is not for it, and nothing has happened."""
     raw = request.body
-    if not engine.unhindered or len(raw) > _LARGEST or b'"stream"' in raw or request.headers.get(b"content-type") != b"application/json":
+    if len(raw) > _LARGEST or b'"stream"' in raw or request.headers.get(b"content-type") != b"application/json":
         return False
     try:
         known = engine.understood(dialect, None, raw)

@@ -66,11 +66,12 @@ class Engine:
 
     def compose(self, known: Known, dialect: Dialect) -> Answer:
         """The answer to a request, without id and time; what it says depends on the request's key alone."""
-        if known.answer is None:
-            known.answer = self._composed(known)
+        answer = known.answer
+        if answer is None:
+            answer = known.answer = self._composed(known)
         elif known.template is None and not known.call.stream:  # it has come before, and may again: now a template pays
-            known.template = Template.of(lambda answer: dialect.whole(answer, known.call), dialect.id_prefix, known.answer)
-        return known.answer
+            known.template = Template.of(lambda answer: dialect.whole(answer, known.call), dialect.id_prefix, answer)
+        return answer
 
     def _look(self) -> None:
         profile = self.profile

@@ -16,7 +16,6 @@ from mocks.http.message import Request
 from mocks.llm.dialects.base import DialectName
 from mocks.llm.exposition import Metrics
 from mocks.llm.memory import Known
-from mocks.llm.vllm import Ended
 
 Ending = Literal["complete", "disconnected", "fin", "reset", "hang"]
 
@@ -204,7 +203,15 @@ class Ledger:
         series = self.metrics.model(known.call.model)
         series.prompt_tokens += prompt
         series.generation_tokens += tokens
-        series.ended(entry.finish_reason, Ended(0.0, 0.0, ended_s - arrived_s, prompt, tokens, answer.longest - 1))
+        series.ended(
+            entry.finish_reason,
+            queued_s=0.0,
+            prefill_s=0.0,
+            decode_s=ended_s - arrived_s,
+            prompt_tokens=prompt,
+            tokens=tokens,
+            gaps=answer.longest - 1,
+        )
         self._seal(entry, "complete", ended_s, ended_wall_s)
 
     def _seal(self, entry: Entry, ending: Ending, ended_s: float, ended_wall_s: float) -> None:

@@ -29,7 +29,7 @@ class Metrics(Collector):
         self._requests: dict[tuple[str, str, int], int] = {}
         self._durations: dict[str, Histogram] = {}
         self._before_reading: Callable[[], None] | None = None
-        self._waiting: list[tuple[tuple[str, str, int], float]] = []
+        self._waiting: list[tuple[str, str, int, float]] = []
         self.registry = CollectorRegistry()
         self.registry.register(self)
         Gauge("rag_build_info", "1, labelled with the build", ["service", "version"], registry=self.registry).labels(service, version).set(
@@ -46,16 +46,17 @@ class Metrics(Collector):
 
     def answered(self, method: str, route: str, status: int, duration_s: float) -> None:
         """A request has ended; `status` 0 means that the client went before there was one."""
-        self._waiting.append(((route, method, status), duration_s))
+        self._waiting.append((route, method, status, duration_s))
         if len(self._waiting) >= _BATCH:
             self._settle()
 
     def _settle(self) -> None:
         """Count those that have ended; many at once cost a tenth of what each would by itself."""
         by_route: dict[str, list[float]] = {}
-        for key, duration_s in self._waiting:
+        for route, method, status, duration_s in self._waiting:
+            key = route, method, status
             self._requests[key] = self._requests.get(key, 0) + 1
-            by_route.setdefault(key[0], []).append(duration_s)
+            by_route.setdefault(route, []).append(duration_s)
         self._waiting.clear()
         for route, durations_s in by_route.items():
             self._durations.setdefault(route, Histogram(_DURATION_BUCKETS_S)).observe_all(np.array(durations_s))

@@ -16,7 +16,7 @@ from mocks.llm.memory import Known
 from mocks.llm.plan import Facts, Plan, Stream, Whole
 from mocks.llm.player import Channel, Player
 from mocks.llm.serving import Serving
-from mocks.llm.vllm import Ended, Generations
+from mocks.llm.vllm import Generations
 
 
 class Generation(Serving):
@@ -144,7 +144,15 @@ class Generation(Serving):
         first_s = now_s if entry.first_token_s is None else entry.first_token_s
         finish = entry.finish_reason if ending == "complete" else None
         gaps = -1 if self._known.call.stream else entry.content_sent_tokens - 1
-        series.ended(finish, Ended(entry.queued_s, first_s - self.start_s, now_s - first_s, entry.prompt_tokens, tokens, gaps))
+        series.ended(
+            finish,
+            queued_s=entry.queued_s,
+            prefill_s=first_s - self.start_s,
+            decode_s=now_s - first_s,
+            prompt_tokens=entry.prompt_tokens,
+            tokens=tokens,
+            gaps=gaps,
+        )
 
 
 def _facts(known: Known) -> Facts:

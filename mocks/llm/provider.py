@@ -99,10 +99,10 @@ class Provider:
         ]
 
     def _generate(self, dialect: Dialect, request: Request, reply: Reply, deployment: str | None = None) -> None:
-        fallback_id = self._next_id()
-        if dialect.name == "openai" and answered_at_once(self._engine, dialect, request, reply, fallback_id):
+        fallback_id, engine = self._next_id(), self._engine
+        if engine.unhindered and dialect.name == "openai" and answered_at_once(engine, dialect, request, reply, fallback_id):
             return
-        serving = Generation(self._engine, request, reply, dialect, fallback_id)
+        serving = Generation(engine, request, reply, dialect, fallback_id)
         serving.guarded(_begin_generation, serving, deployment)
 
     def _embed(self, dialect: DialectName, request: Request, reply: Reply, deployment: str | None = None) -> None:

@@ -1,7 +1,6 @@
 """What is generated, under vLLM's metric names, labels and buckets (vllm/v1/metrics/loggers.py)."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 import numpy as np
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -38,20 +37,6 @@ _BATCH = 1_024
 _REASONS = {"stop": "stop", "length": "length", "tool_calls": "stop", "content_filter": "abort", None: "abort"}
 
 
-class Ended(NamedTuple):
-    """A generation that is over: its time in line, from then until its first token, and from there to its end; and its lengths.
-
-    `gaps` are those between the tokens of an answer in one piece; -1 for a stream, whose tokens were counted one by one, and for nothing.
-    """
-
-    queued_s: float
-    prefill_s: float
-    decode_s: float
-    prompt_tokens: int
-    tokens: int
-    gaps: int = -1
-
-
 class Generations:
     """What one model generates. The numbers may be written to."""
 
@@ -62,16 +47,22 @@ class Generations:
 
     def __init__(self) -> None:
         self.running = self.waiting = self.prompt_tokens = self.generation_tokens = 0
-        self._ended: list[Ended] = []
+        self._ended: list[tuple[float, float, float, int, int, int]] = []
         self.finished = dict.fromkeys(("stop", "length", "abort"), 0)
         self.ttft, self.itl = Histogram(_TTFT_S), Histogram(_ITL_S)
         self.e2e, self.queued, self.inference, self.prefill, self.decode = (Histogram(_REQUEST_S) for _ in range(5))
         self.prompt_lengths, self.answer_lengths = Histogram(_TOKENS), Histogram(_TOKENS)
 
-    def ended(self, finish: str | None, generation: Ended) -> None:
-        """A generation is over; `finish` None: cut short, by its client or a fault."""
+    def ended(
+        self, finish: str | None, *, queued_s: float, prefill_s: float, decode_s: float, prompt_tokens: int, tokens: int, gaps: int
+    ) -> None:
+        """A generation is over: its time in line, from then until its first token, and from there to its end; and its lengths.
+
+        `finish` None: cut short, by its client or a fault. `gaps` are those between the tokens of an answer in one piece; -1 for a stream,
+        whose tokens were counted one by one, and for nothing.
+        """
         self.finished[_REASONS[finish]] += 1
-        self._ended.append(generation)
+        self._ended.append((queued_s, prefill_s, decode_s, prompt_tokens, tokens, gaps))
         if len(self._ended) >= _BATCH:
             self.settle()
 

@@ -103,8 +103,12 @@ def length(choice: Choice) -> int:
 
 def completed(answer_id: str, model: str, created: int, choices: Sequence[Choice], prompt: int) -> Answer:
     """The choices as an answer, with its usage: `prompt` tokens read, and the tokens of all choices written."""
-    lengths = list(map(length, choices))
-    return Answer(answer_id, model, created, tuple(choices), Usage(prompt, sum(lengths)), max(lengths, default=0))
+    total = longest = 0
+    for choice in choices:
+        count = length(choice)
+        total += count
+        longest = max(longest, count)
+    return Answer(answer_id, model, created, tuple(choices), Usage(prompt, total), longest)
 
 
 def _text(draft: Draft) -> str:

@@ -79,7 +79,8 @@ class Whole:
         """Raises MismatchError."""
         if type(value) is not int:
             raise MismatchError(path, "type", "integer", value)
-        _check_range(value, self.low, self.high, path)
+        if not self.low <= value <= self.high:
+            raise _out_of_range(value, self.low, self.high, path)
 
     def schema(self) -> Schema:
         """The same as JSON Schema."""
@@ -97,7 +98,8 @@ class Number:
         """Raises MismatchError."""
         if type(value) is not float and type(value) is not int:
             raise MismatchError(path, "type", "decimal", value)
-        _check_range(value, self.low, self.high, path)
+        if not self.low <= value <= self.high:
+            raise _out_of_range(value, self.low, self.high, path)
 
     def schema(self) -> Schema:
         """The same as JSON Schema."""
@@ -142,11 +144,8 @@ def check_length(value: Sequence[Any], least: int, most: int | None, path: Path)
         raise MismatchError(path, "long", most, value)
 
 
-def _check_range(value: float, low: float, high: float, path: Path) -> None:
-    if value < low:
-        raise MismatchError(path, "below", low, value)
-    if value > high:
-        raise MismatchError(path, "above", high, value)
+def _out_of_range(value: float, low: float, high: float, path: Path) -> MismatchError:
+    return MismatchError(path, "below", low, value) if value < low else MismatchError(path, "above", high, value)
 
 
 def _range(low: float, high: float) -> Schema:

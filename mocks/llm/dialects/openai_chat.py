@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from heapq import merge
+from itertools import count, repeat
 from typing import Any, Final
 
 from mocks.llm.answer import CHAT, Answer, ChatCall, Choice, ToolCall, Usage
@@ -53,9 +54,8 @@ PARAMETERS: Mapping[str, Kind] = {
 }
 """The parameters that are understood or at least checked; others are accepted and let be, as OpenAI-compatible servers do."""
 REQUIRED = ("model", "messages")
-_PLAIN = frozenset({"model", "messages", "stream", "max_tokens", "temperature", "top_p", "seed", "user"})
-"""What most requests are made of: nothing among them is forbidden beside another."""
-_WITHOUT_MESSAGES = {name: kind for name, kind in PARAMETERS.items() if name != "messages"}
+_PLAIN = {name: PARAMETERS[name] for name in ("model", "stream", "max_tokens", "temperature", "top_p", "seed", "user")}
+"""What most requests are made of, beside their messages: nothing among them is forbidden beside another."""
 
 _LEGACY = {"functions": "tools", "function_call": "tool_choice"}
 _NO_DETAILS = encode(
@@ -90,13 +90,16 @@ class OpenAIChat:
     def parse(self, body: Body) -> ChatCall:
         """Check a request. Raises ProviderError 400 naming the parameter."""
         try:
-            return _parse(body)
+            turns, model = plain_turns(body.get("messages")), body.get("model")
+            if turns is None or model is None or not _is_plain(body):
+                return _parse_all(body)
         except MismatchError as wrong:
             raise openai_error(wrong) from None
+        return ChatCall(model, turns, body.get("stream") is True, max_tokens=body.get("max_tokens"), tenant=body.get("user") or None)
 
     def whole(self, answer: Answer, call: ChatCall) -> bytes:
         """The JSON body."""
-        choices = b",".join([self._choice(i, choice, call) for i, choice in enumerate(answer.choices)])
+        choices = b",".join(map(self._choice, count(), answer.choices, repeat(call)))
         return _WHOLE % (encode(answer.id), answer.created, encode(answer.model), choices, usage(answer.usage))
 
     def frames(self, answer: Answer, call: ChatCall, tokens_per_chunk: int) -> list[Frame]:
@@ -130,15 +133,13 @@ class OpenAIChat:
             content = encode(choice.text)
             if call.logprobs is not None:
                 scores = encode({"content": scored(choice.tokens, 0, len(choice.tokens), call.logprobs), "refusal": None})
-        return _CHOICE % (index, content, refusal, calls, scores, choice.finish.encode(), self._extra_members(choice))
-
-    def _extra_members(self, choice: Choice) -> bytes:
-        return b"" if self._extras is None else b"," + encode(self._extras(choice))[1:-1]
+        extras = b"" if self._extras is None else _members(self._extras(choice))
+        return _CHOICE % (index, content, refusal, calls, scores, choice.finish.encode(), extras)
 
     def _stream(self, index: int, choice: Choice, call: ChatCall, start: bytes, end: bytes, size: int) -> list[Frame]:
         """The events of one choice."""
         open_choice = start + b',"choices":[{"index":%d,"delta":' % index
-        extras = self._extra_members(choice)
+        extras = b"" if self._extras is None else _members(self._extras(choice))
         close = b',"logprobs":null,"finish_reason":null' + extras + b"}]" + end
         first = b'{"role":"assistant","content":null' if choice.tool_calls else b'{"role":"assistant","content":""'
         frames = [Frame(open_choice + first + b',"refusal":null}' + close, 1, "open")]
@@ -155,6 +156,11 @@ class OpenAIChat:
         return frames
 
 
+def _members(extras: Mapping[str, Any]) -> bytes:
+    """To stand behind other members of an object."""
+    return b"," + encode(extras)[1:-1]
+
+
 def usage(counted: Usage) -> bytes:
     """As a chat completion reports it, in JSON."""
     read, written = counted.prompt_tokens, counted.completion_tokens
@@ -166,20 +172,22 @@ def tenant(body: Body) -> str | None:
     return body.get("safety_identifier") or body.get("user") or None
 
 
-def _parse(body: Body) -> ChatCall:
-    for name in REQUIRED:
-        if body.get(name) is None:
-            raise MismatchError((name,), "missing")
-    turns = plain_turns(body["messages"])
-    if turns is not None and body.keys() <= _PLAIN:
-        check_present(body, _WITHOUT_MESSAGES)
-        return ChatCall(
-            body["model"], turns, body.get("stream") is True, max_tokens=body.get("max_tokens"), tenant=body.get("user") or None
-        )
-    return _parse_all(body)
+def _is_plain(body: Body) -> bool:
+    """Whether there are PLAIN parameters only; they are checked then. Raises MismatchError."""
+    for name, value in body.items():
+        kind = _PLAIN.get(name)
+        if kind is not None:
+            if value is not None:
+                kind.check(value, (name,))
+        elif name != "messages":
+            return False
+    return True
 
 
 def _parse_all(body: Body) -> ChatCall:
+    for name in REQUIRED:
+        if body.get(name) is None:
+            raise MismatchError((name,), "missing")
     check_present(body, PARAMETERS)
     _check_combinations(body)
     turns, pictures = read_messages(body["messages"])

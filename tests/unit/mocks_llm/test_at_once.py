@@ -65,8 +65,11 @@ def left_behind(served: Served) -> list[dict[str, Any]]:
 
 
 def counted(served: Served) -> list[str]:
+    """The numbers, but for how long it all took."""
     lines = served.metrics.render().decode().splitlines()
-    return [line for line in lines if not line.startswith(("process_", "#")) and "_sum" not in line]
+    return [
+        line for line in lines if not line.startswith(("process_", "#")) and "_seconds_sum" not in line and "_seconds_bucket" not in line
+    ]
 
 
 BODIES: dict[str, tuple[str, dict[str, Any]]] = {
