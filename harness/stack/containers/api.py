@@ -14,7 +14,7 @@ import shutil
 import socket
 import struct
 import subprocess
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
@@ -86,14 +86,13 @@ class EngineApi:
                 raise EngineError(_message(self._read(response)), response.status)
             yield from _frames(response)
 
-    def attached(self, path: str, body: Mapping[str, Any], started: Callable[[], None] = lambda: None) -> Generator[bytes]:
-        """Start something (an exec) when first asked, say so, and follow its output until it ends. Raises EngineError."""
+    def attached(self, path: str, body: Mapping[str, Any]) -> Iterator[bytes]:
+        """Start something (an exec) when first asked, and follow its output until it ends. Raises EngineError."""
         connection = _Connection(self._path, None)
         with contextlib.closing(connection):
             response = self._send(connection, "POST", path, body, None)
             if response.status >= 400:
                 raise EngineError(_message(self._read(response)), response.status)
-            started()
             yield from _frames(response)
 
     def _send(

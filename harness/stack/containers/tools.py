@@ -16,6 +16,7 @@ from harness.stack.base import StackError
 from harness.stack.containers.api import EngineApi, EngineError
 from harness.stack.containers.container import RUN_LABEL, Container, remove
 from harness.stack.containers.site import Site
+from harness.stack.ready import wait_ready
 
 TOOL_TIMEOUT_S = 15.0
 END_WAIT_S = 5.0
@@ -56,21 +57,15 @@ class ExecStress:
         self._api = api
         self._container = container
         self._pieces: list[bytes] = []
-        self._error: StackError | None = None
-        self._started = threading.Event()
+        self._pid = 0
+        self._refused: str | None = None
         self._over = threading.Event()
         # by argument: the container's file system is read-only, and shares no folder for this with anybody
         command = ["python3", "-c", script.read_text(encoding="utf-8"), *arguments]
         body = {"AttachStdout": True, "AttachStderr": True, "Cmd": command}
         self._exec = str(api.call("POST", f"/containers/{container.id}/exec", body)["Id"])
         threading.Thread(target=self._follow, name=f"stress in {container.id[:12]}", daemon=True).start()
-        if not self._started.wait(TOOL_TIMEOUT_S):
-            raise StackError("the engine does not start the program")
-        if self._error is not None:
-            raise self._error
-        self._pid: int = self._inspect()["Pid"]
-        if self._pid == 0:
-            raise StackError(f"the program did not start: {self.output().strip()}")
+        wait_ready("the program", self._not_started, TOOL_TIMEOUT_S, alive=lambda: self._refused, log_tail=self.output)
 
     @property
     def pid(self) -> int:
@@ -107,21 +102,24 @@ class ExecStress:
                 killing = self._api.call("POST", f"/containers/{self._container.id}/exec", body)["Id"]
                 list(self._api.attached(f"/exec/{killing}/start", {"Detach": False, "Tty": False}))
 
+    def _not_started(self) -> str | None:
+        self._pid = self._inspect()["Pid"]
+        return None if self._pid != 0 else "the engine has not started it"
+
     def _inspect(self) -> dict[str, Any]:
         found: dict[str, Any] = self._api.call("GET", f"/exec/{self._exec}/json")
         return found
 
     def _follow(self) -> None:
         try:
-            with contextlib.closing(
-                self._api.attached(f"/exec/{self._exec}/start", {"Detach": False, "Tty": False}, self._started.set)
-            ) as pieces:
-                self._pieces.extend(pieces)
+            for piece in self._api.attached(f"/exec/{self._exec}/start", {"Detach": False, "Tty": False}):
+                self._pieces.append(piece)
+            if self._inspect()["Pid"] == 0:
+                self._refused = "it did not start"
         except EngineError as error:
-            self._error = error
+            self._refused = str(error)
         finally:
             self._over.set()
-            self._started.set()
 
 
 def _inside_pid(pid: int) -> int | None:
