@@ -14,8 +14,9 @@ from secrets import token_hex
 from typing import Any
 
 from harness.faults import registry
-from harness.faults.base import Context
+from harness.faults.base import Context, FaultError
 from harness.faults.lease import Lease
+from harness.faults.play import in_thread
 from harness.faults.schedule import FaultSchedule
 from harness.inbox.server import Inbox
 from harness.lifecycle import host
@@ -28,7 +29,7 @@ from harness.lifecycle.signals import Interruption, interruptible
 from harness.lifecycle.systems import build_stack, proxied_edges
 from harness.lifecycle.timeline import plan
 from harness.load import plan as load_plan
-from harness.load.driver import LoadProcess
+from harness.load.driver import LoadError, LoadProcess
 from harness.record import events as ev
 from harness.record import store
 from harness.record.clock import NS_PER_S, Clock, SystemClock, utc_now, wall_anchor
@@ -42,6 +43,8 @@ from harness.stack.base import Questioned, Stack, StackError
 
 LOAD_READY_S = 30.0
 RESET_WITHIN_S = 30.0
+START_POLL_S = 0.02
+_BROKEN_OFF_BY = (StackError, LoadError, FaultError)
 LEAD_S = 0.3  # from "everything is ready" to the first arrival
 
 
@@ -66,14 +69,21 @@ class Finished:
 def execute(loaded: Loaded, options: Options | None = None, clock: Clock | None = None) -> Finished:
     """Carry out one run: do everything, judge nothing.
 
-    Raises StackError when the stack does not start; the record is kept, and nothing is left running.
+    Raises StackError when the stack does not start; the record is kept, and nothing is left running. What goes wrong once the load has
+    begun is in the record.
     """
     options, clock = options or Options(), clock or SystemClock()
     scenario = loaded.scenario if options.seed is None else loaded.scenario.model_copy(update={"seed": options.seed})
     directory = open_record(scenario, loaded, options)
     with interruptible() as interruption, closing(Journal(directory.events)) as journal:
         run = _Run(scenario, options, directory, journal, clock, interruption)
-        ending = run.carry_out()
+        try:
+            ending = run.carry_out()
+        except _BROKEN_OFF_BY as error:
+            if not run.begun:
+                raise
+            run.append(ev.STACK, state="failed", detail=str(error))  # there is a record of what came before: it is judged
+            ending = "failed"
         run.append(ev.ENDED, complete=True, ending=ending, events=journal.written, providers=directory.journalled())
     return Finished(directory, interruption.signal)
 
@@ -111,6 +121,7 @@ class _Run:
     clock: Clock
     interruption: Interruption
     run_id: str = field(default_factory=lambda: token_hex(6))
+    begun: bool = False  # the load was told to
 
     def append(self, kind: str, **data: Any) -> Event:
         """Record something that the harness did or saw."""
@@ -123,6 +134,9 @@ class _Run:
             lease = Lease.take(self.run_id, work_dir, self.directory.path, self.clock)
             cleanup.callback(self.release, lease)
             stack = self.start_stack(work_dir, cleanup)
+            if stack is None:
+                self.append(ev.INTERRUPTED, signal=self.interruption.signal)
+                return "interrupted"
             load = self.start_load(stack, work_dir, cleanup)
             on_call = self.start_observers(stack, load, work_dir, cleanup)
             return self.play(stack, load, on_call, lease, cleanup)
@@ -132,7 +146,8 @@ class _Run:
         if not lease.release():
             self.append(ev.WATCHDOG, state="failed", detail="the last sweep did not come to its end; see: gauntlet clean")
 
-    def start_stack(self, work_dir: Path, cleanup: ExitStack) -> Stack:
+    def start_stack(self, work_dir: Path, cleanup: ExitStack) -> Stack | None:
+        """The stack, ready; None when the run was interrupted before it was."""
         self._show("starting", "the stack starts")
         self.append(ev.STACK, state="starting")
         stack = build_stack(
@@ -145,12 +160,25 @@ class _Run:
         )
         cleanup.callback(self.stop_stack, stack)
         try:
-            stack.start()
+            started = self.await_start(stack)
         except StackError as error:
             self.append(ev.STACK, state="failed", detail=str(error))
             raise
+        if not started:
+            return None
         self.append(ev.STACK, state="ready", instances={s: [i.name for i in stack.instances(s)] for s in stack.info.services})
         return stack
+
+    def await_start(self, stack: Stack) -> bool:
+        """False when the run was interrupted meanwhile: nobody waits for a stack that is to be ended. Raises StackError."""
+        starting = in_thread(stack.start)
+        while not starting.done():
+            if self.interruption.signal is not None:
+                stack.stop()
+                return False
+            self.clock.sleep(START_POLL_S)
+        starting.result()
+        return True
 
     def stop_stack(self, stack: Stack) -> None:
         self._show("stopping", "the stack stops")
@@ -224,14 +252,15 @@ class _Run:
             lambda use: registry.build(use, context),
             lease,
         )
-        cleanup.callback(schedule.heal_all)
+        cleanup.callback(schedule.heal_all, urgent=True)
+        self.begun = True
         load.begin(t0_ns)
         self.append(ev.LOAD, state="begun", t0_ns=t0_ns)
         player = Player(self.scenario, self.directory, phases, self.journal, self.clock, self.options.observe)
         resetter = Resetter(stack, lambda data: self.append(ev.RESET, **data))
         ending = player.play(Parts(schedule, load, on_call, lease, resetter, self.interruption))
         self._show("healing", "faults are healed")
-        schedule.heal_all()
+        schedule.heal_all(urgent=ending.early)
         resetter.join(RESET_WITHIN_S)
         self._show("collecting", "the load generator finishes")
         if ending.early:

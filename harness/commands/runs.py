@@ -40,14 +40,14 @@ def run(files: tuple[Path, ...], out: Path, stack: Driver | None, seed: int | No
 @command()
 @RUN
 def stop(run: Path) -> int:
-    """End a live run, and wait until it has healed.
+    """Heal a live run at once, and end it.
 
-    What it broke is put back, what it started is ended. Its record stays, and can be judged.
+    Says when what it broke is put back (within two seconds), then ends what it started. Its record stays, and can be judged.
     """
     from harness.lifecycle.stopping import StopError, stop_run
 
     try:
-        say(stop_run(run))
+        stop_run(run, say)
     except StopError as error:
         raise CommandError(FAILED, error) from error
     return OK

@@ -10,7 +10,7 @@ from typing import Self
 
 import harness
 from harness.faults.lease_files import LeaseError, watchdog_of
-from harness.faults.watchdog import BEAT, FINISH, HEARTBEAT_TTL_S
+from harness.faults.watchdog import BEAT, FINISH, HEARTBEAT_TTL_S, TAKE_BACK
 from harness.record.clock import NS_PER_S, Clock
 from harness.sweep import LABEL
 
@@ -67,6 +67,10 @@ class Guard:
             return
         self._beat_ns = now_ns
         self._say(BEAT)
+
+    def take_back(self) -> None:
+        """Let the watchdog take back at once what is outstanding. Never blocks, never raises."""
+        self._say(TAKE_BACK)
 
     def finish(self) -> bool:
         """The run ended in order: let the watchdog make its last sweep, which removes the work directory. True when it did."""

@@ -32,6 +32,8 @@ class Leases(Protocol):
 
     def beat(self) -> None: ...
 
+    def take_back(self) -> None: ...
+
 
 Spawn = Callable[[Callable[[], Any]], "Future[Any]"]
 """Runs something beside the caller; what it raises is in the future."""
@@ -116,6 +118,11 @@ class FaultPlay:
     def inject_ns(self) -> int:
         """When it is injected, by plan."""
         return self._times.inject_ns
+
+    @property
+    def service(self) -> str:
+        """Where it acts; of an edge, its callee."""
+        return self._fault.target.service
 
     @property
     def bites(self) -> bool:

@@ -14,7 +14,10 @@ from harness.scenario.model import FaultUse
 VERIFY_WITHIN_S = 10.0
 POLL_S = 0.05
 HEAL_ALL_WITHIN_S = 60.0
-"""How long the end of a run works on one fault: an injection under way, healing with its repetitions, and the proof."""
+"""How long the end of a run works on its faults: injections under way, healing with its repetitions, and the proof."""
+URGENT_WITHIN_S = 20.0  # the same where somebody waits for it: the proof alone may take 15 s
+TURN_S = 0.5  # how long a fault waits for a later one of the same service to be healed first
+PATIENCE_S = 1.0  # after which the watchdog takes back what is not healed yet, where somebody waits for it
 
 
 class FaultSchedule:
@@ -60,27 +63,39 @@ class FaultSchedule:
         for play in self._plays:
             play.tick(now_ns)
 
-    def heal_all(self) -> bool:
-        """The run ends, in whatever way: heal what was injected, the latest first, and prove it gone. Waits for that; idempotent.
+    def heal_all(self, urgent: bool = False) -> bool:
+        """The run ends, in whatever way: heal what was injected, and prove it gone. Waits for that; idempotent.
 
-        A fault that has not begun never will. False where one could not be proved gone: it stays under the lease.
+        All at once, but of one service the latest first; a verb that hangs holds up no other. A fault that has not begun never will.
+        With `urgent`, somebody waits: what is not healed after PATIENCE_S is taken back by the watchdog, from the lease.
+        False where one could not be proved gone: it stays under the lease.
         """
         begun = sorted((play for play in self._plays if not play.done), key=lambda play: play.inject_ns, reverse=True)
-        for play in begun:
-            self._finish(play)
+        start_ns = self._clock.now_ns()
+        for play in (play for play in begun if play.waiting):
+            play.end_now(start_ns)
+        patient = urgent
+        while not all(play.done for play in begun):
+            now_ns = self._clock.now_ns()
+            waited_s = (now_ns - start_ns) / NS_PER_S
+            self._lease.beat()
+            for n, play in enumerate(begun):
+                if waited_s >= TURN_S or not any(later.bites and later.service == play.service for later in begun[:n]):
+                    play.end_now(now_ns)
+                play.tick(now_ns)
+            if patient and waited_s >= PATIENCE_S and self.active:
+                patient = False
+                self._lease.take_back()
+            if waited_s > (URGENT_WITHIN_S if urgent else HEAL_ALL_WITHIN_S):
+                self._give_up(begun)
+            elif not all(play.done for play in begun):
+                self._clock.sleep(POLL_S)
         return all(play.proved_gone for play in begun)
 
-    def _finish(self, play: FaultPlay) -> None:
-        deadline_ns = self._clock.now_ns() + round(HEAL_ALL_WITHIN_S * NS_PER_S)
-        play.end_now(self._clock.now_ns())
-        while not play.done:
-            now_ns = self._clock.now_ns()
-            self._lease.beat()
-            play.tick(now_ns)
-            if now_ns > deadline_ns:
+    def _give_up(self, plays: Sequence[FaultPlay]) -> None:
+        for play in plays:
+            if not play.done:
                 play.give_up()
-            elif not play.done:
-                self._clock.sleep(POLL_S)
 
     def _note(self, data: Mapping[str, Any]) -> None:
         self._append(Event(self._clock.now_ns(), FAULT, "truth", data))

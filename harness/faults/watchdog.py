@@ -2,7 +2,8 @@
 
 Its standard input is a pipe whose only writer is the harness: a heartbeat byte every second, FINISH at a clean end. End of file without
 FINISH means that the harness is dead, by whatever cause, and is seen at once: faults are taken back, every process of the run is ended, its
-directory is removed. No heartbeat for HEARTBEAT_TTL_S means that the harness hangs: faults are taken back, the stack is left to it.
+directory is removed. No heartbeat for HEARTBEAT_TTL_S means that the harness hangs: faults are taken back, the stack is left to it. So
+they are when somebody in a hurry asks for it: the harness by TAKE_BACK, anybody else by SIGUSR1.
 After FINISH it makes the same sweep, which then finds nothing, or says what it found: the leak check of every run.
 
 It works from the lease alone, writes `events-watchdog.jsonl`, and has a session of its own: Ctrl-C at the terminal does not reach it.
@@ -30,6 +31,8 @@ from harness.sweep import identify
 
 BEAT = b"."
 FINISH = b"q"
+TAKE_BACK = b"!"
+SIGNALLED = bytes([signal.SIGUSR1])
 HEARTBEAT_TTL_S = 10.0
 
 
@@ -64,19 +67,25 @@ class Watchdog:
         self._ttl_s = ttl_s
         self._undone: set[str] = set()  # while the harness hung
 
-    def watch(self, heartbeat: int) -> None:
-        """Return after the harness has ended, in whatever way, and everything is cleaned up."""
+    def watch(self, heartbeat: int, alarm: int | None = None) -> None:
+        """Return after the harness has ended, in whatever way, and everything is cleaned up. A byte in `alarm` is a signal that arrived."""
         self._notes.write(WATCHDOG, {"state": "started", "pid": os.getpid()})
         heard_ns = self._clock.now_ns()
         while True:
             silent_s = (self._clock.now_ns() - heard_ns) / NS_PER_S
-            readable, _, _ = select.select([heartbeat], [], [], max(0.0, self._ttl_s - silent_s))
+            readable, _, _ = select.select([heartbeat, *(() if alarm is None else (alarm,))], [], [], max(0.0, self._ttl_s - silent_s))
             if not readable:
                 self._harness_hangs()
-            elif not (said := os.read(heartbeat, 4096)):
+            if alarm is not None and alarm in readable and SIGNALLED in os.read(alarm, 4096):
+                self._asked("by a signal")
+            if heartbeat not in readable:
+                continue
+            if not (said := os.read(heartbeat, 4096)):
                 return self._harness_died()
-            elif FINISH in said:
+            if FINISH in said:
                 return self._harness_finished()
+            if TAKE_BACK in said:
+                self._asked("by the harness, where healing takes too long")
             heard_ns = self._clock.now_ns()
 
     def _harness_hangs(self) -> None:
@@ -84,6 +93,13 @@ class Watchdog:
             return
         self._notes.write(WATCHDOG, {"state": "took_over", "detail": f"no heartbeat for {self._ttl_s:g} s; taking back faults"})
         self._undone |= set(self._take_back())
+
+    def _asked(self, detail: str) -> None:
+        """Take back what is there now, although the harness may still be healing it itself: it will notice that it has been done."""
+        if not outstanding(self._holder.work_dir):
+            return
+        self._notes.write(WATCHDOG, {"state": "took_back", "detail": f"asked {detail}"})
+        self._take_back()
 
     def _harness_died(self) -> None:
         self._notes.write(WATCHDOG, {"state": "took_over", "detail": "the harness is gone; taking back faults and ending the run"})
@@ -137,10 +153,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     holder, me = read_holder(options.work_dir), identify(os.getpid())
     if holder is None or me is None:
         return 2
+    alarm = _alarm()
     write_watchdog(options.work_dir, me)
     clock = SystemClock()
-    Watchdog(holder, clock, Notes(holder.run_dir, clock), options.ttl).watch(0)
+    Watchdog(holder, clock, Notes(holder.run_dir, clock), options.ttl).watch(0, alarm)
     return 0
+
+
+def _alarm() -> int:
+    """A descriptor in which SIGNALLED can be read once SIGUSR1 has arrived, from here on."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    signal.signal(signal.SIGUSR1, lambda *_: None)  # its number is in the pipe already
+    return read_end
 
 
 if __name__ == "__main__":

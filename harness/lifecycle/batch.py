@@ -14,6 +14,7 @@ from harness.inbox.server import InboxError
 from harness.judging import judge_run, write_reports
 from harness.lifecycle.checking import load_all
 from harness.lifecycle.exit_codes import INTERRUPTED, NOT_STARTED
+from harness.lifecycle.keys import STOP_KEY, stop_key
 from harness.lifecycle.oncall import OnCallError
 from harness.load.driver import LoadError
 from harness.report import terminal, verdict_json
@@ -60,7 +61,7 @@ class Batch:
 
     def _one(self, loaded: Loaded, n: int, say: Callable[[str], None]) -> RunOutcome:
         seed = (self.seed if self.seed is not None else loaded.scenario.seed) + n
-        with LiveView(loaded.scenario.name, quiet=self.quiet) as view:
+        with LiveView(loaded.scenario.name, quiet=self.quiet, hint=f"{STOP_KEY}: heal and stop") as view, stop_key():
             options = run.Options(out=self.out, seed=seed, argv=self.argv, observe=view.update)
             try:
                 finished = run.execute(loaded, options)

@@ -20,7 +20,7 @@ from harness.record import events as ev
 from harness.record import store
 from harness.record.clock import NS_PER_S, Clock
 from harness.record.events import Event
-from harness.record.journal import Journal, read_journal
+from harness.record.journal import Journal, JournalTail
 from harness.record.tail import RequestTail
 from harness.report.state import LiveState
 from harness.scenario.model import Scenario
@@ -68,12 +68,16 @@ class Player:
     _abort: AbortWatch = field(init=False)
     _tail: RequestTail = field(init=False)
     _shape: Shape = field(init=False)
+    _events: JournalTail = field(init=False)
+    _seen: list[Event] = field(default_factory=list)
     _operator_gone: bool = False
 
     def __post_init__(self) -> None:
         self._shape = lay_out(self.scenario.load.shape, self.scenario.duration_s, self.scenario.load.mix)
         self._abort = AbortWatch(self.scenario.abort, Context.of(store.read(self.directory.path)))
         self._tail = RequestTail(self.directory.requests, keep_s=self._abort.keep_s + self.scenario.load.timeout + live.WINDOW_S)
+
+        self._events = JournalTail(self.directory.events)
 
     def play(self, parts: Parts) -> Ending:
         """Until the last phase has ended, or something ends it early."""
@@ -119,8 +123,8 @@ class Player:
         if broken is not None:
             self._append(ev.ABORT, **broken)
             return Ending("aborted", early=True)
-        events = tuple(read_journal(self.directory.events))
-        self.observe(live.snapshot(self.scenario.name, self.phases, now_ns, self._offered(now_ns), rows, events))
+        self._seen.extend(self._events.read_new())
+        self.observe(live.snapshot(self.scenario.name, self.phases, now_ns, self._offered(now_ns), rows, self._seen))
         return None
 
     def _note_operator(self, on_call: OnCall) -> None:

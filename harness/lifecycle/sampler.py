@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness.record.clock import NS_PER_S, Clock
-from harness.record.events import INSTANCE, Event
+from harness.record.events import INSTANCE, SAMPLER, Event
 from harness.record.samples import SampleWriter
 from harness.stack.base import Instance, Stack, StackError
 from harness.telemetry.following import FollowingScraper
@@ -34,6 +34,7 @@ class Sampler:
         self._writer = SampleWriter(directory)
         self._ended = threading.Event()
         self._states: dict[str, str] = {}
+        self._failed = False
         self._threads = [
             threading.Thread(target=self._every, args=(SCRAPE_EVERY_S, self._scrape), name="sampler", daemon=True),
             threading.Thread(target=self._every, args=(PROBE_EVERY_S, self._probe), name="readiness", daemon=True),
@@ -58,9 +59,19 @@ class Sampler:
     def _every(self, period_s: float, work: Callable[[], None]) -> None:
         next_ns = self._clock.now_ns()
         while not self._ended.is_set():
-            work()
+            self._watch(work)
             next_ns = max(next_ns + round(period_s * NS_PER_S), self._clock.now_ns())
             self._ended.wait((next_ns - self._clock.now_ns()) / NS_PER_S)
+
+    def _watch(self, work: Callable[[], None]) -> None:
+        """What goes wrong once is in the record, and the next look is made all the same: silence would look like health."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  # whatever it is, a thread that ended silently would be worse
+            if not self._failed and not self._ended.is_set():
+                self._failed = True
+                detail = f"{threading.current_thread().name}: {type(error).__name__}: {error}"
+                self._append(Event(self._clock.now_ns(), SAMPLER, "truth", {"state": "failed", "detail": detail}))
 
     def _instances(self) -> list[Instance]:
         return [i for service in self._stack.info.services for i in self._stack.instances(service)]

@@ -1,28 +1,68 @@
-"""`gauntlet stop RUN`: tells a live run to end, and waits until it has healed."""
+"""`gauntlet stop RUN`: tells a live run to heal and to end, says when it has done either, and goes to its watchdog where it does not."""
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.faults.clean import holders
-from harness.faults.lease_files import Holder
+from harness.faults.lease_files import Holder, watchdog_of
+from harness.record import events as ev
+from harness.record import views
 from harness.record.clock import NS_PER_S, Clock, SystemClock
+from harness.record.events import Event
+from harness.record.journal import JournalTail
 from harness.record.store import RecordError, RunDirectory
 from harness.sweep import Found, same_process
 
-HEALED_S = 90.0  # a stack that is still starting comes up first; healing, stopping and the last sweep take a few seconds each
-_POLL_S = 0.05
+HEALED_S = 2.0  # after which whoever waits is told what is not healed yet
+WATCHDOG_S = 1.5  # after which the watchdog is asked to take back what the run has not healed: it may hang
+ENDED_S = 60.0  # the proof that all is gone, the stack, the operator and the last sweep take their time
+_POLL_S = 0.02
 
 
 class StopError(RuntimeError):
     """The run was told, and goes on."""
 
 
-def stop_run(run: Path, clock: Clock | None = None) -> str:
-    """Interrupt the run recorded in that directory; returns once its faults are healed and nothing of it runs, with what happened.
+@dataclass(slots=True)
+class _Progress:
+    """What a run and its watchdog have written down of its end."""
 
-    Raises RecordError when there is no run there, StopError when it has not ended after HEALED_S.
+    directory: RunDirectory
+    events: list[Event] = field(default_factory=list)
+    _tails: tuple[JournalTail, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tails = (JournalTail(self.directory.events), JournalTail(self.directory.watchdog_events))
+
+    def look(self) -> None:
+        for tail in self._tails:
+            self.events.extend(tail.read_new())
+
+    @property
+    def noticed(self) -> bool:
+        """The run knows that it is to end: nothing is injected any more."""
+        return any(event.kind in (ev.INTERRUPTED, ev.ENDED) for event in self.events)
+
+    @property
+    def unhealed(self) -> tuple[str, ...]:
+        """Faults that were begun and not healed yet."""
+        return tuple(f.id for f in views.faults(self.events) if f.healed_ns is None and f.gone_ns is None)
+
+    @property
+    def begun(self) -> int:
+        """How many faults were."""
+        return len(views.faults(self.events))
+
+
+def stop_run(run: Path, say: Callable[[str], None], clock: Clock | None = None) -> None:
+    """Interrupt the run recorded in that directory; says when its faults are healed, and returns once nothing of it runs.
+
+    Raises RecordError when there is no run there, StopError when it has not ended after ENDED_S.
     """
     clock = clock or SystemClock()
     directory = RunDirectory(run.resolve())
@@ -30,16 +70,45 @@ def stop_run(run: Path, clock: Clock | None = None) -> str:
         raise RecordError(f"{run}: no run here; `gauntlet list` shows them")
     holder = next((h for h in holders() if h.run_dir == directory.path and h.alive), None)
     if holder is None:
-        return f"{run}: not alive; nothing to stop"
+        say(f"{run}: not alive; nothing to stop")
+        return
+    told_ns = clock.now_ns()
     process = same_process(Found(holder.pid, holder.create_time_s, ""))
     if process is not None:
         process.send_signal(signal.SIGINT)
-    deadline_ns = clock.now_ns() + round(HEALED_S * NS_PER_S)
+    say(f"{run}: {_await_healed(_Progress(directory), holder, clock, told_ns)}")
     while _goes_on(holder):
-        if clock.now_ns() > deadline_ns:
-            raise StopError(f"{run}: was told to stop {HEALED_S:g} s ago and goes on (pid {holder.pid})")
+        if _since_s(told_ns, clock) > ENDED_S:
+            raise StopError(f"{run}: was told to stop {ENDED_S:g} s ago and goes on (pid {holder.pid})")
         clock.sleep(_POLL_S)
-    return f"{run}: stopped and healed; judge it with: gauntlet judge {run}"
+    say(f"{run}: ended after {_since_s(told_ns, clock):.1f} s; judge it with: gauntlet judge {run}")
+
+
+def _await_healed(progress: _Progress, holder: Holder, clock: Clock, told_ns: int) -> str:
+    """What is said of the faults: once they are healed, or after HEALED_S."""
+    asked = False
+    while True:
+        progress.look()
+        waited_s = _since_s(told_ns, clock)
+        if not progress.unhealed and (progress.noticed or not _goes_on(holder)):
+            return f"healed after {waited_s:.2f} s" if progress.begun else f"nothing is injected ({waited_s:.2f} s)"
+        if waited_s > WATCHDOG_S and not asked:
+            asked = True
+            _ask_watchdog(holder)
+        if waited_s > HEALED_S:
+            hanging = "" if progress.noticed else "; the run does not answer, and its watchdog was asked to take back its faults"
+            return f"NOT HEALED after {HEALED_S:g} s: {', '.join(progress.unhealed) or 'nothing known'}{hanging}"
+        clock.sleep(_POLL_S)
+
+
+def _ask_watchdog(holder: Holder) -> None:
+    watchdog = watchdog_of(holder.work_dir)
+    if watchdog is not None:
+        os.kill(watchdog.pid, signal.SIGUSR1)
+
+
+def _since_s(t_ns: int, clock: Clock) -> float:
+    return (clock.now_ns() - t_ns) / NS_PER_S
 
 
 def _goes_on(holder: Holder) -> bool:

@@ -14,6 +14,7 @@ SCHEMA_VERSION = 1
 PHASE = "phase"  # name, state: start | end, planned_start_ns, planned_end_ns
 STACK = "stack"  # state: starting | ready | failed | stopping | stopped, detail
 INSTANCE = "instance"  # service, instance, state: ready | down (the harness's own readiness probe)
+SAMPLER = "sampler"  # state: failed, detail: the harness's own look at metrics and readiness went wrong
 FAULT = "fault"  # id, step, and on `intended` the whole truth (views.FaultTruth)
 ALERT = "alert"  # the Alertmanager alert: status, labels, annotations, fingerprint, starts_at
 DIAGNOSIS = "diagnosis"  # diagnosis_id, causes: [{service, kind, confidence, evidence}]
@@ -24,7 +25,7 @@ LOAD = "load"  # state: started | finished | failed | probe, and the generator's
 ABORT = "abort"  # objective, value, for_s
 RESET = "reset"  # what the harness put back between faults or at the end
 INTERRUPTED = "interrupted"  # signal
-WATCHDOG = "watchdog"  # state: started | took_over | finished, detail
+WATCHDOG = "watchdog"  # state: started | took_over | took_back | died | failed | finished, detail
 ENDED = "ended"  # the last event of a whole record: complete: true, ending (completed, or why it was early), events before it, providers
 
 FAULT_STEPS = ("intended", "injected", "effective", "not_effective", "heal_intended", "healed", "gone", "not_gone", "failed")

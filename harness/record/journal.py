@@ -79,6 +79,26 @@ def read_journal(path: Path, damage: list[str] | None = None) -> Iterator[Event]
             yield Event.from_json(document)
 
 
+class JournalTail:
+    """Reads a journal that somebody is writing: each event once. A missing file is an empty journal; a damaged line is skipped."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def read_new(self) -> list[Event]:
+        """The events whose lines were completed since the last call."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                whole, _, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return []
+        self._offset += len(whole) + 1 if whole else 0
+        documents = [_parse(line) for line in whole.splitlines()]
+        return [Event.from_json(document) for document in documents if document is not None and "kind" in document]
+
+
 def _parse(line: bytes) -> dict[str, Any] | None:
     """A schema line or an event; None for what is neither."""
     try:

@@ -18,8 +18,8 @@ from harness.score.slo import show
 HEARTBEAT_S = 5.0  # of a line in which nothing changed but the figures
 
 
-def renderable(state: LiveState) -> RenderableType:
-    """One snapshot as a block of a terminal."""
+def renderable(state: LiveState, hint: str = "") -> RenderableType:
+    """One snapshot as a block of a terminal, with a hint at its end."""
     figures = Table.grid(padding=(0, 3))
     figures.add_row(*(Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in _figures(state)))
     lists = Table.grid(padding=(0, 1))
@@ -32,6 +32,8 @@ def renderable(state: LiveState) -> RenderableType:
         bar = Table.grid()  # a bar by itself ends without a line break
         bar.add_row(ProgressBar(total=state.run_length_s, completed=min(state.run_elapsed_s, state.run_length_s), width=60))
         parts.insert(1, bar)
+    if hint:
+        parts.append(Text(hint, style="dim"))
     return Group(*parts)
 
 
@@ -95,9 +97,11 @@ def _key(state: LiveState) -> tuple[object, ...]:
 class LiveView:
     """Shows snapshots on standard error, so that standard output stays for results. With `quiet`, shows nothing."""
 
-    def __init__(self, scenario: str, *, quiet: bool = False, console: Console | None = None) -> None:
+    def __init__(self, scenario: str, *, quiet: bool = False, hint: str = "", console: Console | None = None) -> None:
+        """`hint`: what a person at the terminal can do."""
         self._console = console or Console(stderr=True, highlight=False)
         self._quiet = quiet
+        self._hint = hint
         self._scenario = scenario
         self._lines = Lines()
         self._live: Live | None = None
@@ -118,7 +122,7 @@ class LiveView:
         if self._quiet:
             return
         if self._live is not None:
-            self._live.update(renderable(state), refresh=True)
+            self._live.update(renderable(state, self._hint), refresh=True)
             return
         text = self._lines.feed(state)
         if text is not None:

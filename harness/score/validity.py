@@ -31,6 +31,7 @@ def check(history: History, scenario: Scenario) -> Iterable[Result]:
     yield _record(history)
     yield from list(_stopped(history)) or _unplayed(history, scenario)
     yield _requests(history, before)
+    yield from _sampled(history)
     yield from _delivered(history, scenario, before)
     yield from steady_state(history, scenario)
     yield from _operator(scenario, before)
@@ -142,6 +143,12 @@ def _unplayed(history: History, scenario: Scenario) -> Iterable[Result]:
         yield _validity("played", f"the run ended early: {endings[-1]}", "")
     elif endings and missing:
         yield _validity("played", f"the run never reached {', '.join(missing)}", "")
+
+
+def _sampled(history: History) -> Iterator[Result]:
+    """Only where something is wrong: a record without samples and readiness would say that nothing ever was down."""
+    for event in history.of_kind(ev.SAMPLER):
+        yield _validity("sampler", f"the harness could not watch the stack: {event.data.get('detail', 'no detail recorded')}", "")
 
 
 def _requests(history: History, before: Preconditions) -> Result:

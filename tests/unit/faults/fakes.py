@@ -79,6 +79,9 @@ class FakeLease:
     def beat(self) -> None:
         self.beats += 1
 
+    def take_back(self) -> None:
+        self._calls.append("take back")
+
 
 class Recorder:
     """A journal in memory, which also notes each step in `calls`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from harness.record.journal import Journal, read_journal
 from harness.scenario.catalog import StackInfo
 from harness.scenario.model import KINDS, FaultUse
 from harness.stack.base import CAPABILITIES, Instance, Stack
+from harness.stack.catalog import reference_info
 from harness.testing import FakeClock
 
 INFO = StackInfo(
@@ -27,14 +29,15 @@ INFO = StackInfo(
     capabilities=frozenset(CAPABILITIES),
     journeys=frozenset(),
 )
+REFERENCE = replace(reference_info({}, "qdrant"), capabilities=frozenset(CAPABILITIES))
 VERBS = {"restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex"}
 
 
-def context(seed: int = 1) -> Context:
+def context(seed: int = 1, info: StackInfo = INFO) -> Context:
     def instances(service: str) -> list[Instance]:
-        return [Instance(service, f"{service}-{n + 1}", "http://127.0.0.1:9", "1") for n in range(INFO.services[service])]
+        return [Instance(service, f"{service}-{n + 1}", "http://127.0.0.1:9", "1") for n in range(info.services[service])]
 
-    return Context(cast(Stack, SimpleNamespace(info=INFO, instances=instances)), FakeClock(), Random(seed))
+    return Context(cast(Stack, SimpleNamespace(info=info, instances=instances)), FakeClock(), Random(seed))
 
 
 def use(**fields: Any) -> FaultUse:
@@ -46,7 +49,7 @@ def test_every_fault_is_described_whole(name: str) -> None:
     spec, document = CATALOG[name], describe(CATALOG[name])
     assert document["name"] == name == f"{document['family']}.{name.partition('.')[2]}"
     assert spec.kind in KINDS and (spec.kind == "none") == spec.benign
-    assert set(spec.needs) <= set(CAPABILITIES) and spec.needs
+    assert {*spec.needs, *spec.either} <= set(CAPABILITIES)
     assert set(spec.recoverable_by) <= VERBS
     assert "gone:" in spec.evidence or "during and after" in spec.evidence
     assert all(parameter["description"] and parameter["unit"] for parameter in document["parameters"])
@@ -54,13 +57,13 @@ def test_every_fault_is_described_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", CATALOG)
 def test_every_example_can_be_built_in_a_stack(name: str) -> None:
-    known = build(FaultUse.model_validate(yaml.safe_load(CATALOG[name].example)), context())
+    known = build(FaultUse.model_validate(yaml.safe_load(CATALOG[name].example)), context(info=REFERENCE))
     assert known.fault.spec.name == name
 
 
 @pytest.mark.parametrize("name", CATALOG)
 def test_every_truth_survives_the_record(name: str, tmp_path: Path) -> None:
-    known = build(FaultUse.model_validate(yaml.safe_load(CATALOG[name].example)), context())
+    known = build(FaultUse.model_validate(yaml.safe_load(CATALOG[name].example)), context(info=REFERENCE))
     assert not {"t_ns", "kind", "source"} & set(known.truth)
     journal = Journal(tmp_path / "events.jsonl")
     written = journal.append(Event(7 * NS_PER_S, FAULT, "truth", {**known.truth, "step": "intended"}))

@@ -204,6 +204,38 @@ def test_heal_all_gives_up_on_a_verb_that_hangs() -> None:
     assert stage.record.of("not_gone").data["reason"] == "gave up while injecting"
 
 
+def test_a_verb_that_hangs_holds_up_no_other() -> None:
+    """Of one service too: its turn comes after half a second."""
+    held = Held()
+    stage = Stage((use(id="a"), {}), (use(id="hung", at="fault+2s"), {}))
+    stage.run_to(11)
+    stage.schedule._plays[1]._spawn = held  # its verbs never end
+    stage.run_to(15)
+    began_ns = stage.clock.now_ns()
+    assert not stage.schedule.heal_all(urgent=True)
+    healed = {e.data["id"]: (e.t_ns - began_ns) / NS_PER_S for e in stage.record.events if e.data["step"] == "healed"}
+    assert healed == {"a": pytest.approx(0.5, abs=0.1)}
+    assert stage.calls.count("take back") == 1, "what is not healed soon is taken back by the watchdog, once"
+    assert (stage.clock.now_ns() - began_ns) / NS_PER_S == pytest.approx(20, abs=0.2)
+    assert stage.record.steps("hung")[-1] == "not_gone"
+
+
+def test_nothing_is_taken_back_by_the_watchdog_where_nobody_waits_or_all_is_healed() -> None:
+    for urgent, script in ((False, {"heal": [FaultError("busy"), FaultError("busy"), None]}), (True, {})):
+        stage = Stage((use(), script))
+        stage.run_to(15)
+        assert stage.schedule.heal_all(urgent)
+        assert "take back" not in stage.calls
+
+
+def test_what_has_not_begun_never_begins_once_all_is_to_be_healed() -> None:
+    stage = Stage((use(id="a"), {"gone": [None, None, {"seen": False}]}), (use(id="late", at="fault+5s"), {}))
+    stage.run_to(14.9)
+    assert stage.schedule.heal_all(urgent=True)
+    stage.run_to(60)
+    assert stage.record.steps("late") == []
+
+
 def test_an_interrupted_run_does_not_wait_for_a_first_look() -> None:
     held = Held()
     stage = Stage((use(), {}), spawn=held)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from harness.faults.base import Undo
 from harness.faults.clean import clean_up, leftovers
@@ -58,6 +62,24 @@ def test_a_harness_that_hangs_loses_its_faults_once_and_keeps_its_stack(tmp_path
         os.close(write_end)
         thread.join(10)
         os.close(read_end)
+
+
+@pytest.mark.parametrize("signalled", [False, True], ids=["by the harness", "by a signal"])
+def test_it_takes_back_at_once_when_asked_to(tmp_path: Path, signalled: bool) -> None:
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    lease = Lease.take("asked", tmp_path / "gauntlet-asked", run_dir, SystemClock())
+    try:
+        ask = partial(os.kill, lease.watchdog_pid, signal.SIGUSR1) if signalled else lease.take_back
+        ask()  # nothing to take back: nothing happens
+        lease.hold("slow", [NOBODY])
+        ask()
+        until(lambda: ("slow", "healed") in steps(run_dir))
+        lease.beat()
+    finally:
+        assert lease.release()
+    assert steps(run_dir)[:4] == [("watchdog", "started"), ("watchdog", "took_back"), ("slow", "heal_intended"), ("slow", "healed")]
+    assert steps(run_dir)[-1] == ("watchdog", "finished")
 
 
 def test_a_lease_is_taken_beaten_and_released(tmp_path: Path) -> None:

@@ -40,3 +40,28 @@ def test_an_instance_that_is_scaled_away_while_it_is_probed_is_neither_ready_nor
     sampler.start()
     sampler.stop()
     assert [(e.data["instance"], e.data["state"]) for e in events] == [("retrieval-1", "ready"), ("retrieval-3", "ready")]
+
+
+def test_what_goes_wrong_while_looking_is_in_the_record_once_and_the_looks_go_on(tmp_path: Path) -> None:
+    events: list[Event] = []
+    looks = 0
+    stack = ScaledStack()
+
+    def instances(service: str) -> Sequence[Instance]:
+        nonlocal looks
+        looks += 1
+        if looks > 1:
+            raise ValueError("a registry that is torn")
+        return []
+
+    stack.instances = instances  # type: ignore[method-assign]  # the looks after the first fail
+    clock = SystemClock()
+    sampler = Sampler(stack, lambda event: events.append(event) or event, tmp_path, clock, {})  # type: ignore[arg-type, func-returns-value]
+    sampler.start()
+    deadline_ns = clock.now_ns() + 10_000_000_000
+    while looks < 5 and clock.now_ns() < deadline_ns:
+        clock.sleep(0.02)
+    sampler.stop()
+    assert looks >= 5
+    ((kind, state, detail),) = [(e.kind, e.data["state"], e.data["detail"].partition(": ")[2]) for e in events]
+    assert (kind, state, detail) == ("sampler", "failed", "ValueError: a registry that is torn")
