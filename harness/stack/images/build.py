@@ -75,9 +75,7 @@ def build(
 def listed() -> list[Built]:
     """Every image on the engine that was built by this project, by reference. Raises ImageError."""
     engine.check()
-    return sorted(
-        (_look(_name_of(reference), reference) for reference in engine.references(REPOSITORY, LABEL)), key=lambda built: built.reference
-    )
+    return [_look(_name_of(reference), reference) for reference in sorted(engine.references(REPOSITORY, LABEL))]
 
 
 def _missing(planned: Plan, names: Collection[str]) -> list[str]:
