@@ -15,6 +15,7 @@ from harness.scenario.slis import PHASES, SliName, sli_name
 Kind = Literal[
     "latency", "errors", "rate_limit", "crash", "hang", "cpu", "memory", "disk", "descriptors", "pool", "network", "dns", "config",
     "version", "data", "quality", "clock", "credentials", "observability",
+    "load",
 ]  # fmt: skip
 KINDS: tuple[str, ...] = (*get_args(Kind), "none")
 Outcome = Literal["absorbed", "recovered", "self_healed", "healed_by_harness", "not_recovered"]
