@@ -127,7 +127,7 @@ class Latency:
     @property
     def at_once(self) -> bool:
         """Whether every answer is due as soon as its request has come."""
-        return self._always == AT_ONCE
+        return self._always == AT_ONCE and self.embedding == Constant(0.0) and not self.per_prompt_token_ms
 
     def draw(self, key: str, prompt_tokens: int) -> Drawn:
         """For a request for generated text."""

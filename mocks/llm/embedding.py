@@ -4,12 +4,16 @@ from functools import partial
 
 import numpy as np
 
-from mocks.llm.answer import EmbeddingAnswer, EmbeddingCall, Usage
+from mocks.llm.answer import EMBEDDINGS, EmbeddingAnswer, Usage
+from mocks.llm.dialects.base import DialectName, parse_json
 from mocks.llm.dialects.openai_embeddings import embeddings, input_text, input_tokens, parse_embeddings
+from mocks.llm.engine import Engine
 from mocks.llm.hashing import Vector, embed
 from mocks.llm.memory import KnownVectors
 from mocks.llm.plan import Facts, Plan, Whole
 from mocks.llm.serving import Serving
+
+_COORDINATE_BYTES = 12  # of a coordinate written as a number; in base64 it takes half of that
 
 
 class Embedding(Serving):
@@ -19,50 +23,22 @@ class Embedding(Serving):
 
     def begin(self, deployment: str | None) -> None:
         """Answer it, or have it refused. Raises ProviderError."""
-        engine, raw = self.engine, self.request.body
-        address = (self.entry.dialect, deployment)
-        known = engine.vectors.recall(address, raw)
-        if known is None:
-            body = self.read(deployment)
-            call = parse_embeddings(body, engine.profile.embedding_dimensions)
-            known = KnownVectors(call, self._facts(call, self.key_of(body, call.model)))
-        facts = known.facts
+        engine = self.engine
+        known = understood(engine, self.entry.dialect, deployment, self.request.body)
+        facts = _facts(known)
         self.note(facts.model, facts.key)
         plan = self.decide(facts, engine.profile.latency.draw_embedding(facts.key, facts.prompt_tokens))
-        if plan is None:
-            return
-        if known.body is None and not plan.embedding_edits:
-            known.body = embeddings(self._answer(known))
-            if self.entry.attempt > 1:
-                engine.vectors.keep(address, raw, known, len(known.body))
-        self.when(plan.due_s(1), partial(self._send, self._whole(plan, known), facts.prompt_tokens))
-
-    def _facts(self, call: EmbeddingCall, key: str) -> Facts:
-        prompt = input_tokens(call)
-        return Facts(
-            route=self.entry.route,
-            dialect=self.entry.dialect,
-            model=call.model,
-            key=key,
-            prompt_tokens=prompt,
-            wanted_tokens=prompt,
-            tenant=call.tenant,
-            inputs=len(call.inputs),
-        )
-
-    def _answer(self, known: KnownVectors) -> EmbeddingAnswer:
-        profile, call = self.engine.profile, known.call
-        vectors = [_vector(input_text(item), profile.embedding_dimensions, call.dimensions) for item in call.inputs]
-        return EmbeddingAnswer(profile.named(call.model), vectors, range(len(vectors)), Usage(known.facts.prompt_tokens), call.as_base64)
+        if plan is not None:
+            self.when(plan.due_s(1), partial(self._send, self._whole(plan, known), facts.prompt_tokens))
 
     def _whole(self, plan: Plan, known: KnownVectors) -> Whole:
-        if known.body is not None and not plan.embedding_edits:
-            whole = Whole(known.body)
-        else:
-            answer = self._answer(known)
+        if plan.embedding_edits:
+            answer = _answer(self.engine, known)
             for edit_answer in plan.embedding_edits:
                 answer = edit_answer(answer)
             whole = Whole(embeddings(answer))
+        else:
+            whole = Whole(body(self.engine, known))
         for edit_whole in plan.whole_edits:
             whole = edit_whole(whole)
         self.settle_faults(plan)
@@ -72,6 +48,51 @@ class Embedding(Serving):
         if self.account is not None:
             self.account.used(prompt)
         self.send(whole)
+
+
+def understood(engine: Engine, dialect: DialectName, deployment: str | None, raw: bytes) -> KnownVectors:
+    """What a request's body asks for; Azure's deployments are models. Raises ProviderError."""
+    memory, address = engine.vectors, (dialect, deployment)
+    known = memory.recall(address, raw)
+    if known is None:
+        document = parse_json(raw)
+        if deployment is not None:
+            document["model"] = deployment
+        own = engine.profile.embedding_dimensions
+        call = parse_embeddings(document, own)
+        key = engine.key_of(dialect, EMBEDDINGS, document, call.model)
+        known = KnownVectors(EMBEDDINGS, dialect, call, key, input_tokens(call))
+        if key in engine.arrivals:  # most requests never come again, and keeping them all would cost more than it saves
+            memory.keep(address, raw, known, len(call.inputs) * (call.dimensions or own) * _COORDINATE_BYTES)
+    return known
+
+
+def body(engine: Engine, known: KnownVectors) -> bytes:
+    """The answer to a request that no fault concerns."""
+    if known.body is None:
+        known.body = embeddings(_answer(engine, known))
+    return known.body
+
+
+def _facts(known: KnownVectors) -> Facts:
+    """What they say of the request; what each arrival has of its own, attempt, load and account, is left open."""
+    call, prompt = known.call, known.prompt_tokens
+    return Facts(
+        route=known.route,
+        dialect=known.dialect,
+        model=call.model,
+        key=known.key,
+        prompt_tokens=prompt,
+        wanted_tokens=prompt,
+        tenant=call.tenant,
+        inputs=len(call.inputs),
+    )
+
+
+def _answer(engine: Engine, known: KnownVectors) -> EmbeddingAnswer:
+    profile, call = engine.profile, known.call
+    vectors = [_vector(input_text(item), profile.embedding_dimensions, call.dimensions) for item in call.inputs]
+    return EmbeddingAnswer(profile.named(call.model), vectors, range(len(vectors)), Usage(known.prompt_tokens), call.as_base64)
 
 
 def _vector(text: str, own: int, dimensions: int | None) -> Vector:

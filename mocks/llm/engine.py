@@ -1,5 +1,8 @@
 """What all requests of a provider share, and what changes while it runs."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from mocks.common.key import Arrivals, generator, request_key, share
 from mocks.common.latency import ROW
 from mocks.faults.table import FaultTable
@@ -7,7 +10,7 @@ from mocks.llm.accounts import Accounts
 from mocks.llm.answer import Answer
 from mocks.llm.answers.base import Composer, completed, prompt_tokens
 from mocks.llm.answers.strategies import Echo
-from mocks.llm.dialects.base import Dialect, parse_json
+from mocks.llm.dialects.base import Dialect, DialectName, parse_json
 from mocks.llm.dialects.errors import unknown_model
 from mocks.llm.entry import Ledger
 from mocks.llm.memory import CHOICE_BYTES, Known, KnownVectors, Memory
@@ -30,7 +33,7 @@ class Engine:
         self.vectors: Memory[KnownVectors] = Memory()
         self.slots = Slots(profile.max_concurrency)
         self.unhindered = False
-        """Whether nothing stands between a request for text and its answer: no fault, no account, no limit, no latency."""
+        """Whether nothing stands between a request and its answer: no fault, no account, no limit, no latency."""
         faults.on_change(self._look)
         self._look()
 
@@ -46,6 +49,13 @@ class Engine:
         most, count = self.profile.max_concurrency, self.slots.running + 1
         return count if most is None else min(count, most)
 
+    def key_of(self, dialect: DialectName, route: str, body: Mapping[str, Any], model: str) -> str:
+        """The key of a request with this body. Raises ProviderError 404 for a model that is not served."""
+        profile = self.profile
+        if model not in profile.models:
+            raise unknown_model(dialect, model)
+        return request_key(profile.seed, route, body)
+
     def understood(self, dialect: Dialect, deployment: str | None, raw: bytes) -> Known:
         """What a request's body asks for; Azure's deployments are models. Raises ProviderError."""
         memory, address = self.memory, (dialect, deployment)
@@ -55,10 +65,7 @@ class Engine:
             if deployment is not None:
                 body["model"] = deployment
             call = dialect.parse(body)
-            profile = self.profile
-            if call.model not in profile.models:
-                raise unknown_model(dialect.name, call.model)
-            key = request_key(profile.seed, dialect.route, body)
+            key = self.key_of(dialect.name, dialect.route, body, call.model)
             known = Known(dialect.route, dialect.name, call, key, prompt_tokens(call))
             if key in self.arrivals:  # most requests never come again, and keeping them all would cost more than it saves
                 memory.keep(address, raw, known, CHOICE_BYTES * call.n)

@@ -15,7 +15,7 @@ from mocks.common.latency import AT_ONCE, Drawn
 from mocks.http.message import Request
 from mocks.llm.dialects.base import DialectName
 from mocks.llm.exposition import Metrics
-from mocks.llm.memory import Known
+from mocks.llm.memory import Known, KnownVectors
 
 Ending = Literal["complete", "disconnected", "fin", "reset", "hang"]
 
@@ -140,7 +140,7 @@ class Entry:
         }
 
 
-Done = tuple[Request, str, Known, int, float, float]
+Done = tuple[Request, str, Known | KnownVectors, int, float, float]
 """A request whose whole answer has left within one call: its id, what was known of it, which arrival of its key it was, and when it ended
 (seconds: monotonic, wall clock)."""
 _MOST_DONE = 64
@@ -185,20 +185,23 @@ class Ledger:
         """Write the entries of all that are `done`."""
         done, self._done = self._done, []
         for request, request_id, known, attempt, ended_s, ended_wall_s in done:
-            self._settle(Entry(request, known.route, known.dialect, request_id), known, attempt, ended_s, ended_wall_s)
+            entry = Entry(request, known.route, known.dialect, request_id)
+            entry.key, entry.attempt, entry.model, entry.prompt_tokens = known.key, attempt, known.call.model, known.prompt_tokens
+            if known.call.tenant is not None:
+                entry.asked_for(known.call.tenant)
+            entry.drawn = AT_ONCE
+            entry.status = 200
+            if isinstance(known, Known):
+                self._generated(entry, known, ended_s)
+            self._seal(entry, "complete", ended_s, ended_wall_s)
 
-    def _settle(self, entry: Entry, known: Known, attempt: int, ended_s: float, ended_wall_s: float) -> None:
+    def _generated(self, entry: Entry, known: Known, ended_s: float) -> None:
         answer = known.answer
         assert answer is not None, "it has been given"
-        arrived_s, prompt, tokens = entry.arrived_s, known.prompt_tokens, answer.usage.completion_tokens
-        entry.key, entry.attempt, entry.model = known.key, attempt, known.call.model
-        if known.call.tenant is not None:
-            entry.asked_for(known.call.tenant)
-        entry.drawn = AT_ONCE
-        entry.status = 200
-        entry.first_token_s = arrived_s
+        prompt, tokens = known.prompt_tokens, answer.usage.completion_tokens
+        entry.first_token_s = entry.arrived_s
         entry.content_sent_tokens = answer.longest
-        entry.prompt_tokens, entry.completion_tokens = prompt, tokens
+        entry.completion_tokens = tokens
         entry.finish_reason = answer.choices[0].finish
         series = self.metrics.model(known.call.model)
         series.prompt_tokens += prompt
@@ -207,12 +210,11 @@ class Ledger:
             entry.finish_reason,
             queued_s=0.0,
             prefill_s=0.0,
-            decode_s=ended_s - arrived_s,
+            decode_s=ended_s - entry.arrived_s,
             prompt_tokens=prompt,
             tokens=tokens,
             gaps=answer.longest - 1,
         )
-        self._seal(entry, "complete", ended_s, ended_wall_s)
 
     def _seal(self, entry: Entry, ending: Ending, ended_s: float, ended_wall_s: float) -> None:
         entry.open = False

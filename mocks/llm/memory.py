@@ -6,7 +6,6 @@ from typing import Generic, TypeVar
 
 from mocks.llm.answer import Answer, ChatCall, EmbeddingCall
 from mocks.llm.dialects.base import DialectName
-from mocks.llm.plan import Facts
 from mocks.llm.template import Template
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -34,8 +33,11 @@ class Known:
 class KnownVectors:
     """A request for vectors, and the body of its answer once there is one: it is the same every time."""
 
+    route: str
+    dialect: DialectName
     call: EmbeddingCall
-    facts: Facts
+    key: str
+    prompt_tokens: int
     body: bytes | None = None
 
 

@@ -13,10 +13,10 @@ from mocks.http.message import Reply, Request
 from mocks.http.router import Match, NotAllowed, Router
 from mocks.llm.answer import EMBEDDINGS, MESSAGES
 from mocks.llm.answers.base import prompt_tokens
-from mocks.llm.at_once import answered_at_once
+from mocks.llm.at_once import answered_at_once, embedded_at_once
 from mocks.llm.dialects.anthropic import AnthropicMessages, check_version, parse_count, token_count
 from mocks.llm.dialects.azure import AzureChat, check_api_version
-from mocks.llm.dialects.base import Dialect, DialectName
+from mocks.llm.dialects.base import Dialect, DialectName, parse_json
 from mocks.llm.dialects.errors import unknown_model
 from mocks.llm.dialects.models import model_card, model_list
 from mocks.llm.dialects.openai_chat import OpenAIChat
@@ -106,7 +106,10 @@ class Provider:
         serving.guarded(_begin_generation, serving, deployment)
 
     def _embed(self, dialect: DialectName, request: Request, reply: Reply, deployment: str | None = None) -> None:
-        serving = Embedding(self._engine, request, reply, EMBEDDINGS, dialect, self._next_id())
+        fallback_id, engine = self._next_id(), self._engine
+        if engine.unhindered and dialect == "openai" and embedded_at_once(engine, request, reply, fallback_id):
+            return
+        serving = Embedding(engine, request, reply, EMBEDDINGS, dialect, fallback_id)
         serving.guarded(_begin_embedding, serving, deployment)
 
     def _count(self, request: Request, reply: Reply) -> None:
@@ -115,9 +118,9 @@ class Provider:
         def answer() -> None:
             _admit(serving)
             _check_body(request)
-            body = serving.read(None)
+            body = parse_json(request.body)
             call = parse_count(body)
-            serving.note(call.model, serving.key_of(body, call.model))
+            serving.note(call.model, self._engine.key_of("anthropic", _COUNT, body, call.model))
             serving.send(Whole(token_count(prompt_tokens(call))))
 
         serving.guarded(answer)

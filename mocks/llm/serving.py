@@ -7,15 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeVarTuple
+from typing import TypeVarTuple
 
-from mocks.common.key import request_key
 from mocks.common.latency import Drawn
 from mocks.common.trickle import TrickledReply
 from mocks.http.message import Reply, Request
 from mocks.llm.accounts import Account
-from mocks.llm.dialects.base import DialectName, parse_json
-from mocks.llm.dialects.errors import anthropic_type, error_body, unknown_model
+from mocks.llm.dialects.base import DialectName
+from mocks.llm.dialects.errors import anthropic_type, error_body
 from mocks.llm.engine import Engine
 from mocks.llm.entry import Ending, Entry, request_id
 from mocks.llm.errors import ProviderError
@@ -53,20 +52,6 @@ class Serving:
             self.account = account
             entry.account = account.settings.name
             entry.organization = account.settings.organization
-
-    def read(self, deployment: str | None) -> dict[str, Any]:
-        """The JSON object that was sent; Azure's deployments are models. Raises ProviderError 400."""
-        body = parse_json(self.request.body)
-        if deployment is not None:
-            body["model"] = deployment
-        return body
-
-    def key_of(self, body: Mapping[str, Any], model: str) -> str:
-        """The key of a request with this body. Raises ProviderError 404 for a model that is not served."""
-        profile = self.engine.profile
-        if model not in profile.models:
-            raise unknown_model(self.entry.dialect, model)
-        return request_key(profile.seed, self.entry.route, body)
 
     def note(self, model: str | None, key: str) -> None:
         """What is asked for, and of which model, if any; this arrival is counted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from typing import Any
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 
 from mocks.llm.answers.base import Composer
 from mocks.llm.headers import answer_headers
-from tests.unit.mocks_llm.served import ANSWER, CHAT_PATH, FACT, Clock, FakeReply, Served, chat
+from mocks.llm.memory import KnownVectors
+from tests.unit.mocks_llm.served import ANSWER, CHAT_PATH, EMBEDDINGS_PATH, FACT, Clock, FakeReply, Served, chat
 
 RESPONSES_PATH = "/v1/responses"
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {"of": {"type": "string"}}}}}
+VECTOR: dict[str, Any] = {"model": "rag-embedding", "input": FACT}
 SHORT: dict[str, Any] = {"ttft_ms": 0, "itl_ms": 0}
 LONG: dict[str, Any] = {**SHORT, "max_concurrency": 1_000}
 """The same but for a limit that nobody reaches, and that keeps requests on the long way."""
@@ -72,6 +75,11 @@ def counted(served: Served) -> list[str]:
     ]
 
 
+def living(kind: type) -> int:
+    """How many of a kind there are in this process."""
+    return sum(isinstance(one, kind) for one in gc.get_objects())
+
+
 BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "plain": (CHAT_PATH, chat()),
     "short": (CHAT_PATH, chat(max_tokens=3)),
@@ -82,6 +90,8 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "logprobs": (CHAT_PATH, chat(logprobs=True, top_logprobs=2, max_completion_tokens=4)),
     "no stream": (CHAT_PATH, chat(stream=False)),
     "response": (RESPONSES_PATH, {"model": "rag-chat", "input": FACT}),
+    "vector": (EMBEDDINGS_PATH, {"model": "rag-embedding", "input": FACT, "user": "tenant-1", "encoding_format": "base64"}),
+    "vectors": (EMBEDDINGS_PATH, {"model": "rag-embedding", "input": [[1, 2], [3]], "dimensions": 7}),
 }
 
 
@@ -117,6 +127,10 @@ def test_both_ways_answer_any_text_alike(text: str, tokens: int, strategy: str) 
         ({**SHORT, "ttft_ms": 1}, {}, "long"),
         ({**SHORT, "latency": {"ttft": {"uniform_ms": {"low": 0, "high": 1}}}}, {}, "long"),
         ({**SHORT, "latency": {"per_prompt_token_ms": 1}}, {}, "long"),
+        ({**SHORT, "latency": {"embedding": {"constant_ms": 1}}}, {"path": EMBEDDINGS_PATH, "body": VECTOR}, "long"),
+        (SHORT, {"path": EMBEDDINGS_PATH, "body": VECTOR}, "short"),
+        (SHORT, {"path": "/openai/v1/embeddings", "body": VECTOR}, "long"),
+        (SHORT, {"path": EMBEDDINGS_PATH, "body": {**VECTOR, "input": "x" * 70_000}}, "long"),
         ({**SHORT, "max_concurrency": 1}, {}, "long"),
         ({**SHORT, "context_length": 1_000}, {}, "long"),
         ({**SHORT, "api_keys": ["sk-1"]}, {"headers": [("authorization", "Bearer sk-1")]}, "long"),
@@ -175,6 +189,15 @@ def test_rows_and_numbers_are_there_whenever_they_are_read() -> None:
     served.ask(chat())
     served.journal.clear()
     assert (served.journal.cleared, served.rows()) == (200, [])
+
+
+def test_large_answers_are_not_kept_for_their_rows() -> None:
+    served = Served(Now(), embedding_dimensions=4_096, **SHORT)
+    many = {"model": "rag-embedding", "input": [str(number) for number in range(100)], "encoding_format": "base64"}
+    gc.collect()
+    before = living(KnownVectors)
+    assert len(served.ask(many, EMBEDDINGS_PATH).body) > 2_000_000
+    assert living(KnownVectors) == before
 
 
 def test_rows_stay_in_the_order_in_which_requests_ended() -> None:

@@ -124,8 +124,8 @@ def test_what_came_once_is_not_kept_and_answers_count_not_only_the_short_bodies_
 def test_vectors_that_were_asked_for_once_are_not_kept() -> None:
     served = Served(embedding_dimensions=8)
     served.engine.vectors = memory = Weighed()
-    lengths = []
+    sizes = []
     for _ in range(3):
-        reply = served.answered({"model": "rag-embedding", "input": "a"}, EMBEDDINGS_PATH)
-        lengths.append(list(memory.sizes))
-    assert lengths == [[], [len(reply.body)], [len(reply.body)]]
+        served.answered({"model": "rag-embedding", "input": ["a", "b"]}, EMBEDDINGS_PATH)
+        sizes.append(list(memory.sizes))
+    assert sizes == [[], [2 * 8 * 12], [2 * 8 * 12]]
