@@ -12,6 +12,7 @@ from harness.faults.lease_files import Holder, outstanding
 from harness.faults.undo import Undone, execute
 from harness.record.clock import Clock
 from harness.sweep import Found, end_processes, processes_of
+from harness.sweep_containers import Thing, remove_things, things_of
 
 SWEEPS_MAX = 3  # a process may start another while it is being ended
 REMOVALS_MAX = 20
@@ -38,7 +39,8 @@ def undo_outstanding(work_dir: Path, skip: Collection[str] = ()) -> dict[str, li
 
 
 def tear_down(holder: Holder, clock: Clock, spare: Collection[int] = ()) -> TornDown:
-    """End every process of the run but those in `spare`, and remove its work directory. Never raises for what is already gone."""
+    """End every process of the run but those in `spare`; remove its containers and its work directory. Never raises for what is gone."""
+    removed, stuck = _remove_things(holder.run_id)
     ended: dict[int, Found] = {}
     for _ in range(SWEEPS_MAX):
         found = [process for process in processes_of(holder.run_id, holder.work_dir) if process.pid not in spare]
@@ -47,10 +49,23 @@ def tear_down(holder: Holder, clock: Clock, spare: Collection[int] = ()) -> Torn
         end_processes(found)
         ended.update((process.pid, process) for process in found)
     left = [process for process in processes_of(holder.run_id, holder.work_dir) if process.pid not in spare]
-    names = [_name(process) for process in left]
+    names = [*stuck, *(_name(process) for process in left)]
     if not remove_directory(holder.work_dir, clock):
         names.append(str(holder.work_dir))
-    return TornDown(tuple(_name(process) for process in ended.values()), tuple(names))
+    return TornDown((*removed, *(_name(process) for process in ended.values())), tuple(names))
+
+
+def _remove_things(run_id: str) -> tuple[list[str], list[str]]:
+    """What was removed from the Docker engine, and what resisted."""
+    removed: dict[Thing, None] = {}
+    for _ in range(SWEEPS_MAX):  # the engine may still have been making one
+        found = things_of(run_id)
+        if not found:
+            break
+        remove_things(found)
+        removed.update(dict.fromkeys(found))
+    left = things_of(run_id) if removed else []
+    return [str(thing) for thing in removed if thing not in left], [str(thing) for thing in left]
 
 
 def remove_directory(path: Path, clock: Clock) -> bool:
