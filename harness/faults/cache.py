@@ -1,15 +1,14 @@
-"""Faults of the shared cache."""
+"""The shared cache is away."""
 
 from __future__ import annotations
 
-from harness.faults import roundtrip
-from harness.faults.base import Evidence
-from harness.faults.process import NoParameters, ProcessKill
+from harness.faults.process import NoParameters
+from harness.faults.store_down import StoreDown
 from harness.scenario.catalog import FaultSpec
 
 
-class CacheDown(ProcessKill):
-    """The cache crashes with all it held. It is not held down: a restart heals it, as it would in production."""
+class CacheDown(StoreDown):
+    """The cache crashes with all it held in memory."""
 
     spec = FaultSpec(
         name="cache.down",
@@ -23,23 +22,6 @@ class CacheDown(ProcessKill):
         recoverable_by=("restart",),
         only_services=("cache",),
     )
-
-    def verify(self) -> Evidence | None:
-        crashed = super().verify()
-        refusal = self._ping()[1]
-        return None if crashed is None or refusal is None else {**crashed, "ping": refusal}
-
-    def gone(self) -> Evidence | None:
-        ready = self.ready()
-        round_trip_s, _ = self._ping()
-        return None if ready is None or round_trip_s is None else {**ready, "ping_s": round_trip_s}
-
-    def _ping(self) -> tuple[float | None, str | None]:
-        """Seconds of a PING, or why it was not answered."""
-        try:
-            return roundtrip.once(roundtrip.of_url(self.instance().url), self.context.clock), None
-        except roundtrip.RoundTripError as error:
-            return None, str(error)
 
 
 FAULTS = (CacheDown,)

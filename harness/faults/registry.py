@@ -8,7 +8,22 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from harness.faults import cache, cache_entries, cache_load, clock, credentials, deploy, llm, load, network, observability, process, release
+from harness.faults import (
+    cache,
+    cache_entries,
+    cache_load,
+    clock,
+    credentials,
+    database,
+    database_sessions,
+    deploy,
+    llm,
+    load,
+    network,
+    observability,
+    process,
+    release,
+)
 from harness.faults.base import Context, Fault, FaultError, KnownFault, Target
 from harness.scenario.catalog import FaultParameters, FaultSpec, StackInfo
 from harness.scenario.model import FaultUse
@@ -27,7 +42,22 @@ class FaultClass(Protocol):
     def __call__(self, target: Target, parameters: Any, context: Context) -> Fault: ...
 
 
-FAMILIES = (process, cache, cache_entries, cache_load, network, llm, deploy, release, clock, credentials, observability, load)
+FAMILIES = (
+    process,
+    cache,
+    cache_entries,
+    cache_load,
+    network,
+    llm,
+    deploy,
+    release,
+    clock,
+    credentials,
+    observability,
+    load,
+    database,
+    database_sessions,
+)
 """Each has `FAULTS`, the classes of its faults, in the order in which they are listed."""
 CLASSES: tuple[Any, ...] = tuple(kind for family in FAMILIES for kind in family.FAULTS)
 BY_NAME: Mapping[str, FaultClass] = {kind.spec.name: kind for kind in CLASSES}
