@@ -1,6 +1,6 @@
 """Makes the secrets of a deployment once: `python -m mocks.rag.credentials FOLDER`; `--show NAME` prints one that is there.
 
-Files of FOLDER, readable by their owner alone: `api_key` (of the one client, which may do everything), `keys.json` (KEYS_FILE, which holds its
+Files of FOLDER, readable by their owner alone: `api_key` (of the one client, which may do everything) and `keys.json` (KEYS_FILE, with its
 hash), `jwt_secret`, `provider_key`, `admin_token`, `postgres_password` and `database_url`, `valkey_password` and `redis_url`.
 """
 
