@@ -12,7 +12,7 @@ from mocks.llm.answers.base import Composer, completed, prompt_tokens
 from mocks.llm.answers.strategies import Echo
 from mocks.llm.dialects.base import Dialect, DialectName, parse_json
 from mocks.llm.dialects.errors import unknown_model
-from mocks.llm.entry import Ledger
+from mocks.llm.ledger import Ledger
 from mocks.llm.memory import CHOICE_BYTES, Known, KnownVectors, Memory
 from mocks.llm.plan import Plan
 from mocks.llm.profile import Profile

@@ -1,23 +1,16 @@
-"""One request and what became of it: the journal's row, the log line, the metrics."""
+"""One request and what became of it: the journal's row and the log line."""
 
-import json
 import re
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from time import monotonic, time
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-from mocks.common.journal import Journal
-from mocks.common.latency import AT_ONCE, Drawn
+from mocks.common.latency import Drawn
+from mocks.common.ledger import Ending
 from mocks.http.message import Request
 from mocks.llm.dialects.base import DialectName
-from mocks.llm.exposition import Metrics
-from mocks.llm.memory import Known, KnownVectors
-
-Ending = Literal["complete", "disconnected", "fin", "reset", "hang"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
@@ -138,102 +131,6 @@ class Entry:
             "ending": self.ending,
             "disconnected_after_ms": _ms(self.disconnected_s, since_s),
         }
-
-
-Done = tuple[Request, str, Known | KnownVectors, int, float, float]
-"""A request whose whole answer has left within one call: its id, what was known of it, which arrival of its key it was, and when it ended
-(seconds: monotonic, wall clock)."""
-_MOST_DONE = 64
-
-
-class Ledger:
-    """Where entries go when they are over; those that are not are known as well."""
-
-    def __init__(self, metrics: Metrics, journal: Journal, service: str, instance: str, *, log_requests: bool) -> None:
-        self.metrics = metrics
-        self.journal = journal
-        self._identity = {"level": "info", "service": service, "instance": instance}
-        self._log_requests = log_requests
-        self._open: dict[Entry, None] = {}
-        self._done: list[Done] = []
-        self._most_done = 1 if log_requests else _MOST_DONE
-        journal.before_reading(self.settle)
-        metrics.before_reading(self.settle)
-
-    def arrived(self, entry: Entry) -> None:
-        """A request has come."""
-        self._open[entry] = None
-        self.metrics.in_progress += 1
-
-    def finish(self, entry: Entry, ending: Ending) -> None:
-        """It is over, now; a second time changes nothing."""
-        if not entry.open:
-            return
-        if self._done:
-            self.settle()
-        del self._open[entry]
-        self.metrics.in_progress -= 1
-        self._seal(entry, ending, monotonic(), time())
-
-    def done(self, done: Done) -> None:
-        """It has come and is over: its entry is written later, with many others, which costs each of them half as much."""
-        self._done.append(done)
-        if len(self._done) >= self._most_done:
-            self.settle()
-
-    def settle(self) -> None:
-        """Write the entries of all that are `done`."""
-        done, self._done = self._done, []
-        for request, request_id, known, attempt, ended_s, ended_wall_s in done:
-            entry = Entry(request, known.route, known.dialect, request_id)
-            entry.key, entry.attempt, entry.model, entry.prompt_tokens = known.key, attempt, known.call.model, known.prompt_tokens
-            if known.call.tenant is not None:
-                entry.asked_for(known.call.tenant)
-            entry.drawn = AT_ONCE
-            entry.status = 200
-            if isinstance(known, Known):
-                self._generated(entry, known, ended_s)
-            self._seal(entry, "complete", ended_s, ended_wall_s)
-
-    def _generated(self, entry: Entry, known: Known, ended_s: float) -> None:
-        answer = known.answer
-        assert answer is not None, "it has been given"
-        prompt, tokens = known.prompt_tokens, answer.usage.completion_tokens
-        entry.first_token_s = entry.arrived_s
-        entry.content_sent_tokens = answer.longest
-        entry.completion_tokens = tokens
-        entry.finish_reason = answer.choices[0].finish
-        series = self.metrics.model(known.call.model)
-        series.prompt_tokens += prompt
-        series.generation_tokens += tokens
-        series.ended(
-            entry.finish_reason,
-            queued_s=0.0,
-            prefill_s=0.0,
-            decode_s=ended_s - entry.arrived_s,
-            prompt_tokens=prompt,
-            tokens=tokens,
-            gaps=answer.longest - 1,
-        )
-
-    def _seal(self, entry: Entry, ending: Ending, ended_s: float, ended_wall_s: float) -> None:
-        entry.open = False
-        entry.ending = ending
-        entry.ended_s = ended_s
-        entry.ended_wall_s = ended_wall_s
-        self.metrics.answered(entry.method, entry.route, entry.status, ended_s - entry.arrived_s)
-        self.journal.seal(entry)
-        if self._log_requests:
-            self._log(entry)
-
-    def open_rows(self, limit: int) -> list[dict[str, Any]]:
-        """The oldest requests that are still being answered, hanging ones among them."""
-        return [entry.row() for entry in islice(self._open, limit)]
-
-    def _log(self, entry: Entry) -> None:
-        """The line of the log contract; faults stay out of it, for no provider tells its clients what is wrong with it."""
-        sys.stdout.write(json.dumps({**entry.logged(), **self._identity}) + "\n")
-        sys.stdout.flush()
 
 
 def request_id(request: Request, fallback: str) -> str:

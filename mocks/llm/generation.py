@@ -5,13 +5,13 @@ from time import time
 
 import orjson
 
+from mocks.common.ledger import Ending
 from mocks.common.trickle import TrickledReply
 from mocks.http.message import Reply, Request
 from mocks.llm.answer import CHAT, MESSAGES, RESPONSES, Answer
 from mocks.llm.answers.base import MOST_TOKENS, length
 from mocks.llm.dialects.base import Dialect
 from mocks.llm.engine import Engine
-from mocks.llm.entry import Ending
 from mocks.llm.memory import Known
 from mocks.llm.plan import Facts, Plan, Stream, Whole
 from mocks.llm.player import Channel, Player

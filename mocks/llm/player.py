@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
+from mocks.common.ledger import Ending
 from mocks.http.message import Cut, Timer
-from mocks.llm.entry import Ending, Entry
+from mocks.llm.entry import Entry
 from mocks.llm.plan import Frame, Plan, Stream
 from mocks.llm.vllm import Generations
 

@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import TypeVarTuple
 
 from mocks.common.latency import Drawn
+from mocks.common.ledger import Ending
 from mocks.common.trickle import TrickledReply
 from mocks.http.message import Reply, Request
 from mocks.llm.accounts import Account
 from mocks.llm.dialects.base import DialectName
 from mocks.llm.dialects.errors import anthropic_type, error_body
 from mocks.llm.engine import Engine
-from mocks.llm.entry import Ending, Entry, request_id
+from mocks.llm.entry import Entry, request_id
 from mocks.llm.errors import ProviderError
 from mocks.llm.headers import answer_headers
 from mocks.llm.plan import Facts, Plan, Whole

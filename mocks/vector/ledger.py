@@ -1,21 +1,17 @@
 """One request and what became of it: the journal's row, the log line, the metrics."""
 
-import json
 import re
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from time import monotonic, time
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, ClassVar
 
-from mocks.common.journal import Journal
+from mocks.common import ledger as common
+from mocks.common.ledger import Ending
 from mocks.http.message import Request
 from mocks.vector.metrics import VectorMetrics
 from mocks.vector.plan import Product
-
-Ending = Literal["complete", "disconnected", "fin", "reset", "hang"]
 
 UNMATCHED = "unmatched"
 """The route of a request that no route serves."""
@@ -127,39 +123,10 @@ class Entry:
         }
 
 
-class Ledger:
-    """Where entries go when they are over; those that are not are known as well."""
+class Ledger(common.Ledger[Entry, VectorMetrics]):
+    """Where entries go when they are over."""
 
-    def __init__(self, metrics: VectorMetrics, journal: Journal, service: str, instance: str, *, log_requests: bool) -> None:
-        self.metrics = metrics
-        self.journal = journal
-        self._identity = {"level": "info", "service": service, "instance": instance, "channel": "access"}
-        self._log_requests = log_requests
-        self._open: dict[Entry, None] = {}
-
-    def arrived(self, entry: Entry) -> None:
-        """A request has come."""
-        self._open[entry] = None
-        self.metrics.in_progress += 1
-
-    def finish(self, entry: Entry, ending: Ending) -> None:
-        """It is over, now; a second time changes nothing."""
-        if not entry.open:
-            return
-        entry.open = False
-        entry.ending = ending
-        entry.ended_s = now_s = monotonic()
-        entry.ended_wall_s = time()
-        del self._open[entry]
-        self.metrics.answered(entry.method, entry.route, entry.status, now_s - entry.arrived_s)
-        self.journal.seal(entry)
-        if self._log_requests:  # faults stay out of it: no service tells its clients what is wrong with it
-            sys.stdout.write(json.dumps({**entry.logged(), **self._identity}) + "\n")
-            sys.stdout.flush()
-
-    def open_rows(self, limit: int) -> list[dict[str, Any]]:
-        """The oldest requests that are still being answered, hanging ones among them."""
-        return [entry.row() for entry in islice(self._open, limit)]
+    labels: ClassVar[dict[str, str]] = {"channel": "access"}
 
 
 def _ms(moment_s: float | None, since_s: float = 0.0) -> float | None:

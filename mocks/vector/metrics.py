@@ -33,7 +33,6 @@ class VectorMetrics(Collector):
 
     def answered(self, method: str, route: str, status: int, duration_s: float) -> None:
         """A request has ended; `status` 0 means that the client went before there was one."""
-        self.in_progress -= 1
         key = (route, method, status or 499)
         self._requests[key] = self._requests.get(key, 0) + 1
         durations = self._durations.get(route)

@@ -12,9 +12,9 @@ from mocks.common.journal import Journal
 from mocks.faults.table import FaultTable
 from mocks.http.message import Cut, Request
 from mocks.llm.engine import Engine
-from mocks.llm.entry import Ledger
 from mocks.llm.exposition import Metrics
 from mocks.llm.faults import FAULTS
+from mocks.llm.ledger import Ledger
 from mocks.llm.plan import Plan
 from mocks.llm.profile import Profile
 from mocks.llm.provider import Provider
