@@ -52,6 +52,20 @@ def remove_things(things: Iterable[Thing]) -> None:
                 list(pool.map(lambda thing: _docker(*_REMOVE[thing.kind], thing.id), of_kind))
 
 
+def unpause(container: str) -> str:
+    """Let a paused container go on; returns what became of it. Harmless where it is not paused, or gone. Raises OSError."""
+    try:
+        done = subprocess.run(
+            ["docker", "unpause", container], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=CALL_TIMEOUT_S, check=False
+        )
+    except subprocess.SubprocessError as error:
+        raise OSError(f"docker unpause: {error}") from error
+    said = done.stderr.strip()
+    if done.returncode == 0 or "is not paused" in said or "No such container" in said:
+        return said or f"container {container[:12]} goes on"
+    raise OSError(f"docker unpause: {said}")
+
+
 def _listed(kind: str, run_id: str) -> Iterator[Thing]:
     for line in _docker(*_LIST[kind], f"--filter=label={RUN_LABEL}={run_id}").splitlines():
         identity, _, name = line.partition(" ")

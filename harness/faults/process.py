@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import psutil
 
 from harness.faults.base import Context, Evidence, FaultError, Target, TargetedFault, Undo, act, capability, instance_of
+from harness.faults.freezer import FROZEN, frozen
 from harness.faults.undo import process_tree
 from harness.scenario.catalog import FaultParameters, FaultSpec
-from harness.stack.base import Instance, Killable, Pausable, Restartable
+from harness.stack.base import Instance, Killable, Pausable, Placed, Restartable
 from harness.sweep import Found, identify, same_process
 
 
@@ -93,17 +94,21 @@ class ProcessKill(InstanceFault):
         return self.ready()
 
 
+STILL = frozenset({psutil.STATUS_STOPPED, FROZEN})
+
+
 class ProcessPause(InstanceFault):
-    """SIGSTOP for the whole process tree of one instance: connections are accepted by the kernel, and nothing answers."""
+    """SIGSTOP for the whole process tree of one instance, or its container paused: the kernel accepts connections, and nothing answers."""
 
     spec = FaultSpec(
         name="process.pause",
-        summary="Freezes one instance (SIGSTOP, the whole tree): it holds its connections and answers nothing.",
+        summary="Freezes one instance (SIGSTOP to the whole tree; a container is paused): it holds its connections and answers nothing.",
         kind="hang",
         parameters=NoParameters,
         targets=("service", "instance"),
         needs=("Pausable",),
-        evidence="every process of the tree is stopped (state T) and the readiness probe fails; gone: none is stopped, the probe succeeds",
+        evidence="every process of the tree is stopped (state T, or its control group frozen) and the readiness probe fails; "
+        "gone: none is stopped, the probe succeeds",
         example="{id: frozen, type: process.pause, target: retrieval-1, at: fault, for: 20s}",
         recoverable_by=("restart", "failover"),
     )
@@ -111,7 +116,13 @@ class ProcessPause(InstanceFault):
     def undo(self) -> Sequence[Undo]:
         pid = self.instance().pid
         found = identify(pid) if pid is not None else None
-        return () if found is None else (Undo("continue", {"pid": found.pid, "create_time_s": found.create_time_s}),)
+        if found is None:
+            return ()
+        stack = self.context.stack
+        container = stack.place(self.name).container if isinstance(stack, Placed) else None
+        if container is not None:
+            return (Undo("unpause", {"container": container}),)
+        return (Undo("continue", {"pid": found.pid, "create_time_s": found.create_time_s}),)
 
     def inject(self) -> None:
         act(f"pausing {self.name}", lambda: self._set_paused(True))
@@ -119,7 +130,7 @@ class ProcessPause(InstanceFault):
     def verify(self) -> Evidence | None:
         instance = self.instance()
         states = tree_states(instance.pid)
-        if set(states.values()) != {psutil.STATUS_STOPPED}:  # nor is a process that is gone a paused one
+        if not states or not STILL.issuperset(states.values()):  # nor is a process that is gone a paused one
             return None
         reason = self.context.stack.probe(instance)
         return None if reason is None else {"instance": self.name, "states": states, "probe": reason}
@@ -130,18 +141,18 @@ class ProcessPause(InstanceFault):
     def gone(self) -> Evidence | None:
         states = tree_states(self.instance().pid)
         ready = self.ready()
-        return None if ready is None or psutil.STATUS_STOPPED in states.values() else {**ready, "states": states}
+        return None if ready is None or not STILL.isdisjoint(states.values()) else {**ready, "states": states}
 
     def _set_paused(self, paused: bool) -> None:
         capability(self.context.stack, Pausable).set_paused(self.name, paused)
 
 
 def tree_states(pid: int | None) -> dict[str, str]:
-    """The scheduler's state of each process of a tree, by pid; empty where the instance is no local process."""
+    """The scheduler's state of each process of a tree, or `frozen`, by pid; empty where the instance is no process of this machine."""
     states: dict[str, str] = {}
     for process in process_tree(pid) if pid is not None else ():
         try:
-            states[str(process.pid)] = str(process.status())
+            states[str(process.pid)] = FROZEN if frozen(process.pid) else str(process.status())
         except psutil.NoSuchProcess:
             continue
     return states

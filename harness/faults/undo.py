@@ -15,6 +15,7 @@ from harness.faults.base import FaultError, Undo
 from harness.faults.undo_stores import undo_named, undo_redis, undo_sql
 from harness.stack.base import AdminApi
 from harness.sweep import Found, same_process
+from harness.sweep_containers import unpause
 
 HTTP_TIMEOUT_S = 1.0
 
@@ -71,6 +72,10 @@ def _to_tree(args: Mapping[str, Any], action: Callable[[psutil.Process], None], 
     return f"{done} {count} process(es) from pid {root.pid}"
 
 
+def _unpause(args: Mapping[str, Any], _work_dir: Path) -> str:
+    return unpause(str(args["container"]))
+
+
 def _http(args: Mapping[str, Any], _work_dir: Path) -> str:
     try:
         call(AdminApi(str(args["url"]), str(args["token"])), str(args["method"]), "", timeout_s=HTTP_TIMEOUT_S)
@@ -92,6 +97,7 @@ def _rmtree(args: Mapping[str, Any], work_dir: Path) -> str:
 _OPERATIONS: Mapping[str, Callable[[Mapping[str, Any], Path], str]] = {
     "continue": _continue,
     "terminate": _terminate,
+    "unpause": _unpause,
     "http": _http,
     "rmtree": _rmtree,
     "sql": undo_sql,

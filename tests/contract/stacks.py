@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import uuid
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from harness.faults.fingerprint import World
 from harness.faults.registry import CATALOG
 from harness.scenario.catalog import StackInfo
 from harness.scenario.checks.faults import check_faults
 from harness.scenario.loader import load_text
-from harness.scenario.model import StackSpec
+from harness.scenario.model import Driver, StackSpec
 from harness.scenario.targets import parse_target
 from harness.stack.base import Stack
 from harness.stack.catalog import info_for
+from harness.stack.containers.stack import ContainerStack
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
 from tests.contract.small_stack import SmallStack
 from tests.contract.uses import USES, Use
 
 DOCUMENTS = 40
+ALL_FAULTS = "GAUNTLET_ALL_FAULTS"
+ONE_IN = 8
 
 
 @dataclass(frozen=True)
@@ -32,30 +42,34 @@ class Kind:
 
     name: str
     info: Callable[[Mapping[str, Any]], StackInfo]
-    make: Callable[[Path, Mapping[str, Any], frozenset[tuple[str, str]]], Stack]
+    make: Callable[[str, Path, Mapping[str, Any], frozenset[tuple[str, str]]], Stack]  # run id, folder, options, proxied edges
     tiny: bool = False  # its services are stand-ins
+    docker: bool = False  # it needs an engine
 
 
-def _processes(folder: Path, options: Mapping[str, Any], edges: frozenset[tuple[str, str]]) -> Stack:
+def _options(run_id: str, folder: Path, options: Mapping[str, Any], edges: frozenset[tuple[str, str]]) -> StackOptions:
     spec = StackSpec.model_validate(options)
-    return ProcessStack(
-        StackOptions(
-            "fault-contract",
-            folder / "work",
-            folder,
-            replicas=dict(spec.replicas),
-            documents=DOCUMENTS,
-            vector_store=spec.vector_store,
-            proxied_edges=edges,
-        )
+    return StackOptions(
+        run_id,
+        folder / "work",
+        folder,
+        replicas=dict(spec.replicas),
+        documents=DOCUMENTS,
+        vector_store=spec.vector_store,
+        proxied_edges=edges,
     )
+
+
+def _info(driver: Driver, options: Mapping[str, Any]) -> StackInfo:
+    return info_for(StackSpec.model_validate({**options, "driver": driver}))
 
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("small", lambda _: SmallStack.info, lambda folder, _options, _edges: SmallStack(folder), tiny=True),
-        Kind("processes", lambda options: info_for(StackSpec.model_validate(options)), _processes),
+        Kind("small", lambda _: SmallStack.info, lambda _run_id, folder, _options, _edges: SmallStack(folder), tiny=True),
+        Kind("processes", partial(_info, "processes"), lambda *asked: ProcessStack(_options(*asked))),
+        Kind("containers", partial(_info, "containers"), lambda *asked: ContainerStack(_options(*asked)), docker=True),
     )
 }
 
@@ -79,6 +93,20 @@ def kinds_for(name: str) -> list[Kind]:
     return [] if USES[name].skip else [kind for kind in KINDS.values() if not refusals(name, kind)]
 
 
+def sampled(name: str, kind: Kind) -> bool:
+    """Whether the fault is played there this time: on containers an eighth, drawn by the commit, and all where ALL_FAULTS is set."""
+    return not kind.docker or bool(os.environ.get(ALL_FAULTS)) or zlib.crc32(f"{_commit()} {name}".encode()) % ONE_IN == 0
+
+
+@cache
+def _commit() -> str:
+    """Of the tree that is tested; empty outside a repository."""
+    head = ["git", "rev-parse", "HEAD"]
+    return (
+        subprocess.run(head, cwd=Path(__file__).parent, capture_output=True, text=True, check=False).stdout if shutil.which("git") else ""
+    )
+
+
 def edges_of(kind: Kind, options_text: str) -> frozenset[tuple[str, str]]:
     """Edges that need a proxy on a stack which serves all rows with these options."""
     found = set()
@@ -96,24 +124,26 @@ class Pool:
 
     def __init__(self, make_folder: Callable[[], Path]) -> None:
         self._make_folder = make_folder
-        self._running: tuple[str, str, Stack] | None = None
+        self._running: tuple[str, str, World] | None = None
 
-    def stack(self, kind: Kind, use: Use) -> Stack:
-        """A running stack that can take the fault of this row."""
+    def world(self, kind: Kind, use: Use) -> World:
+        """A running stack that can take the fault of this row, and what belongs to it."""
         wanted = (kind.name, use.options_text)
         if self._running is not None and self._running[:2] == wanted:
             return self._running[2]
         self.end()
-        stack = kind.make(self._make_folder(), use.options, edges_of(kind, use.options_text))
-        self._running = (*wanted, stack)  # before the start: what fails half-way has to be ended too
+        run_id, folder = f"contract-{uuid.uuid4().hex[:8]}", self._make_folder()
+        stack = kind.make(run_id, folder, use.options, edges_of(kind, use.options_text))
+        world = World(stack, run_id, folder / "work")
+        self._running = (*wanted, world)  # before the start: what fails half-way has to be ended too
         stack.start()
-        return stack
+        return world
 
     def end(self) -> None:
         """End the running one, for good: also after a failure, for who knows what is left in it."""
         running, self._running = self._running, None
         if running is not None:
-            running[2].stop()
+            running[2].stack.stop()
 
 
 def order(name: str, kind: Kind) -> tuple[Any, ...]:

@@ -1,34 +1,61 @@
-"""The Docker engine, as tests see it: whether there is one, and what a run has left on it."""
+"""What tests of containers share: whether an engine answers, and the client's command line."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 import pytest
 
-LABEL = "rag-gauntlet.run"
-TIMEOUT_S = 60
+from harness.sweep_containers import RUN_LABEL
+
+LABEL = "gauntlet.test=images"
+"""On every container that a test of images starts itself."""
 
 
-def docker(*arguments: str) -> str:
-    """What it prints; a test fails where it does."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
-    return done.stdout.strip()
+@cache
+def why_not(what: str = "info") -> str | None:
+    """The reason why `docker info`, or another command of the client, does not work here; None where it does."""
+    if shutil.which("docker") is None:
+        return "no docker client on the PATH"
+    done = subprocess.run(["docker", *what.split()], capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode == 0:
+        return None
+    told = (done.stderr or done.stdout).strip().splitlines()
+    return f"docker {what} does not work: {told[-1] if told else done.returncode}"
 
 
 def need_docker() -> None:
     """Skip, with the reason, where no engine answers."""
-    if shutil.which("docker") is None:
-        pytest.skip("no docker client on the PATH")
-    done = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"no Docker engine answers: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
 
 
 def left_by(run_id: str) -> list[str]:
     """Containers, networks and volumes with the run's label."""
-    label = f"label={LABEL}={run_id}"
+    label = f"label={RUN_LABEL}={run_id}"
     kinds = {"container": ("ls", "--all"), "network": ("ls",), "volume": ("ls",)}
     return [f"{kind} {found}" for kind, verb in kinds.items() for found in docker(kind, *verb, "--quiet", "--filter", label).split()]
+
+
+def docker(*arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = 60.0) -> str:
+    """Standard output of the client; a failure is one of the test."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout_s, check=False, env=environment)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr or done.stdout}"
+    return done.stdout.strip()
+
+
+def inspect(name: str) -> dict[str, Any]:
+    """What the engine knows of an image or a container."""
+    found: dict[str, Any] = json.loads(docker("inspect", name))[0]
+    return found
+
+
+def published(container: str, port: int) -> str:
+    """`127.0.0.1:32768`: where a port of a container can be reached from here."""
+    return docker("port", container, str(port)).splitlines()[0]

@@ -15,10 +15,10 @@ import pytest
 
 from harness.stack.base import Limits, StackError
 from harness.stack.containers import launch
-from harness.stack.containers.container import RUN_LABEL
 from harness.stack.containers.launch import SERVICE_LIMITS
 from harness.stack.containers.stack import ContainerStack
-from tests.e2e.docker_engine import LABEL, docker, left_by, need_docker
+from harness.sweep_containers import RUN_LABEL
+from tests.e2e.docker_engine import docker, left_by, need_docker
 from tests.e2e.running_stack import Running, options, started, until
 
 pytestmark = pytest.mark.e2e
@@ -43,13 +43,9 @@ def stack(running: Running) -> ContainerStack:
 
 
 def containers(running: Running) -> list[dict[str, object]]:
-    ids = docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}={running.options.run_id}").split()
+    ids = docker("ps", "--all", "--quiet", "--filter", f"label={RUN_LABEL}={running.options.run_id}").split()
     found: list[dict[str, object]] = json.loads(docker("inspect", *ids))
     return found
-
-
-def test_the_label_is_that_which_the_sweep_looks_for() -> None:
-    assert RUN_LABEL == LABEL
 
 
 def test_every_container_is_shut_in_and_published_on_loopback_alone(running: Running, stack: ContainerStack) -> None:
@@ -200,6 +196,6 @@ def test_stopping_in_the_middle_of_a_start_leaves_nothing(tmp_path: Path) -> Non
 
 
 def test_the_command_line_sees_no_port_on_another_address(running: Running) -> None:
-    published = docker("ps", "--filter", f"label={LABEL}={running.options.run_id}", "--format", "{{.Ports}}")
+    published = docker("ps", "--filter", f"label={RUN_LABEL}={running.options.run_id}", "--format", "{{.Ports}}")
     assert published and "0.0.0.0" not in published and "[::]" not in published
     assert httpx.get(f"{running.stack.entry_url}/health", trust_env=False).status_code == 200

@@ -15,9 +15,8 @@ from harness.stack.base import Limits, StackError
 from harness.stack.child import log_tail
 from harness.stack.containers.api import EngineApi, EngineError
 from harness.stack.ports import LOOPBACK
+from harness.sweep_containers import RUN_LABEL
 
-RUN_LABEL = "rag-gauntlet.run"
-"""On everything that is made for a run; its value is the run's id."""
 CPU_PERIOD_US = 100_000
 END_WAIT_S = 10.0
 MOST_PIDS = 256

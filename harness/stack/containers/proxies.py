@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,11 +13,12 @@ from harness.stack.containers.launch import ADMIN_PORT, MIB
 from harness.stack.containers.site import Site
 from harness.stack.options import StackOptions
 from harness.stack.ports import LOOPBACK, free_ports
-from harness.stack.proxies import READY_DEADLINE_S, STOP_GRACE_S, announced
+from harness.stack.proxies import READY_DEADLINE_S, STOP_GRACE_S, Routes, announced
 from harness.stack.ready import Probe, wait_ready
 
 PACKAGE = "/opt/proxy"
 """Where the proxy's own code is shown to the container: no image of the services has it."""
+ANYWHERE = "0.0.0.0"
 SERVICES_PATH = "/opt/gauntlet/site"
 LIMITS = Limits(memory_bytes=256 * MIB)
 
@@ -69,6 +71,10 @@ class ContainerProxies:
         if (caller, callee) not in self._containers:
             return url
         return url.replace(f"{urlsplit(url).hostname}:", f"{_host(caller, callee)}:", 1)
+
+    def via(self, caller: str, callee: str) -> Callable[[str], str]:
+        """Where the caller is sent that would go to an instance of the callee. Raises StackError."""
+        return Routes(self.admin(caller, callee), ANYWHERE, _host(caller, callee)).via
 
     def admin(self, caller: str, callee: str) -> AdminApi:
         """Control of the proxy on an edge. Raises StackError where there is none."""

@@ -8,8 +8,9 @@ from functools import partial
 
 from harness.stack.base import StackError
 from harness.stack.containers.api import EngineApi, EngineError
-from harness.stack.containers.container import RUN_LABEL, remove
+from harness.stack.containers.container import remove
 from harness.stack.images import ensure
+from harness.sweep_containers import RUN_LABEL
 
 IMAGES = ("services", "postgres", "valkey", "tools")
 REMOVALS_AT_ONCE = 8

@@ -58,9 +58,11 @@ class ContainerStack(ReferenceStack):
         if library is None:
             raise StackError("another clock needs libfaketime: pip install 'rag-gauntlet[clock]'")
         self._roster.get(instance)
-        folder = self._options.work_dir / "clock"  # what lies here is shown to containers
-        folder.mkdir(exist_ok=True)
-        if self._environments.set_clock(instance, Path(shutil.copy(library, folder)), offset_s, rate):
+        shown = self._options.work_dir / "clock" / library.name  # containers are shown what lies below the work directory
+        if not shown.exists():  # never twice: processes run what is in the file
+            shown.parent.mkdir()
+            shutil.copy(library, shown)
+        if self._environments.set_clock(instance, shown, offset_s, rate):
             self.restart(instance)
 
     # --- the start
@@ -83,7 +85,7 @@ class ContainerStack(ReferenceStack):
         upstream = self._roster.get(instance_name(callee, 1)).inside_url
         self._proxies.start(caller, callee, upstream)
         if self._in_registry(callee):
-            self._registry.detour(caller, callee, self._proxies.detour(caller, callee, upstream))
+            self._registry.detour(caller, callee, self._proxies.via(caller, callee))
 
     def _clear_away(self) -> Sequence[str]:
         return self._site.clear()

@@ -14,9 +14,10 @@ import psutil
 
 from harness.stack.base import StackError
 from harness.stack.containers.api import EngineApi, EngineError
-from harness.stack.containers.container import RUN_LABEL, Container, remove
+from harness.stack.containers.container import Container, remove
 from harness.stack.containers.site import Site
 from harness.stack.ready import wait_ready
+from harness.sweep_containers import RUN_LABEL
 
 TOOL_TIMEOUT_S = 15.0
 END_WAIT_S = 5.0
