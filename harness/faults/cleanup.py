@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import cgroups
 from harness.faults.lease_files import Holder, outstanding
 from harness.faults.undo import Undone, execute
 from harness.record.clock import Clock
@@ -39,7 +40,10 @@ def undo_outstanding(work_dir: Path, skip: Collection[str] = ()) -> dict[str, li
 
 
 def tear_down(holder: Holder, clock: Clock, spare: Collection[int] = ()) -> TornDown:
-    """End every process of the run but those in `spare`; remove its containers and its work directory. Never raises for what is gone."""
+    """End every process of the run but those in `spare`; remove its containers, its control groups and its work directory.
+
+    Never raises for what is gone.
+    """
     removed, stuck = _remove_things(holder.run_id)
     ended: dict[int, Found] = {}
     for _ in range(SWEEPS_MAX):
@@ -49,7 +53,7 @@ def tear_down(holder: Holder, clock: Clock, spare: Collection[int] = ()) -> Torn
         end_processes(found)
         ended.update((process.pid, process) for process in found)
     left = [process for process in processes_of(holder.run_id, holder.work_dir) if process.pid not in spare]
-    names = [*stuck, *(_name(process) for process in left)]
+    names = [*stuck, *(_name(process) for process in left), *cgroups.remove_groups(holder.run_id)]
     if not remove_directory(holder.work_dir, clock):
         names.append(str(holder.work_dir))
     return TornDown((*removed, *(_name(process) for process in ended.values())), tuple(names))

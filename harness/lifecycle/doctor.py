@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from harness import cgroups
 from harness.faults.clean import leftovers
 from harness.stack.base import StackError
 from harness.stack.binaries import find_postgres, find_valkey
@@ -95,6 +96,9 @@ def _machine() -> Iterator[Finding]:
 def _options() -> Iterator[Finding]:
     docker = Path("/var/run/docker.sock").exists()
     yield Finding("Docker", "ok" if docker else "none", "engine socket found" if docker else "no engine; the embedded stack needs none")
+    refused = cgroups.why_not()
+    limits = f"limits of processes, as out-of-memory kills and CPU quotas take: {refused or 'control groups can be made'}"
+    yield Finding("control groups", "ok" if refused is None else "none", limits)
     gpu = Path("/dev/nvidiactl").exists()
     yield Finding("GPU", "ok" if gpu else "none", "NVIDIA driver found" if gpu else "none; nothing here needs one")
 

@@ -249,6 +249,15 @@ class Stressable(Protocol):
 
 
 @runtime_checkable
+class Wrapped(Protocol):
+    def set_wrapper(self, instance: str, script: Path | None, arguments: Sequence[str]) -> None:
+        """Start it, from its next start on, under a Python script (standard library only), which gets these arguments, `--` and the
+        declared command; None: as declared.
+        """
+        ...
+
+
+@runtime_checkable
 class Networked(Protocol):
     def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
         """Run a network tool (`iptables`, `ip6tables`, `tc`, `ip`) in the instance's own network namespace, with the rights to change
@@ -289,7 +298,7 @@ CAPABILITIES: Mapping[str, type] = {
     protocol.__name__: protocol
     for protocol in (
         Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable,
-        Stoppable, Placed, Environed, Limitable, Stressable, Networked, Observable,
+        Stoppable, Placed, Environed, Limitable, Stressable, Wrapped, Networked, Observable,
         Logged, Clocked, Credentialed,
     )
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness import cgroups
 from harness.scenario.catalog import StackInfo
 from harness.scenario.model import Driver, StackSpec, VectorStoreName
 from harness.stack import faketime
@@ -17,6 +18,7 @@ REFERENCE_CAPABILITIES = frozenset(
         "Credentialed",
         "Environed",
         "Killable",
+        "Limitable",
         "Logged",
         "Observable",
         "Pausable",
@@ -28,11 +30,13 @@ REFERENCE_CAPABILITIES = frozenset(
         "Routable",
         "Scalable",
         "Stoppable",
+        "Stressable",
+        "Wrapped",
     }
 )
 """Of `ProcessStack`; a contract test holds the two together."""
 
-CONTAINER_CAPABILITIES = REFERENCE_CAPABILITIES | {"Limitable", "Networked", "Stressable"}
+CONTAINER_CAPABILITIES = (REFERENCE_CAPABILITIES - {"Wrapped"}) | {"Networked"}
 """Of `ContainerStack`, likewise."""
 
 _OF_DRIVER: Mapping[Driver, frozenset[str]] = {"processes": REFERENCE_CAPABILITIES, "containers": CONTAINER_CAPABILITIES}
@@ -54,7 +58,7 @@ def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = 
         name="reference",
         services=chosen.declared_replicas(replicas),
         edges=frozenset(chosen.edges),
-        capabilities=_OF_DRIVER[driver] - _unavailable(),
+        capabilities=_OF_DRIVER[driver] - _unavailable(driver),
         journeys=frozenset({"ask", "ask_stream", "search", "ingest"}),
         proxyable=chosen.proxyable,
         roles={name: service.kind for name, service in chosen.services.items()},
@@ -64,9 +68,14 @@ def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = 
     )
 
 
-def _unavailable() -> frozenset[str]:
-    """What this machine lacks the means for."""
-    return frozenset() if faketime.library() is not None else frozenset({"Clocked"})
+def _unavailable(driver: Driver) -> frozenset[str]:
+    """What this machine, or this user, lacks the means for; `gauntlet doctor` says why."""
+    found = set()
+    if faketime.library() is None:
+        found.add("Clocked")
+    if driver == "processes" and cgroups.why_not() is not None:
+        found.add("Limitable")  # a container engine has the rights that this takes
+    return frozenset(found)
 
 
 def external_info(spec: StackSpec) -> StackInfo:

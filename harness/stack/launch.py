@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.stack import http_probe
@@ -13,6 +14,7 @@ from harness.stack.base import StackError
 from harness.stack.child import Child, Command
 from harness.stack.engines import Engine
 from harness.stack.environment import Environments
+from harness.stack.groups import InstanceGroups
 from harness.stack.options import StackOptions
 from harness.stack.ports import LOOPBACK, free_ports, is_free
 from harness.stack.ready import Probe, wait_ready
@@ -26,18 +28,37 @@ _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PA
 class Launcher:
     """Processes, addresses and probes for members of every kind: the `Launch` of embedded ones."""
 
-    def __init__(self, options: StackOptions, topology: Topology, environments: Environments, engines: Mapping[str, Engine]) -> None:
+    def __init__(
+        self,
+        options: StackOptions,
+        topology: Topology,
+        environments: Environments,
+        engines: Mapping[str, Engine],
+        groups: InstanceGroups,
+    ) -> None:
         self._options = options
         self._topology = topology
         self._environments = environments
         self._engines = engines
+        self._groups = groups
         self._admin_ports: dict[str, int] = {}
+        self._wrappers: dict[str, tuple[str, ...]] = {}  # what goes before the command, by instance
 
     def start(self, member: Member) -> Child:
-        return Child(self.command(member))
+        child = Child(self.command(member))
+        self._groups.admit(member.name, child.pid)
+        return child
+
+    def wrap(self, instance: str, script: Path | None, arguments: Sequence[str]) -> None:
+        """Run its next starts under a Python script; None: as declared."""
+        self._wrappers[instance] = () if script is None else (sys.executable, "-I", "-S", str(script), *arguments, "--")
 
     def command(self, member: Member) -> Command:
         """How the member is started now."""
+        declared = self._declared(member)
+        return replace(declared, argv=(*self._wrappers.get(member.name, ()), *declared.argv))
+
+    def _declared(self, member: Member) -> Command:
         log = self._options.logs_dir / f"{member.name}.log"
         engine = self._engines.get(member.service)
         if engine is not None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
+
+import psutil
 
 from harness.record.clock import Clock
 from harness.stack import faketime
-from harness.stack.base import Place, StackError
+from harness.stack.base import Limits, Place, StackError, Stress
+from harness.stack.beside import run_beside
 from harness.stack.catalog import reference_info
 from harness.stack.child import Command
 from harness.stack.engines import Engine
+from harness.stack.groups import InstanceGroups
 from harness.stack.launch import Launcher, python_command
 from harness.stack.options import StackOptions
 from harness.stack.postgres import Postgres
@@ -27,7 +32,9 @@ class ProcessStack(ReferenceStack):
         """Check the options; nothing is started. Raises ValueError."""
         super().__init__(options, reference_info(options.replicas, options.vector_store), clock)
         self._engines: dict[str, Engine] = {}
-        self._launcher: Launcher = Launcher(options, self._topology, self._environments, self._engines)
+        self._groups = InstanceGroups(options.run_id)
+        self._stresses = count(1)
+        self._launcher: Launcher = Launcher(options, self._topology, self._environments, self._engines, self._groups)
         self._proxies: EdgeProxies = EdgeProxies(options, self._credentials.admin_token, self._proxy_command, self._reason_to_give_up)
 
     # --- capabilities that only local processes have, or have in another way
@@ -37,6 +44,17 @@ class ProcessStack(ReferenceStack):
         if pid is None:
             raise StackError(f"{instance} does not run")
         return Place(pid, directory=self._options.work_dir)
+
+    def limit(self, instance: str, limits: Limits) -> Limits:
+        pid = self._roster.get(instance).describe().pid
+        return self._groups.limit(instance, _tree(pid) if pid is not None else (), limits)
+
+    def stress(self, instance: str, script: Path, arguments: Sequence[str]) -> Stress:
+        return run_beside(instance, self.place(instance).pid, next(self._stresses), script, arguments, self._options, self._groups)
+
+    def set_wrapper(self, instance: str, script: Path | None, arguments: Sequence[str]) -> None:
+        self._roster.get(instance)
+        self._launcher.wrap(instance, script, arguments)
 
     def set_clock(self, instance: str, offset_s: float, rate: float) -> None:
         library = faketime.library()
@@ -60,9 +78,11 @@ class ProcessStack(ReferenceStack):
         return self._launcher.url(engine, self._proxies.port(caller, engine) or self._port_of_single(engine))
 
     def _start_proxy(self, caller: str, callee: str) -> None:
-        port = self._proxies.start(caller, callee, self._port_of_single(callee))
         if self._in_registry(callee):
-            self._registry.detour(caller, callee, self._launcher.url(callee, port))
+            self._proxies.start(caller, callee)
+            self._registry.detour(caller, callee, self._proxies.via(caller, callee))
+        else:
+            self._proxies.start(caller, callee, self._port_of_single(callee))
 
     def _proxy_command(self, log: str, environment: dict[str, str], arguments: tuple[str, ...]) -> Command:
         # its log lies in the work directory: the run's logs are telemetry, and the stack knows no proxy
@@ -75,4 +95,13 @@ class ProcessStack(ReferenceStack):
         """Nothing: services run as the caller."""
 
     def _clear_away(self) -> Sequence[str]:
-        return ()  # all of it lay in the work directory
+        return self._groups.remove()  # the rest lay in the work directory
+
+
+def _tree(pid: int) -> list[int]:
+    """The process and its descendants; empty when it is gone."""
+    try:
+        root = psutil.Process(pid)
+        return [root.pid, *(child.pid for child in root.children(recursive=True))]
+    except psutil.NoSuchProcess:
+        return []

@@ -1,0 +1,131 @@
+"""Control groups: found in what the kernel says, in both versions, and really bounding where this user may."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import cgroups
+from harness.cgroups import Group, Hierarchy
+from harness.record.clock import NS_PER_S, SystemClock
+
+MINE = pytest.mark.skipif(cgroups.why_not() is not None, reason=f"no control groups for us: {cgroups.why_not()}")
+
+
+def proc(tmp_path: Path, mounts: list[str], groups: list[str]) -> Path:
+    folder = tmp_path / "proc"
+    folder.mkdir()
+    (folder / "mountinfo").write_text("".join(f"{line}\n" for line in ["22 1 0:5 / /dev rw - devtmpfs none rw", *mounts]))
+    (folder / "cgroup").write_text("".join(f"{line}\n" for line in groups))
+    return folder
+
+
+def version_2(folder: Path, enabled: str = "cpu memory") -> None:
+    """What the kernel shows in a group; folders of a test make no files by themselves, so those of the trial are made first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cgroup.subtree_control").write_text(enabled)
+    (folder / "cgroup.procs").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("root", "place", "expected"),
+    [
+        ("/", "/user/one", "user/one"),
+        ("/docker/abc", "/docker/abc", ""),  # in a container the mount shows its own group alone
+        ("/docker/abc", "/docker/abc/inner", "inner"),
+        ("/", "/../elsewhere", ""),  # another namespace's
+        ("/", "/gone", ""),
+    ],
+)
+def test_version_1_uses_our_own_group_as_we_see_it(tmp_path: Path, root: str, place: str, expected: str) -> None:
+    for controller in ("cpu", "memory"):
+        for inner in ("user/one", "inner"):
+            (tmp_path / controller / inner).mkdir(parents=True)
+    mounts = [f"30 1 0:9 {root} {tmp_path / name} rw - cgroup cgroup rw,{name}" for name in ("cpu", "memory")]
+    found = cgroups.find(proc(tmp_path, mounts, [f"1:cpu:{place}", f"2:memory:{place}"]))
+    # plain folders take any file: what is left shows that the trial bounded its group there, which plain folders then cannot be rid of
+    assert found == Hierarchy(
+        1, {name: tmp_path / name / expected for name in cgroups.CONTROLLERS}, frozenset({tmp_path / "cpu", tmp_path / "memory"})
+    )
+
+
+def test_version_2_takes_the_highest_group_that_hands_out_both(tmp_path: Path) -> None:
+    top, own = tmp_path / "unified", tmp_path / "unified" / "user" / "session"
+    own.mkdir(parents=True)
+    version_2(top / "user")
+    trial = top / "user" / f"gauntlet-trial-{os.getpid()}"
+    version_2(trial)
+    mounts = [f"30 1 0:9 / {top} rw - cgroup2 cgroup2 rw"]
+    found = cgroups.find(proc(tmp_path, mounts, ["0::/user/session"]))
+    assert found == Hierarchy(2, dict.fromkeys(cgroups.CONTROLLERS, top / "user"), frozenset({top}))
+    assert (trial / "trial" / "cpu.max").read_text() == "max 100000"
+
+
+def test_without_groups_the_reason_is_told(tmp_path: Path) -> None:
+    assert (
+        cgroups.find(tmp_path) == f"the kernel tells nothing of control groups: [Errno 2] No such file or directory: '{tmp_path}/mountinfo'"
+    )
+    assert cgroups.find(proc(tmp_path, [], [])) == "the kernel's control groups for processors and memory are not mounted"
+
+
+def test_version_2_is_bounded_by_its_own_files(tmp_path: Path) -> None:
+    group = Group(2, dict.fromkeys(cgroups.CONTROLLERS, tmp_path))
+    (tmp_path / "memory.swap.max").touch()
+    group.bound_cpus(0.25)
+    group.bound_memory(64 << 20)
+    files = {name: (tmp_path / name).read_text() for name in ("cpu.max", "memory.max", "memory.swap.max")}
+    assert files == {"cpu.max": "25000 100000", "memory.max": str(64 << 20), "memory.swap.max": "0"}
+
+
+def test_a_user_without_rights_is_told_so(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody without rights")
+    script = "import os, sys; os.setgid(65534); os.setuid(65534); from harness import cgroups; print(cgroups.why_not())"
+    root = str(Path(cgroups.__file__).parents[1])
+    # imported as root, before the rights are dropped: a checkout need not be readable by everybody
+    script = script.replace("import os, sys;", "import os, sys; sys.path.insert(0, sys.argv[1]); import harness.cgroups;")
+    done = subprocess.run([sys.executable, "-c", script, root], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "Permission denied" in done.stdout or "Read-only" in done.stdout or "not mounted" in done.stdout
+
+
+@pytest.fixture
+def group() -> Iterator[Group]:
+    run_id = f"test-{uuid.uuid4().hex[:8]}"
+    made = cgroups.hierarchy().group(run_id, "one")
+    made.make()
+    made.make()  # harmless
+    try:
+        yield made
+    finally:
+        assert cgroups.remove_groups(run_id) == []
+        assert not any(folder.parent.exists() for folder in made.folders.values())
+        assert cgroups.remove_groups(run_id) == []
+
+
+@MINE
+def test_a_quota_is_kept(group: Group) -> None:
+    group.bound_cpus(0.1)
+    group.join(os.getpid() + (1 << 22), "cpu")  # nobody: harmless
+    script = "import os, sys, time\nsys.stdin.read(1)\nwhile time.process_time() < 0.1: pass\nprint(time.monotonic())"
+    clock = SystemClock()
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as spinning:
+        group.join(spinning.pid, "cpu")
+        start_ns = clock.now_ns()
+        spinning.communicate(b"!", timeout=20)
+    assert (clock.now_ns() - start_ns) / NS_PER_S > 0.3, "a tenth of a second of work, at a tenth of a processor"
+
+
+@MINE
+def test_who_wants_more_memory_than_there_is_is_killed(group: Group) -> None:
+    group.bound_memory(48 << 20)
+    script = "import sys\nsys.stdin.read(1)\nheld = bytearray(200 << 20)"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as hungry:
+        group.join(hungry.pid, "memory")
+        hungry.communicate(b"!", timeout=20)
+    assert hungry.returncode == -9
