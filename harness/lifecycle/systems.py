@@ -9,7 +9,7 @@ from harness.scenario.model import Scenario, StackSpec
 from harness.scenario.targets import parse_target
 from harness.stack.base import Stack
 from harness.stack.catalog import info_for
-from harness.stack.external import ExternalStack
+from harness.stack.external import ActuatedStack, ExternalStack
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
 
@@ -19,7 +19,8 @@ def build_stack(
 ) -> Stack:
     """The stack, not started."""
     if spec.use == "external":
-        return ExternalStack(spec)
+        actuated = any(service.actuators for service in spec.services.values())
+        return ActuatedStack(spec) if actuated else ExternalStack(spec)
     options = StackOptions(
         run_id=run_id,
         work_dir=work_dir,

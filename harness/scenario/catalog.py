@@ -65,12 +65,17 @@ class StackInfo:
     proxyable: frozenset[tuple[str, str]] = field(default_factory=frozenset)  # edges on which a proxy can be put
     roles: Mapping[str, Role] = field(default_factory=dict)  # of services; one that is not listed speaks HTTP
     programmable: frozenset[str] = field(default_factory=frozenset)  # services with an admin API for faults
+    acts_on: Mapping[str, frozenset[str]] = field(default_factory=dict)  # capability -> the only services that have it; not listed: all
     quality: bool = False  # has questions with known answers
     settings: Mapping[str, Any] = field(default_factory=dict)  # run-time settings as declared
 
     def role(self, service: str) -> Role:
         """What a service speaks."""
         return self.roles.get(service, "http")
+
+    def acts(self, capability: str, service: str) -> bool:
+        """Whether a capability that the stack has extends to that service."""
+        return service in self.acts_on.get(capability, self.services)
 
     def dependants(self, service: str) -> frozenset[str]:
         """Services that call `service`, directly or through others: its possible blast radius."""

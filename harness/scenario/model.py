@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from harness.scenario import units
+from harness.scenario.catalog import Role
 from harness.scenario.fields import Duration as Duration  # part of this module's own names
 from harness.scenario.fields import LimitText, Model, Percent, PositiveDuration
 from harness.scenario.fields import Rate as Rate
@@ -27,12 +28,32 @@ Sli = Annotated[str, AfterValidator(lambda text: sli_name(text).text)]
 PhaseName = Literal["warmup", "steady_state", "fault", "recovery", "cooldown"]
 
 
+Actuator = Literal["kill", "stop", "restart", "pause", "resume", "scale", "deploy"]
+
+
 class ServiceUrl(Model):
-    """A service of an external stack."""
+    """A service of an external stack. Faults and recovery act on it by the commands it names, and by no other means."""
 
     url: str
     metrics: str | None = Field(default=None, description="URL of its Prometheus metrics, if it has any")
     health: str | None = Field(default=None, description="URL that answers 200 while the service works")
+    role: Role = Field(default="http", description="what it speaks: faults of databases and caches fit what is one")
+    actuators: dict[Actuator, Annotated[list[str], Field(min_length=1)]] = Field(
+        default_factory=dict, description="argv by verb, run without a shell; {replicas} in scale and {version} in deploy are replaced"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_healed(self) -> Self:
+        given = set(self.actuators)
+        if given & {"kill", "stop"} and "restart" not in given:
+            raise ValueError("what can be killed or stopped must be healed: add `restart` to `actuators`")
+        if len(given & {"pause", "resume"}) == 1:
+            raise ValueError("`pause` and `resume` belong together: give both, or neither")
+        for verb, word in {"scale": "{replicas}", "deploy": "{version}"}.items():
+            command = self.actuators.get(verb)  # type: ignore[call-overload]  # both are verbs
+            if command is not None and not any(word in part for part in command):
+                raise ValueError(f"`{verb}` does not say where its number goes: write {word} in one of its arguments")
+        return self
 
 
 Driver = Literal["processes", "containers"]

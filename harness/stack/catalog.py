@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from harness import cgroups
 from harness.scenario.catalog import StackInfo
-from harness.scenario.model import Driver, StackSpec, VectorStoreName
+from harness.scenario.model import Actuator, Driver, StackSpec, VectorStoreName
 from harness.stack import faketime
 from harness.stack.topology import PROVIDERS, topology
 
@@ -38,6 +38,16 @@ REFERENCE_CAPABILITIES = frozenset(
 
 CONTAINER_CAPABILITIES = (REFERENCE_CAPABILITIES - {"Wrapped"}) | {"Networked"}
 """Of `ContainerStack`, likewise."""
+
+ACTUATED: Mapping[Actuator, str] = {
+    "kill": "Killable",
+    "stop": "Stoppable",
+    "restart": "Restartable",
+    "pause": "Pausable",
+    "scale": "Scalable",
+    "deploy": "Rollbackable",
+}
+"""What an external stack can do where a service names the command."""
 
 _OF_DRIVER: Mapping[Driver, frozenset[str]] = {"processes": REFERENCE_CAPABILITIES, "containers": CONTAINER_CAPABILITIES}
 
@@ -79,7 +89,7 @@ def _unavailable(driver: Driver) -> frozenset[str]:
 
 
 def external_info(spec: StackSpec) -> StackInfo:
-    """A system that runs already: loaded and watched, never touched. Raises ValueError."""
+    """A system that runs already: loaded, watched, and touched only by the commands that it names. Raises ValueError."""
     if not spec.services:
         raise ValueError("an external stack names its services: services: {gateway: {url: 'http://127.0.0.1:8000'}}")
     if spec.replicas:
@@ -87,10 +97,16 @@ def external_info(spec: StackSpec) -> StackInfo:
     unknown = sorted({name for edge in spec.edges for name in edge} - set(spec.services))
     if unknown:
         raise ValueError(f"edges name services that are not declared: {', '.join(unknown)}")
+    acts_on = {
+        capability: frozenset(name for name, service in spec.services.items() if verb in service.actuators)
+        for verb, capability in ACTUATED.items()
+    }
     return StackInfo(
         name="external",
         services=dict.fromkeys(spec.services, 1),
         edges=frozenset(spec.edges),
-        capabilities=frozenset(),
+        capabilities=frozenset(capability for capability, services in acts_on.items() if services),
         journeys=frozenset(),
+        roles={name: service.role for name, service in spec.services.items()},
+        acts_on=acts_on,
     )

@@ -1,24 +1,30 @@
-"""A system that runs already: it is loaded and watched, and never touched."""
+"""A system that runs already: it is loaded and watched, and touched only by the commands that the scenario names."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from harness.scenario.catalog import StackInfo
-from harness.scenario.model import StackSpec
-from harness.stack import http_probe
+from harness.scenario.model import Actuator, StackSpec
+from harness.stack import http_probe, postgres, valkey
 from harness.stack.base import Instance, StackError
 from harness.stack.catalog import external_info
 from harness.stack.ready import wait_ready
 
 READY_DEADLINE_S = 30.0
+ACTUATOR_TIMEOUT_S = 60.0
+SAID_CHARS = 500
 ENTRY = "gateway"
 
 
 class ExternalStack:
-    """`Stack` without any capability. The load goes to the service `gateway`, else to the first that is named."""
+    """`Stack` without any capability; `ActuatedStack` has those for which commands are named.
+
+    The load goes to the service `gateway`, else to the first that is named.
+    """
 
     def __init__(self, spec: StackSpec) -> None:
         """Raises ValueError for a specification without services."""
@@ -54,8 +60,13 @@ class ExternalStack:
         return [Instance(service, service, self._spec.services[service].url.rstrip("/"), version="")]
 
     def probe(self, instance: Instance) -> str | None:
-        """By the service's `health` where it has one, which must say 200; else any HTTP answer below 500 will do."""
-        health = self._spec.services[instance.service].health
+        """By the service's `health` where it has one, which must say 200; else by its role: any HTTP answer below 500, or a first word."""
+        service = self._spec.services[instance.service]
+        health = service.health
+        if health is None and service.role == "postgres":
+            return postgres.probe(instance.url)
+        if health is None and service.role == "redis":
+            return valkey.probe(instance.url)
         return http_probe.answers(health) if health is not None else http_probe.reachable(instance.url)
 
     def targets(self) -> Mapping[str, Any]:
@@ -63,9 +74,60 @@ class ExternalStack:
         services = self._spec.services
         return {
             "services": {
-                name: {"kind": "http", "critical": True, "metrics": s.metrics, "health": s.health} for name, s in services.items()
+                name: {"kind": s.role, "critical": True, "metrics": s.metrics, "health": s.health} for name, s in services.items()
             },
             "registry": None,
             "static": {name: [service.url.rstrip("/")] for name, service in services.items()},
             "edges": [list(edge) for edge in self._spec.edges],
         }
+
+
+class ActuatedStack(ExternalStack):
+    """An external stack some of whose services name commands. A verb without one is a StackError that says so."""
+
+    def kill(self, instance: str) -> None:
+        self._run(instance, "kill")
+
+    def stop_instance(self, instance: str, grace_s: float) -> None:  # noqa: ARG002 - how long it may take is the command's affair
+        self._run(instance, "stop")
+
+    def restart(self, instance: str) -> None:
+        self._run(instance, "restart")
+        (described,) = self.instances(instance)
+        wait_ready(instance, partial(self.probe, described), READY_DEADLINE_S)
+
+    def set_paused(self, instance: str, paused: bool) -> None:
+        self._run(instance, "pause" if paused else "resume")
+
+    def scale(self, service: str, replicas: int) -> None:
+        self._run(service, "scale", replicas=str(replicas))
+
+    def deploy(self, service: str, version: str) -> str:
+        """The version before is not known here."""
+        self._run(service, "deploy", version=version)
+        return ""
+
+    def restoring_command(self, instance: str, verb: Actuator) -> Sequence[str]:
+        """What brings an instance back without us, after `kill`, `stop` or `pause`."""
+        return self._command(instance, "resume" if verb == "pause" else "restart")
+
+    def _command(self, instance: str, verb: Actuator, **values: str) -> list[str]:
+        service = self._spec.services.get(instance)
+        argv = service.actuators.get(verb) if service is not None else None
+        if argv is None:
+            raise StackError(f"{instance} names no command for {verb}: add it to its `actuators`")
+        for name, value in values.items():
+            argv = [part.replace(f"{{{name}}}", value) for part in argv]
+        return argv
+
+    def _run(self, instance: str, verb: Actuator, **values: str) -> None:
+        argv = self._command(instance, verb, **values)
+        try:
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ACTUATOR_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise StackError(f"{verb} of {instance}: {argv[0]} has not ended after {ACTUATOR_TIMEOUT_S:g} s") from error
+        except OSError as error:
+            raise StackError(f"{verb} of {instance}: {error}") from error
+        if done.returncode != 0:
+            said = (done.stderr.strip() or done.stdout.strip() or "nothing")[-SAID_CHARS:]
+            raise StackError(f"{verb} of {instance}: {argv[0]} ended with {done.returncode} and said: {said}")

@@ -89,6 +89,10 @@ def _capabilities(
         hint = f"this stack can do {', '.join(others)}" if others else "use a stack that can: `stack: {use: reference}`"
         message = f"the stack {stack.name!r} cannot do {spec.name}: it is not {', '.join(lacking)}"
         yield loaded.at((*where, "type"), message, hint)
+    elif beyond := next((need for need in spec.needs if not stack.acts(need, target.service)), None):
+        message = f"{spec.name} needs {beyond}, which {target.service!r} of this stack is not"
+        able = ", ".join(sorted(stack.acts_on[beyond]))
+        yield loaded.at((*where, "target"), message, f"write {able}, or give {target.service!r} the `actuators` for it")
     elif spec.through_proxy(stack.capabilities) and target.shape == "edge" and target.edge not in stack.proxyable:
         names = ", ".join(sorted(f"{caller}->{callee}" for caller, callee in stack.proxyable)) or "none"
         yield loaded.at((*where, "target"), f"no proxy can be put on {'->'.join(target.edge or ('?',))}", f"edges that can: {names}")

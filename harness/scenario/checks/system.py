@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from harness.scenario.catalog import StackInfo
@@ -29,7 +29,8 @@ def check_stack(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
                 yield loaded.at(("stack", "edges", n, m), message, did_you_mean(name, stack.services))
     for name, service in spec.services.items():
         for key in ("url", "metrics", "health"):
-            yield from _url(loaded, getattr(service, key), ("stack", "services", name, key))
+            schemes = _SCHEMES.get(service.role, _HTTP) if key == "url" else _HTTP
+            yield from _url(loaded, getattr(service, key), ("stack", "services", name, key), schemes)
 
 
 def _choices(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
@@ -46,25 +47,30 @@ def _choices(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
             yield loaded.at_key(("stack", "replicas", name), message, did_you_mean(name, stack.services))
 
 
-def _url(loaded: Loaded, url: str | None, where: KeyPath) -> Iterator[Problem]:
+_HTTP = ("http", "https")
+_SCHEMES: Mapping[str, tuple[str, ...]] = {"postgres": ("postgresql", "postgres"), "redis": ("redis", "valkey")}
+_EXAMPLES = {"postgresql": "postgresql://user@127.0.0.1:5432/name", "redis": "redis://127.0.0.1:6379", "http": "http://127.0.0.1:8000"}
+
+
+def _url(loaded: Loaded, url: str | None, where: KeyPath, schemes: tuple[str, ...]) -> Iterator[Problem]:
     """Load and faults stay on this machine unless the scenario says otherwise."""
     if url is None:
         return
-    host = _host(url)
+    host = _host(url, schemes)
     if host is None:
-        yield loaded.at(where, f"{url[:60]!r} is no http or https URL", 'write "http://127.0.0.1:8000"')
+        yield loaded.at(where, f"{url[:60]!r} is no {' or '.join(schemes)} URL", f'write "{_EXAMPLES[schemes[0]]}"')
     elif not is_loopback(host) and host not in loaded.scenario.stack.allow_hosts:
         message = f"{host!r} is not this machine; load and faults go to loopback addresses only"
         yield loaded.at(where, message, f"if it is yours to break, add `allow_hosts: [{host}]` to `stack`")
 
 
-def _host(url: str) -> str | None:
+def _host(url: str, schemes: tuple[str, ...]) -> str | None:
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises for a port that is none
     except ValueError:
         return None
-    return parts.hostname if parts.scheme in ("http", "https") and parts.hostname else None
+    return parts.hostname if parts.scheme in schemes and parts.hostname else None
 
 
 def check_load(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.scenario.catalog import StackInfo
 from harness.scenario.model import StackSpec, VectorStoreName
-from harness.stack.catalog import info_for, reference_info
+from harness.stack.catalog import ACTUATED, info_for, reference_info
 from harness.stack.topology import topology
 
 
@@ -21,7 +21,7 @@ def test_the_reference_stack_by_default() -> None:
     }  # fmt: skip
     assert info.journeys == {"ask", "ask_stream", "search", "ingest"}
     assert info.programmable == {"llm", "llm_fallback"}
-    assert ("retrieval", "postgres") in info.proxyable and ("query", "retrieval") not in info.proxyable
+    assert info.proxyable == info.edges
     assert info.quality
     assert info.dependants("postgres") == {"retrieval", "document", "user", "query", "gateway"}
 
@@ -79,6 +79,8 @@ def test_an_external_stack_has_what_it_declares_and_no_capability() -> None:
         edges=frozenset({("gateway", "db")}),
         capabilities=frozenset(),
         journeys=frozenset(),
+        roles={"gateway": "http", "db": "http"},
+        acts_on=dict.fromkeys(ACTUATED.values(), frozenset()),
     )
 
 

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 import http.server
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.scenario.model import StackSpec
 from harness.stack import external, http_probe
-from harness.stack.base import StackError
-from harness.stack.external import ExternalStack
+from harness.stack.base import StackError, capabilities_of
+from harness.stack.external import ActuatedStack, ExternalStack
 from harness.stack.ports import free_ports
 
 PAGES = {
@@ -75,3 +82,103 @@ def test_what_a_probe_says(url: str) -> None:
     (port,) = free_ports(1)
     assert "refused" in (http_probe.reachable(f"http://127.0.0.1:{port}") or "")
     assert http_probe.reachable("nonsense") == "OSError: nonsense: no host in it"
+
+
+class Service:
+    """Somebody else's service, with the scripts that its team runs it by."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_ports(1)[0]
+        self.pid_file = folder / "pid"
+        server = f"import http.server as h; h.HTTPServer(('127.0.0.1', {self.port}), h.SimpleHTTPRequestHandler).serve_forever()"
+        self._start = (
+            "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', sys.argv[1]], cwd=sys.argv[3], "
+            "stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True); open(sys.argv[2], 'w').write(str(p.pid))"
+        )
+        self._arguments = [server, str(self.pid_file), str(folder)]
+        self._signal = "import os, sys; os.kill(int(open(sys.argv[1]).read()), int(sys.argv[2]))"
+
+    def signalled(self, number: signal.Signals) -> list[str]:
+        return [sys.executable, "-c", self._signal, str(self.pid_file), str(int(number))]
+
+    @property
+    def restart(self) -> list[str]:
+        return [sys.executable, "-c", self._start, *self._arguments]
+
+    def spec(self, **more: Any) -> StackSpec:
+        actuators = {
+            "kill": self.signalled(signal.SIGKILL),
+            "restart": self.restart,
+            "pause": self.signalled(signal.SIGSTOP),
+            "resume": self.signalled(signal.SIGCONT),
+            **more,
+        }
+        return StackSpec.model_validate(
+            {"use": "external", "services": {"web": {"url": f"http://127.0.0.1:{self.port}", "actuators": actuators}}}
+        )
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    made = Service(tmp_path)
+    subprocess.run(made.restart, check=True)
+    try:
+        yield made
+    finally:
+        pid = int(made.pid_file.read_text())
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_team_s_own_commands_are_its_actuators(service: Service) -> None:
+    system = ActuatedStack(service.spec())
+    system.start()
+    (instance,) = system.instances("web")
+    system.set_paused("web", True)
+    assert system.probe(instance) is not None
+    system.set_paused("web", False)
+    assert system.probe(instance) is None
+    system.kill("web")
+    assert system.probe(instance) is not None
+    system.restart("web")
+    assert system.probe(instance) is None
+    assert system.restoring_command("web", "kill") == service.restart
+    assert system.restoring_command("web", "pause") == service.signalled(signal.SIGCONT)
+
+
+def test_it_can_do_only_what_is_named(service: Service) -> None:
+    system = ActuatedStack(service.spec())
+    assert system.info.capabilities == {"Killable", "Restartable", "Pausable"} <= capabilities_of(ActuatedStack)
+    assert system.info.acts("Killable", "web") and not system.info.acts("Scalable", "web")
+    with pytest.raises(StackError, match="web names no command for scale: add it to its `actuators`"):
+        system.scale("web", 2)
+
+
+def test_placeholders_are_filled_and_failures_told(service: Service) -> None:
+    words = [sys.executable, "-c", "import sys; sys.exit(' '.join(sys.argv[1:]))"]
+    system = ActuatedStack(service.spec(scale=[*words, "--replicas={replicas}"], deploy=[*words, "web:{version}"]))
+    with pytest.raises(StackError, match=r"scale of web: .* ended with 1 and said: --replicas=3"):
+        system.scale("web", 3)
+    with pytest.raises(StackError, match=r"deploy of web: .* said: web:1\.2"):
+        system.deploy("web", "1.2")
+
+
+def test_a_command_that_is_not_there_is_told(service: Service) -> None:
+    system = ActuatedStack(service.spec(kill=["/nowhere/kill-it"]))
+    with pytest.raises(StackError, match=r"kill of web: .*No such file"):
+        system.kill("web")
+
+
+@pytest.mark.parametrize(
+    ("actuators", "message"),
+    [
+        ({"kill": ["k"]}, "add `restart` to `actuators`"),
+        ({"pause": ["p"]}, "`pause` and `resume` belong together"),
+        ({"scale": ["s", "2"]}, "write {replicas} in one of its arguments"),
+        ({"deploy": ["d"]}, "write {version} in one of its arguments"),
+        ({"restart": []}, "at least 1 item"),
+    ],
+)
+def test_commands_that_make_no_sense_are_refused(actuators: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        StackSpec.model_validate({"use": "external", "services": {"web": {"url": "http://127.0.0.1:1", "actuators": actuators}}})
