@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from harness.sweep import Found, same_process
 from harness.sweep_containers import unpause
 
 HTTP_TIMEOUT_S = 1.0
+COMMAND_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,25 @@ def _rmtree(args: Mapping[str, Any], work_dir: Path) -> str:
     return f"removed {path}"
 
 
+def _command(args: Mapping[str, Any], _work_dir: Path) -> str:
+    """For stacks that outlive the run: only their own commands bring them back."""
+    argv = [str(part) for part in args["argv"]]
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise FaultError(f"{argv[0]} has not ended after {COMMAND_TIMEOUT_S:g} s") from error
+    if done.returncode != 0:
+        raise FaultError(f"{argv[0]} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}")
+    return f"ran {' '.join(argv)}"
+
+
 _OPERATIONS: Mapping[str, Callable[[Mapping[str, Any], Path], str]] = {
     "continue": _continue,
     "terminate": _terminate,
     "unpause": _unpause,
     "http": _http,
     "rmtree": _rmtree,
+    "command": _command,
     "sql": undo_sql,
     "redis": undo_redis,
     "terminate_named": undo_named,

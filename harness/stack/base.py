@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from harness.scenario.catalog import StackInfo
 
@@ -263,6 +263,15 @@ class Networked(Protocol):
         """Run a network tool (`iptables`, `ip6tables`, `tc`, `ip`) in the instance's own network namespace, with the rights to change
         it; returns its output. Raises StackError with what it printed when it fails.
         """
+        ...
+
+
+@runtime_checkable
+class Outliving(Protocol):
+    """A stack that goes on after the run: what was done to it is not undone by its end."""
+
+    def restoring_command(self, instance: str, verb: Literal["kill", "stop", "pause"]) -> Sequence[str]:
+        """The argv that brings an instance back after that verb, without us. Raises StackError."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from harness.scenario.catalog import StackInfo
 from harness.scenario.model import Actuator, StackSpec
@@ -107,8 +107,7 @@ class ActuatedStack(ExternalStack):
         self._run(service, "deploy", version=version)
         return ""
 
-    def restoring_command(self, instance: str, verb: Actuator) -> Sequence[str]:
-        """What brings an instance back without us, after `kill`, `stop` or `pause`."""
+    def restoring_command(self, instance: str, verb: Literal["kill", "stop", "pause"]) -> Sequence[str]:
         return self._command(instance, "resume" if verb == "pause" else "restart")
 
     def _command(self, instance: str, verb: Actuator, **values: str) -> list[str]:

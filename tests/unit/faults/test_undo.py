@@ -108,3 +108,12 @@ def test_only_what_lies_inside_is_removed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("undo", [Undo("explode", {}), Undo("continue", {}), Undo("http", {"url": 1}), Undo("rmtree", {})])
 def test_nonsense_is_reported_not_raised(undo: Undo, tmp_path: Path) -> None:
     assert not execute(undo, tmp_path).ok
+
+
+def test_a_command_is_run_and_its_failure_told(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    assert execute(Undo("command", {"argv": ["touch", str(made)]}), tmp_path) == Undone("command", True, f"ran touch {made}")
+    assert made.exists()
+    failed = execute(Undo("command", {"argv": ["false"]}), tmp_path)
+    assert (failed.ok, failed.detail) == (False, "FaultError: false ended with 1: ")
+    assert not execute(Undo("command", {"argv": ["/nowhere/restart-it"]}), tmp_path).ok
