@@ -6,6 +6,7 @@ The connection is made before the clock starts: a proxy's kernel accepts at once
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +15,8 @@ from harness.record.clock import NS_PER_S, Clock
 TIMEOUT_S = 5.0
 _SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"  # PostgreSQL: length 8, code 80877103; answered with one byte, before any login
 _ANSWER_BYTES_MAX = 64 * 1024
+Dial = Callable[[float], socket.socket]
+"""Connects within so many seconds. Raises OSError."""
 
 
 class RoundTripError(OSError):
@@ -29,11 +32,6 @@ class Question:
     ask: bytes
     answers: tuple[bytes, ...]
     login: bytes = b""
-
-    def at(self, address: str) -> Question:
-        """The same question asked elsewhere (`host:port`), for example through a proxy."""
-        host, _, port = address.rpartition(":")
-        return Question(host, int(port), self.ask, self.answers, self.login)
 
 
 def of_url(url: str) -> Question:
@@ -53,10 +51,11 @@ def of_url(url: str) -> Question:
             raise RoundTripError(f"no question known for {other}://")
 
 
-def once(question: Question, clock: Clock, timeout_s: float = TIMEOUT_S) -> float:
-    """Seconds from the question to its answer. Raises RoundTripError."""
+def once(question: Question, clock: Clock, timeout_s: float = TIMEOUT_S, dial: Dial | None = None) -> float:
+    """Seconds from the question to its answer, on a connection made by `dial`, else straight to its address. Raises RoundTripError."""
+    connect = dial or (lambda wait_s: socket.create_connection((question.host, question.port), timeout=wait_s))
     try:
-        with socket.create_connection((question.host, question.port), timeout=timeout_s) as connection:
+        with connect(timeout_s) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if question.login:
                 _exchange(connection, question.login, (b"+OK",))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from harness.stack.base import AdminApi, StackError
 from harness.stack.child import Child, Command
@@ -13,6 +15,7 @@ from harness.stack.ready import Probe, wait_ready
 
 READY_DEADLINE_S = 15.0
 STOP_GRACE_S = 2.0
+ROUTE_TIMEOUT_S = 2.0
 
 ProxyCommand = Callable[[str, dict[str, str], tuple[str, ...]], Command]
 """(name of the log, environment, arguments) -> command of one proxy."""
@@ -29,23 +32,25 @@ class EdgeProxies:
         self._children: list[Child] = []
         self._ports: dict[tuple[str, str], tuple[int, int]] = {}
 
-    def start(self, caller: str, callee: str, upstream_port: int) -> int:
-        """Start one and return the port that the caller is to use. Raises StackError."""
+    def start(self, caller: str, callee: str, upstream_port: int | None = None) -> None:
+        """Start one, for an upstream that is known already or for those that `via` names. Raises StackError."""
         listen, admin = free_ports(2)
-        places = ("--listen", f"{LOOPBACK}:{listen}", "--upstream", f"{LOOPBACK}:{upstream_port}", "--admin", f"{LOOPBACK}:{admin}")
-        name = f"proxy {caller}->{callee}"
-        command = self._command(f"proxy-{caller}-{callee}.log", {"PROXY_TOKEN": self._token}, (*places, "--seed", str(self._options.seed)))
-        child = Child(command)
+        first = () if upstream_port is None else ("--listen", f"{LOOPBACK}:{listen}", "--upstream", f"{LOOPBACK}:{upstream_port}")
+        arguments = (*first, "--admin", f"{LOOPBACK}:{admin}", "--seed", str(self._options.seed))
+        child = Child(self._command(f"proxy-{caller}-{callee}.log", {"PROXY_TOKEN": self._token}, arguments))
         self._children.append(child)
         wait_ready(
-            name,
+            f"proxy {caller}->{callee}",
             lambda: None if announced(child.log_tail()) else "it has not said where it listens",
             READY_DEADLINE_S,
             alive=lambda: self._given_up() or child.ended(),
             log_tail=child.log_tail,
         )
         self._ports[caller, callee] = (listen, admin)
-        return listen
+
+    def via(self, caller: str, callee: str) -> Callable[[str], str]:
+        """Where the caller is sent that would go to an instance of the callee. Raises StackError."""
+        return Routes(self.admin(caller, callee)).via
 
     def port(self, caller: str, callee: str) -> int | None:
         """Where the caller finds the callee; None for an edge without a proxy."""
@@ -65,6 +70,44 @@ class EdgeProxies:
             child.terminate()
         for child in self._children:
             child.stop(STOP_GRACE_S)
+
+
+class Routes:
+    """The ways through one proxy: one for each address that an instance of the callee has had.
+
+    An address that was given once stays: who looked it up may not have noticed yet that the instance has moved.
+    """
+
+    def __init__(self, api: AdminApi, listen_host: str = LOOPBACK, host: str = LOOPBACK) -> None:
+        """The proxy listens on `listen_host`, which the caller knows as `host`."""
+        self._api = api
+        self._listen_host = listen_host
+        self._host = host
+        self._known: dict[str, str] = {}
+
+    def via(self, url: str) -> str:
+        """The URL that leads there through the proxy. Raises StackError."""
+        if url not in self._known:
+            place = urlsplit(url)
+            upstream = f"{place.hostname}:{place.port}"
+            listen = self._open(upstream.replace(":", "-"), {"upstream": upstream, "listen": f"{self._listen_host}:0"})
+            self._known[url] = place._replace(netloc=f"{self._host}:{listen.rpartition(':')[2]}").geturl()
+        return self._known[url]
+
+    def _open(self, name: str, document: dict[str, str]) -> str:
+        control = urlsplit(self._api.url)
+        connection = http.client.HTTPConnection(control.hostname or LOOPBACK, control.port, timeout=ROUTE_TIMEOUT_S)
+        try:
+            connection.request("PUT", f"/routes/{name}", json.dumps(document), {"authorization": f"Bearer {self._api.token}"})
+            answer = connection.getresponse()
+            text = answer.read()
+            if answer.status != 200:
+                raise StackError(f"no route to {document['upstream']}: {answer.status} {text[:200].decode(errors='replace')}")
+            return str(json.loads(text)["listen"])
+        except (OSError, http.client.HTTPException) as error:
+            raise StackError(f"no route to {document['upstream']}: {type(error).__name__}: {error}") from error
+        finally:
+            connection.close()
 
 
 def announced(log: str) -> bool:

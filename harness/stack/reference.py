@@ -239,7 +239,7 @@ class ReferenceStack(Conditions, ABC):
             Step(MIGRATION, self._migrate, after=(_CORPUS, *self._stores())),
         ]
         proxies = [
-            Step(_proxy_step(caller, callee), partial(self._start_proxy, caller, callee), after=self._names(callee))
+            Step(_proxy_step(caller, callee), partial(self._start_proxy, caller, callee), self._awaited_by_proxy(callee))
             for caller, callee in sorted(self._options.proxied_edges)
         ]
         members = [Step(member.name, partial(self._start_member, member), self._awaited(member.service)) for member in self._roster.all()]
@@ -248,6 +248,10 @@ class ReferenceStack(Conditions, ABC):
     def _awaited(self, service: str) -> tuple[str, ...]:
         names = [name for step in self._topology.services[service].after for name in ((step,) if step == MIGRATION else self._names(step))]
         return (*names, *(_proxy_step(*edge) for edge in self._options.proxied_edges if edge[0] == service))
+
+    def _awaited_by_proxy(self, callee: str) -> tuple[str, ...]:
+        """An engine, for the port that it gets; an instance that is looked up is followed to wherever it moves."""
+        return () if self._in_registry(callee) else self._names(callee)
 
     def _stores(self) -> tuple[str, ...]:
         """What the migration fills."""

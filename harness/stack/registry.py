@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,9 @@ from harness.stack.base import StackError
 REGISTRY = "registry.json"
 NOTICE_S = 0.6
 """After this every service has read a change: they look twice a second."""
+
+Via = Callable[[str], str]
+"""Where a caller is sent instead, who would go to that URL. Raises StackError."""
 
 _DEFAULT_SETTINGS: Mapping[str, Any] = {"llm_provider": "llm", "cache_epoch": 0, "pool_epoch": 0, "shed_ratio": 0.0}
 
@@ -28,10 +30,10 @@ class Listed:
 
 
 class RegistryFile:
-    """The registry's content, and the files that carry it: one for all, and one for each caller that is sent another way.
+    """The registry's content, and the files that carry it: one for whoever watches the stack, and one for each service that calls others.
 
-    The one for all lies in a folder of its own: whoever watches the stack is given its path, and may look around there. Where services
-    reach one another under other addresses than those who watch, they have a file of their own.
+    The first lies in a folder of its own: who is given its path may look around there. The others hold the addresses that are reached from
+    inside, and what a caller alone is told: the way through a proxy, or something that is not true.
     Safe for several threads. A change is on disk when the method returns.
     """
 
@@ -40,19 +42,22 @@ class RegistryFile:
         self._lock = threading.Lock()
         self._services: dict[str, dict[str, Listed]] = {}
         self._settings: dict[str, Any] = dict(_DEFAULT_SETTINGS)
-        self._detours: dict[str, dict[str, str]] = {}
+        self._callers: set[str] = set()
+        self._detours: dict[tuple[str, str], Via] = {}
+        self._lies: dict[tuple[str, str], tuple[str, ...]] = {}
         self._revision = 0
-        self._differs = False  # some instance is reached at another address from inside
 
     @property
     def path(self) -> Path:
         return self._folder / "discovery" / REGISTRY
 
     def path_for(self, caller: str) -> Path:
-        """The file that this service reads."""
-        if caller in self._detours:
-            return self._inside / f"registry-{caller}.json"
-        return self._inside / REGISTRY if self._differs else self.path
+        """The file that this service reads; there is one from now on."""
+        with self._lock:
+            if caller not in self._callers:
+                self._callers.add(caller)
+                self._replace(caller)
+        return self._file_of(caller)
 
     def put(self, service: str, instance: str, url: str, inside_url: str | None = None) -> None:
         """List an instance, or move it to another address; `inside_url` is where services reach it, if not at `url`."""
@@ -61,7 +66,6 @@ class RegistryFile:
             listed = self._services.setdefault(service, {})
             if listed.get(instance) != entry:
                 listed[instance] = entry
-                self._differs |= entry.url != entry.inside_url
                 self._write()
 
     def withdraw(self, service: str, instance: str) -> None:
@@ -75,11 +79,28 @@ class RegistryFile:
         with self._lock:
             return instance in self._services.get(service, {})
 
-    def detour(self, caller: str, service: str, url: str) -> None:
-        """From now on `caller` finds `service` at `url`; it must be started with `path_for(caller)` afterwards."""
+    def detour(self, caller: str, service: str, via: Via) -> None:
+        """From now on `caller` finds every instance of `service`, also those to come, where `via` sends it. Raises StackError."""
         with self._lock:
-            self._detours.setdefault(caller, {})[service] = url
+            self._detours[caller, service] = via
             self._write()
+
+    def lie(self, caller: str, service: str, urls: Sequence[str] | None) -> None:
+        """From now on `caller` is told these addresses when it looks `service` up, none of them being no such name; None: the truth."""
+        with self._lock:
+            before = self._lies.pop((caller, service), None)
+            if urls is not None:
+                self._lies[caller, service] = tuple(urls)
+            if before != self._lies.get((caller, service)):
+                self._write()
+
+    def look_up(self, caller: str, service: str) -> list[str]:
+        """The addresses that `caller` reads for `service` at this moment. Raises StackError for one that reads nothing."""
+        try:
+            document = json.loads(self._file_of(caller).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StackError(f"what {caller} reads cannot be read: {error}") from error
+        return [str(entry["url"]) for entry in document["services"].get(service, [])]
 
     def configure(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Change settings; returns the previous values of those keys. Raises StackError, and then changes nothing."""
@@ -98,35 +119,40 @@ class RegistryFile:
             self._settings[epoch] += 1
             self._write()
 
-    @property
-    def _inside(self) -> Path:
-        return self._folder / "inside"
+    def _file_of(self, caller: str) -> Path:
+        return self._folder / "inside" / f"registry-{caller}.json"
 
     def _write(self) -> None:
         self._revision += 1
-        self._replace(self.path, lambda _, listed: listed.url)
-        if self._differs:
-            self._replace(self._inside / REGISTRY, lambda _, listed: listed.inside_url)
-        for caller, detours in self._detours.items():
-            self._replace(self.path_for(caller), partial(_detoured, detours))
+        for caller in (None, *sorted(self._callers)):
+            self._replace(caller)
 
-    def _replace(self, path: Path, address: Callable[[str, Listed], str]) -> None:
+    def _replace(self, caller: str | None) -> None:
+        """Write the file of that caller, or the one for whoever watches."""
         services = {
-            service: [
-                {"name": name, "url": address(service, listed), "weight": 1} for name, listed in sorted(instances.items(), key=_number)
-            ]
-            for service, instances in self._services.items()
+            service: [{"name": name, "url": url, "weight": 1} for name, url in self._addresses(caller, service)]
+            for service in self._services
         }
         document = {"revision": self._revision, "services": services, "settings": self._settings}
+        path = self.path if caller is None else self._file_of(caller)
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(document), encoding="utf-8")
         fresh.chmod(0o644)  # whatever the umask: services may run as another user
         fresh.replace(path)
 
+    def _addresses(self, caller: str | None, service: str) -> list[tuple[str, str]]:
+        listed = sorted(self._services[service].items(), key=_number)
+        if caller is None:
+            return [(name, entry.url) for name, entry in listed]
+        if (caller, service) in self._lies:
+            return [(name, url) for (name, _), url in zip(listed, self._lies[caller, service], strict=False)]
+        via = self._detours.get((caller, service), _straight)
+        return [(name, via(entry.inside_url)) for name, entry in listed]
 
-def _detoured(detours: Mapping[str, str], service: str, listed: Listed) -> str:
-    return detours.get(service, listed.inside_url)
+
+def _straight(url: str) -> str:
+    return url
 
 
 def _number(listed: tuple[str, Listed]) -> int:

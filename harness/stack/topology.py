@@ -83,9 +83,6 @@ _EDGES: tuple[tuple[str, str], ...] = (
 """(caller, callee)."""
 
 _VECTOR_CALLERS = ("retrieval", "document")
-_PROXYABLE_CALLEES = frozenset({"postgres", "cache", "llm", "llm_fallback", VECTOR})
-"""One address each, handed to the caller when it starts. The others are found and balanced through service discovery."""
-
 PROVIDERS = ("llm", "llm_fallback")  # the preferred one first
 CHAT_MODEL = "rag-chat"  # what the stack asks either provider for
 SNAPSHOTS = {"llm": "rag-chat-large-2026-05-01", "llm_fallback": "rag-chat-small-2026-05-01"}  # what each answers as
@@ -107,8 +104,8 @@ class Topology:
 
     @property
     def proxyable(self) -> frozenset[tuple[str, str]]:
-        """Edges on which a proxy can be put."""
-        return frozenset(edge for edge in self.edges if edge[1] in _PROXYABLE_CALLEES)
+        """Edges on which a proxy can be put: all. Engines are found by the address that a caller is started with, others are looked up."""
+        return frozenset(self.edges)
 
     @property
     def programmable(self) -> tuple[str, ...]:

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.e2e
 
 TOKEN = "secret"
 TIMEOUT_S = 10.0
-GRAIN_S = 0.001  # of the proxy's event loop, whose clock counts whole milliseconds
 SLACK_S = 0.05  # of a shared machine
 
 
@@ -142,21 +141,21 @@ def test_a_hundred_milliseconds_are_a_hundred_milliseconds(proxy: Proxy) -> None
     proxy.put("slow", delay_s=0.1, direction="downstream")
     with proxy.connect() as connection:
         times = [round_trip_s(connection) for _ in range(8)]
-    assert min(times) >= 0.1 - GRAIN_S
+    assert min(times) >= 0.1
     assert statistics.median(times) < 0.1 + SLACK_S
 
 
 def test_both_directions_are_delayed_once_each(proxy: Proxy) -> None:
     proxy.put("slow", delay_s=0.05)
     with proxy.connect() as connection:
-        assert 0.1 - 2 * GRAIN_S <= round_trip_s(connection) < 0.1 + SLACK_S
+        assert 0.1 <= round_trip_s(connection) < 0.1 + SLACK_S
 
 
 def test_a_connection_that_is_open_already_feels_it_and_is_freed_again(proxy: Proxy) -> None:
     with proxy.connect() as connection:
         assert round_trip_s(connection) < SLACK_S
         proxy.put("slow", delay_s=0.2, direction="upstream")
-        assert round_trip_s(connection) >= 0.2 - GRAIN_S
+        assert round_trip_s(connection) >= 0.2
         call(proxy.admin, "DELETE", "/faults/slow")
         assert round_trip_s(connection) < SLACK_S
 
@@ -232,7 +231,7 @@ def test_an_upstream_that_is_down_resets_its_clients_and_is_found_again_when_it_
         port = placeholder.getsockname()[1]
     proxy = start(port)
     try:
-        with proxy.connect() as connection, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), proxy.connect() as connection:  # perhaps before we know that we were connected
             connection.recv(1)
         assert call(proxy.admin, "GET", "/status")["refused"] == 1
         with socket.create_server(("127.0.0.1", port)) as back, proxy.connect() as connection:
@@ -247,14 +246,14 @@ def test_an_upstream_that_is_down_resets_its_clients_and_is_found_again_when_it_
 def test_a_fault_with_a_ttl_ends_by_itself(proxy: Proxy) -> None:
     with proxy.connect() as connection:
         proxy.put("short", delay_s=0.2, ttl_s=0.4)
-        assert round_trip_s(connection) >= 0.2 - GRAIN_S
+        assert round_trip_s(connection) >= 0.2
         deadline_s = time.monotonic() + TIMEOUT_S
         while call(proxy.admin, "GET", "/faults")["faults"]:
             assert time.monotonic() < deadline_s
         assert round_trip_s(connection) < SLACK_S
 
 
-def test_it_counts_what_it_touches_and_what_passes(proxy: Proxy) -> None:
+def test_it_counts_what_it_touches(proxy: Proxy) -> None:
     before = call(proxy.admin, "GET", "/status")
     proxy.put("slow", delay_s=0.01, direction="downstream")
     with proxy.connect() as connection:
@@ -263,8 +262,7 @@ def test_it_counts_what_it_touches_and_what_passes(proxy: Proxy) -> None:
         entry = call(proxy.admin, "GET", "/faults")["faults"][0]
     after = call(proxy.admin, "GET", "/status")
     assert (entry["chunks"], entry["bytes"]) == (2, 8)
-    assert after["connections"] - before["connections"] == 1
-    assert (after["upstream_bytes"] - before["upstream_bytes"], after["downstream_bytes"] - before["downstream_bytes"]) == (8, 8)
+    assert (after["connections"] - before["connections"], after["refused"], entry["connections"]) == (1, 0, 1)
 
 
 @pytest.mark.parametrize(

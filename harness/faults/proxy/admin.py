@@ -1,7 +1,11 @@
 """The proxy's admin API: HTTP/1.1, one request a connection, bearer token.
 
-`PUT /faults/{id}` with a toxic's document, `DELETE /faults/{id}`, `DELETE /faults`, `GET /faults`, `GET /status`. Small enough to be
-written by hand: a web framework would double the start-up time of a process of which there is one per edge.
+`PUT /faults/{id}` with a toxic's document, `DELETE /faults/{id}`, `DELETE /faults`, `GET /faults`; `PUT /routes/{name}` with
+`{"upstream": "host:port"}` and, where it matters, `listen`, answered with where it listens; `DELETE /routes/{name}`; `GET /status`.
+`CONNECT /through/{route}` makes of the connection one of that route, under its faults, and `CONNECT /past/{route}` one that no fault
+touches: so whoever reaches this port alone, as from outside of a container, can compare.
+
+Small enough to be written by hand: a web framework would double the start-up time of a process of which there is one per edge.
 """
 
 from __future__ import annotations
@@ -10,18 +14,24 @@ import asyncio
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from http import HTTPStatus
+from time import monotonic
 from typing import Any
 
+from harness.faults.proxy.alarm import Alarm
+from harness.faults.proxy.piece import ToxicError
 from harness.faults.proxy.relay import Traffic
+from harness.faults.proxy.routes import Address, Routes
 from harness.faults.proxy.table import FaultTable
-from harness.faults.proxy.toxics import ToxicError
 
 _BODY_BYTES_MAX = 64 * 1024
 _READ_TIMEOUT_S = 5.0
 _FAULT = re.compile(r"/faults/([A-Za-z0-9._-]{1,64})")
+_ROUTE = re.compile(r"/routes/([A-Za-z0-9._-]{1,64})")
+_TUNNEL = re.compile(r"/(through|past)/([A-Za-z0-9._-]{1,64})")
+Answer = tuple[HTTPStatus, Any]
 
 
 class RequestError(ValueError):
@@ -32,20 +42,26 @@ class RequestError(ValueError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
 class AdminServer:
-    """Answers for one table. `place` is what `GET /status` says of the proxy: `listen` and `upstream`, each `host:port`."""
+    """Answers for one proxy."""
 
-    table: FaultTable
-    traffic: Traffic
-    token: str
-    place: Mapping[str, str]
+    def __init__(self, table: FaultTable, routes: Routes, traffic: Traffic, token: str) -> None:
+        self._table = table
+        self._routes = routes
+        self._traffic = traffic
+        self._token = token
+        self._expiries: dict[str, Alarm] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection: one request, one answer."""
         try:
             async with asyncio.timeout(_READ_TIMEOUT_S):
-                status, document = self._answer(*await _read(reader))
+                method, path, token, body = await _read(reader)
+                self._authorize(token)
+                if method == "CONNECT":
+                    self._tunnel(path, writer)
+                    return
+                status, document = await self._answer(method, path, body)
         except RequestError as error:
             status, document = error.status, {"error": str(error)}
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
@@ -58,46 +74,93 @@ class AdminServer:
         writer.write(head.encode() + b"\r\n\r\n" + body)
         writer.close()
 
-    def _answer(self, method: str, path: str, token: str, body: bytes) -> tuple[HTTPStatus, Any]:
-        if not hmac.compare_digest(token.encode(), self.token.encode()):
+    def _authorize(self, token: str) -> None:
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
             raise RequestError(HTTPStatus.UNAUTHORIZED, "the admin token is missing or wrong")
-        self.table.expire()
-        route = self._route(method, path, body)
-        if route is None:
-            raise RequestError(HTTPStatus.NOT_FOUND, f"no such route: {method} {path}")
-        return route()
 
-    def _route(self, method: str, path: str, body: bytes) -> Callable[[], tuple[HTTPStatus, Any]] | None:
+    def _tunnel(self, path: str, writer: asyncio.StreamWriter) -> None:
+        match = _TUNNEL.fullmatch(path)
+        side = self._routes.side(match[2], faulty=match[1] == "through") if match is not None else None
+        if side is None:
+            raise _not_found("CONNECT", path)
+        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        transport = writer.transport
+        transport.set_protocol(side)
+        side.connection_made(transport)
+
+    async def _answer(self, method: str, path: str, body: bytes) -> Answer:
+        self._table.expire()
+        if match := _ROUTE.fullmatch(path):
+            return await self._route_action(method, match[1], body)
+        action = self._action(method, path, body)
+        if action is None:
+            raise _not_found(method, path)
+        return action()
+
+    def _action(self, method: str, path: str, body: bytes) -> Callable[[], Answer] | None:
         if match := _FAULT.fullmatch(path):
             return {"PUT": lambda: self._put(match[1], body), "DELETE": lambda: self._remove(match[1])}.get(method)
         if path == "/faults":
-            return {"GET": lambda: (HTTPStatus.OK, {"faults": self.table.view()}), "DELETE": self._clear}.get(method)
+            return {"GET": lambda: (HTTPStatus.OK, {"faults": self._table.view()}), "DELETE": self._clear}.get(method)
         if path == "/status" and method == "GET":
-            return lambda: (HTTPStatus.OK, {**self.place, **asdict(self.traffic)})
+            return lambda: (HTTPStatus.OK, {"routes": self._routes.view(), **asdict(self._traffic)})
         return None
 
-    def _put(self, fault_id: str, body: bytes) -> tuple[HTTPStatus, Any]:
+    def _put(self, fault_id: str, body: bytes) -> Answer:
+        document = _object(body)
         try:
-            document = json.loads(body)
-        except ValueError as error:
-            raise RequestError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise RequestError(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
-        try:
-            ttl_s = self.table.put(fault_id, document)
+            ttl_s = self._table.put(fault_id, document)
         except ToxicError as error:
             raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from error
         if ttl_s is not None:
-            asyncio.get_running_loop().call_later(ttl_s, self.table.expire)
+            self._expiries.setdefault(fault_id, Alarm(self._table.expire)).set(monotonic() + ttl_s)
         return HTTPStatus.OK, {"id": fault_id, **document}
 
-    def _remove(self, fault_id: str) -> tuple[HTTPStatus, Any]:
-        self.table.remove(fault_id)
+    def _remove(self, fault_id: str) -> Answer:
+        self._table.remove(fault_id)
         return HTTPStatus.NO_CONTENT, None
 
-    def _clear(self) -> tuple[HTTPStatus, Any]:
-        self.table.clear()
+    def _clear(self) -> Answer:
+        self._table.clear()
         return HTTPStatus.NO_CONTENT, None
+
+    async def _route_action(self, method: str, name: str, body: bytes) -> Answer:
+        if method == "DELETE":
+            self._routes.close(name)
+            return HTTPStatus.NO_CONTENT, None
+        if method != "PUT":
+            raise _not_found(method, f"/routes/{name}")
+        try:
+            document = _object(body)
+            listen = address(str(document.get("listen", "127.0.0.1:0")))
+            route = await self._routes.open(name, address(str(document.get("upstream", ""))), listen)
+        except ValueError as error:
+            raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from error
+        except OSError as error:
+            raise RequestError(HTTPStatus.CONFLICT, str(error)) from error
+        return HTTPStatus.OK, {"listen": "{}:{}".format(*route.listen)}
+
+
+def address(text: str) -> Address:
+    """`host:port`. Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{text!r} is no host:port")
+    return host.strip("[]"), int(port)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise RequestError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise RequestError(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
+    return document
+
+
+def _not_found(method: str, path: str) -> RequestError:
+    return RequestError(HTTPStatus.NOT_FOUND, f"no such route: {method} {path}")
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[str, str, str, bytes]:

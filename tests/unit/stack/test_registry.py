@@ -48,14 +48,35 @@ def test_putting_what_is_there_changes_nothing_and_another_address_moves_it(tmp_
 def test_a_detour_is_seen_by_its_caller_alone(tmp_path: Path) -> None:
     registry = RegistryFile(tmp_path)
     registry.put("llm", "llm-1", "http://direct")
-    registry.detour("generation", "llm", "http://detour")
+    registry.detour("generation", "llm", lambda url: url.replace("direct", "detour"))
     registry.put("query", "query-1", "http://q")
-    assert registry.path_for("embedding") == registry.path != registry.path_for("generation")
-    direct, detoured = read(registry.path), read(registry.path_for("generation"))
+    direct, detoured, other = (read(path) for path in (registry.path, registry.path_for("generation"), registry.path_for("embedding")))
+    assert direct == other
     assert direct["services"] == {"llm": [entry("llm-1", "http://direct")], "query": [entry("query-1", "http://q")]}
     assert detoured["services"] == {"llm": [entry("llm-1", "http://detour")], "query": [entry("query-1", "http://q")]}
-    assert direct["revision"] == detoured["revision"] == 3
+    registry.put("llm", "llm-1", "http://direct:2")  # it moves, and the detour leads there
+    assert registry.look_up("generation", "llm") == ["http://detour:2"]
+    assert read(registry.path)["revision"] == read(registry.path_for("generation"))["revision"] == 4
     assert [p.name for p in registry.path.parent.iterdir()] == ["registry.json"]  # nobody who looks around there learns of the detour
+
+
+def test_a_lie_is_told_to_one_caller_until_it_is_taken_back(tmp_path: Path) -> None:
+    registry = RegistryFile(tmp_path)
+    for number in (1, 2):
+        registry.put("retrieval", f"retrieval-{number}", f"http://r{number}")
+    registry.path_for("query")
+    registry.path_for("gateway")
+    registry.lie("query", "retrieval", ("http://nowhere",))
+    registry.lie("query", "retrieval", ("http://nowhere",))
+    assert registry.look_up("query", "retrieval") == ["http://nowhere"]
+    registry.lie("query", "retrieval", ())
+    assert (registry.look_up("query", "retrieval"), registry.look_up("gateway", "retrieval")) == ([], ["http://r1", "http://r2"])
+    registry.lie("query", "retrieval", None)
+    registry.lie("query", "retrieval", None)
+    assert registry.look_up("query", "retrieval") == ["http://r1", "http://r2"]
+    assert read(registry.path)["revision"] == 5
+    with pytest.raises(StackError, match="what nobody reads cannot be read"):
+        registry.look_up("nobody", "retrieval")
 
 
 def test_configure_returns_what_there_was(tmp_path: Path) -> None:
