@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,10 +64,17 @@ objectives:
 
 @pytest.fixture(scope="session")
 def passing_run() -> Iterator[LiveRun]:
-    """A whole run of the reference stack with one fault, carried out once; again where the machine was too busy for its generator."""
+    """A whole run of the reference stack with one fault, carried out once."""
+    with finished_run() as run:
+        yield run
+
+
+@contextmanager
+def finished_run(*arguments: str) -> Iterator[LiveRun]:
+    """`PASSING` with these arguments, carried out; again where the machine was too busy for its generator."""
     for last in (False, False, True):
         place = _short_directory()
-        run = LiveRun(PASSING, place, "--json")
+        run = LiveRun(PASSING, place, "--json", *arguments)
         try:
             _, out = run.finish(90)
             if last or not _too_busy(out):
