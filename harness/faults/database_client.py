@@ -98,12 +98,16 @@ class DatabaseFault(TargetedFault[Parameters]):
     @property
     def dsn(self) -> str:
         """Of the server, with the role of the harness. Raises FaultError."""
+        return self.dsn_of(self.target.service)
+
+    def dsn_of(self, service: str) -> str:
+        """Of the one server that a service is. Raises FaultError."""
         try:
-            instances = self.context.stack.instances(self.target.service)
+            instances = self.context.stack.instances(service)
         except StackError as error:
             raise FaultError(str(error)) from error
         if not instances:
-            raise FaultError(f"{self.target.service} has no instance: a fault must never have zero targets")
+            raise FaultError(f"{service} has no instance: a fault must never have zero targets")
         return instances[0].url
 
     @property

@@ -14,6 +14,9 @@ from harness.faults import (
     cache_load,
     clock,
     credentials,
+    data_documents,
+    data_rows,
+    data_uploads,
     database,
     database_sessions,
     deploy,
@@ -65,6 +68,9 @@ FAMILIES = (
     load,
     database,
     database_sessions,
+    data_rows,
+    data_documents,
+    data_uploads,
 )
 """Each has `FAULTS`, the classes of its faults, in the order in which they are listed."""
 CLASSES: tuple[Any, ...] = tuple(kind for family in FAMILIES for kind in family.FAULTS)
