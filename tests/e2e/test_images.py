@@ -66,6 +66,25 @@ def wait_ready(name: str, *probe: str) -> None:
     wait_until(ready, f"{name} is ready", 20.0)
 
 
+RUNS: dict[str, tuple[str, ...]] = {
+    "services": (),
+    "postgres": ("--env=POSTGRES_HOST_AUTH_METHOD=trust",),
+    "valkey": (),
+    "nginx": ("--tmpfs=/run/tls:uid=65534",),
+    "prometheus": (f"--volume={deployment() / 'prometheus'}:/etc/prometheus:ro",),
+    "alertmanager": (f"--volume={deployment() / 'alertmanager'}:/etc/alertmanager:ro",),
+    "chroma": (),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_health_is_told_by_the_image_itself_and_the_end_is_orderly(images: Mapping[str, Built], name: str) -> None:
+    with container(images[name], options=(*HARDENED, "--health-interval=1s", *RUNS[name])) as one:
+        wait_until(lambda: inspect(one)["State"]["Health"]["Status"] == "healthy", f"{name} is healthy", 30.0)
+        docker("stop", "--time=10", one)
+        assert inspect(one)["State"]["ExitCode"] == 0, docker("logs", one)
+
+
 @pytest.mark.parametrize("name", (*NAMES, *OPTIONAL))
 def test_an_image_is_small_labelled_and_confined(images: Mapping[str, Built], name: str) -> None:
     told = inspect(images[name].reference)
@@ -77,12 +96,35 @@ def test_an_image_is_small_labelled_and_confined(images: Mapping[str, Built], na
         assert told["Config"]["Healthcheck"]["Test"][0] == "CMD"
 
 
+def test_every_image_that_lasts_is_run(images: Mapping[str, Built]) -> None:
+    assert RUNS.keys() == images.keys() - {"tools"}
+
+
 def test_what_is_unchanged_is_not_built_again(images: Mapping[str, Built]) -> None:
     begun = time.monotonic()
     again = build((*NAMES, *OPTIONAL))
     took_s = time.monotonic() - begun
     assert {one.name: (one.id, one.seconds) for one in again} == {name: (one.id, 0.0) for name, one in images.items()}
     assert took_s < UNCHANGED_WITHIN_S
+
+
+def test_another_base_can_be_chosen(images: Mapping[str, Built]) -> None:
+    """Any image with Python; here, for want of a registry, the one of the services under another name."""
+    tag = f"test-{uuid.uuid4().hex[:8]}"
+    base, mine = f"gauntlet-test-base:{tag}", f"rag-gauntlet/valkey:{tag}"
+    docker("tag", images["services"].reference, base)
+    docker("tag", images["services"].reference, mine)  # to be moved
+    try:
+        (built,) = build(["valkey"], base=base, tag=tag)
+        assert built.id == inspect(mine)["Id"] != images["valkey"].id
+        layers = inspect(built.reference)["RootFS"]["Layers"]
+        below = inspect(base)["RootFS"]["Layers"]
+        assert layers[: len(below)] == below
+        with container(built) as name:
+            wait_ready(name, "valkey-healthcheck")
+        docker("image", "rm", built.reference)
+    finally:
+        docker("image", "rm", mine, base)
 
 
 def test_a_build_asks_no_network(images: Mapping[str, Built]) -> None:

@@ -1,12 +1,9 @@
-"""The mocks as containers: one image, built without a registry, that runs any of them and nothing as root."""
+"""The mocks as containers, from the image of the services."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,39 +12,21 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.stack.images import ensure
+from tests.e2e.docker_engine import LABEL, docker, inspect, published, why_not
 from tests.integration.backends import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "admin-secret"
-MOST_BYTES = 120_000_000
 HEALTHY_WITHIN_S = 30.0
 
 
-def docker(*arguments: str) -> str:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
-    return done.stdout.strip()
-
-
-def why_not() -> str | None:
-    if shutil.which("docker") is None:
-        return "no docker client on the PATH"
-    done = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=60, check=False)
-    return None if done.returncode == 0 else f"no Docker engine answers: {(done.stderr or done.stdout).strip().splitlines()[-1]}"
-
-
 @pytest.fixture(scope="module")
-def image() -> Iterator[str]:
-    reason = why_not()
-    if reason is not None:
+def image() -> str:
+    if reason := why_not():
         pytest.skip(reason)
-    tag = f"gauntlet-mocks:test-{uuid.uuid4().hex[:8]}"
-    built = subprocess.run([ROOT / "pipelines" / "images", tag], capture_output=True, text=True, timeout=240, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
-    yield tag
-    docker("image", "rm", "--force", tag)
+    return ensure(["services"])["services"]
 
 
 class Container:
@@ -57,17 +36,16 @@ class Container:
         environment = ["-e", "ADMIN_PORT=8081", "-e", f"ADMIN_TOKEN={TOKEN}"]
         ports = ["-p", "127.0.0.1::8080", "-p", "127.0.0.1::8081"]
         hardened = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "256m"]
-        self.id = docker("run", "--detach", *ports, *environment, *hardened, image, *command)
+        self.id = docker("run", "--detach", f"--label={LABEL}", *ports, *environment, *hardened, image, *command)
         headers = {"authorization": f"Bearer {TOKEN}"}
         self.http = httpx.Client(base_url=self._published(8080), timeout=10, trust_env=False)
         self.admin = httpx.Client(base_url=f"{self._published(8081)}/admin", headers=headers, timeout=10, trust_env=False)
 
     def _published(self, port: int) -> str:
-        return f"http://{docker('port', self.id, str(port)).splitlines()[0]}"
+        return f"http://{published(self.id, port)}"
 
     def inspect(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(docker("inspect", self.id))[0]
-        return found
+        return inspect(self.id)
 
     def ready(self) -> bool:
         assert self.inspect()["State"]["Running"], docker("logs", self.id)
@@ -90,13 +68,6 @@ def running(image: str, *command: str) -> Iterator[Container]:
         yield container
     finally:
         container.close()
-
-
-def test_the_image_is_small_and_runs_as_nobody(image: str) -> None:
-    told = json.loads(docker("image", "inspect", image))[0]
-    assert told["Size"] <= MOST_BYTES
-    assert told["Config"]["User"] == "65534:65534"
-    assert told["Config"]["Healthcheck"]["Test"][0] == "CMD"
 
 
 def test_the_provider_answers_breaks_and_stops_in_order(image: str) -> None:
@@ -129,9 +100,8 @@ def test_the_vector_stores_answer(image: str, product: str, path: str, key: str)
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is offered an engine by pipelines/docker")
 def test_the_engine_script_leaves_an_engine_that_answers_alone() -> None:
-    reason = why_not()
-    if reason is not None:
+    if reason := why_not():
         pytest.skip(reason)
     before = docker("info", "--format", "{{.ID}}")
-    subprocess.run([ROOT / "pipelines" / "docker"], check=True, timeout=60)
+    subprocess.run([Path(__file__).resolve().parents[2] / "pipelines" / "docker"], check=True, timeout=60)
     assert docker("info", "--format", "{{.ID}}") == before

@@ -55,7 +55,7 @@ def test_a_dockerfile_takes_its_base_from_the_caller_and_needs_no_builder_of_a_n
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"tools"} | set(OPTIONAL)))
 def test_what_runs_for_long_is_nobody_and_tells_its_health(name: str) -> None:
     text = dockerfile(name)
-    assert [line for line in text.splitlines() if line.startswith("USER ")] == ["USER 65534:65534"]
+    assert [line for line in text.splitlines() if line.startswith("USER ")] == ["USER 0:0", "USER 65534:65534"]
     assert "\nHEALTHCHECK " in text
 
 
