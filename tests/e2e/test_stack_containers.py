@@ -64,7 +64,7 @@ def test_every_container_is_shut_in_and_published_on_loopback_alone(running: Run
 
 def test_services_reach_one_another_inside_and_the_harness_reaches_them_outside(running: Running, stack: ContainerStack) -> None:
     outside = json.loads(Path(stack.targets()["registry"]).read_text())["services"]
-    inside = json.loads((running.options.work_dir / "inside" / "registry.json").read_text())["services"]
+    inside = json.loads((running.options.work_dir / "inside" / "registry-query.json").read_text())["services"]
     assert {service: [e["name"] for e in listed] for service, listed in outside.items()} == {
         service: [e["name"] for e in listed] for service, listed in inside.items()
     }

@@ -20,11 +20,12 @@ PACKAGE = "/opt/proxy"
 """Where the proxy's own code is shown to the container: no image of the services has it."""
 ANYWHERE = "0.0.0.0"
 SERVICES_PATH = "/opt/gauntlet/site"
+EVERYWHERE = "0.0.0.0"  # in its container
 LIMITS = Limits(memory_bytes=256 * MIB)
 
 
 class ContainerProxies:
-    """One TCP proxy for each edge it was started on. It listens on its upstream's port, under a name of its own."""
+    """One TCP proxy for each edge it was started on. It has a name of its own in the network."""
 
     def __init__(self, options: StackOptions, token: str, site: Site, given_up: Probe) -> None:
         self._options = options
@@ -34,9 +35,8 @@ class ContainerProxies:
         self._containers: dict[tuple[str, str], Container] = {}
         self._admin_ports: dict[tuple[str, str], int] = {}
 
-    def start(self, caller: str, callee: str, upstream: str) -> None:
-        """Start one in front of the URL that the caller would use. Raises StackError."""
-        place = urlsplit(upstream)
+    def start(self, caller: str, callee: str, upstream: str | None = None) -> None:
+        """Start one, in front of the URL that the caller would use or of those that `via` names. Raises StackError."""
         (admin,) = free_ports(1)
         spec = ContainerSpec(
             name=self._site.name_of(_host(caller, callee)),
@@ -47,8 +47,8 @@ class ContainerProxies:
             limits=LIMITS,
             command=(
                 "harness.faults.proxy",
-                *("--listen", f"0.0.0.0:{place.port}", "--upstream", f"{place.hostname}:{place.port}"),
-                *("--admin", f"0.0.0.0:{ADMIN_PORT}", "--seed", str(self._options.seed)),
+                *(_in_front_of(upstream) if upstream is not None else ()),
+                *("--admin", f"{EVERYWHERE}:{ADMIN_PORT}", "--seed", str(self._options.seed)),
             ),
             environment={"PROXY_TOKEN": self._token, "PYTHONPATH": f"{PACKAGE}:{SERVICES_PATH}"},
             published={ADMIN_PORT: admin},
@@ -66,15 +66,15 @@ class ContainerProxies:
         )
         self._admin_ports[caller, callee] = admin
 
-    def detour(self, caller: str, callee: str, url: str) -> str:
-        """Where the caller finds the callee, which others find at `url`: the same without a proxy."""
-        if (caller, callee) not in self._containers:
-            return url
-        return url.replace(f"{urlsplit(url).hostname}:", f"{_host(caller, callee)}:", 1)
-
     def via(self, caller: str, callee: str) -> Callable[[str], str]:
         """Where the caller is sent that would go to an instance of the callee. Raises StackError."""
-        return Routes(self.admin(caller, callee), ANYWHERE, _host(caller, callee)).via
+        return Routes(self.admin(caller, callee), EVERYWHERE, _host(caller, callee)).via
+
+    def in_place_of(self, caller: str, engine: str, url: str) -> str:
+        """Where the caller finds the engine, which others find at `url`: the same without a proxy."""
+        if (caller, engine) not in self._containers:
+            return url
+        return url.replace(f"{urlsplit(url).hostname}:", f"{_host(caller, engine)}:", 1)
 
     def admin(self, caller: str, callee: str) -> AdminApi:
         """Control of the proxy on an edge. Raises StackError where there is none."""
@@ -89,6 +89,11 @@ class ContainerProxies:
             container.terminate()
         for container in self._containers.values():
             container.stop(STOP_GRACE_S)
+
+
+def _in_front_of(url: str) -> tuple[str, ...]:
+    place = urlsplit(url)
+    return ("--listen", f"{EVERYWHERE}:{place.port}", "--upstream", f"{place.hostname}:{place.port}")
 
 
 def _host(caller: str, callee: str) -> str:

@@ -79,13 +79,14 @@ class ContainerStack(ReferenceStack):
 
     def _engine_url(self, caller: str, engine: str) -> str:
         url = self._roster.get(instance_name(engine, 1)).inside_url
-        return self._proxies.detour(caller, engine, url)
+        return self._proxies.in_place_of(caller, engine, url)
 
     def _start_proxy(self, caller: str, callee: str) -> None:
-        upstream = self._roster.get(instance_name(callee, 1)).inside_url
-        self._proxies.start(caller, callee, upstream)
         if self._in_registry(callee):
+            self._proxies.start(caller, callee)
             self._registry.detour(caller, callee, self._proxies.via(caller, callee))
+        else:
+            self._proxies.start(caller, callee, self._roster.get(instance_name(callee, 1)).inside_url)
 
     def _clear_away(self) -> Sequence[str]:
         return self._site.clear()
