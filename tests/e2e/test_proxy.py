@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 import statistics
 import struct
@@ -11,8 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,82 +18,11 @@ import pytest
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError
 from harness.stack.base import AdminApi
+from tests.e2e.proxy_rig import TIMEOUT_S, TOKEN, Proxy, Upstream, echo, receive, round_trip_s, start, stop
 
 pytestmark = pytest.mark.e2e
 
-TOKEN = "secret"
-TIMEOUT_S = 10.0
 SLACK_S = 0.05  # of a shared machine
-
-
-class Upstream:
-    """A server on a free port; `serve` handles one connection in its own thread."""
-
-    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
-        self._serve = serve
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.settimeout(TIMEOUT_S)
-            thread = threading.Thread(target=self._one, args=(connection,))
-            self._threads.append(thread)
-            thread.start()
-
-    def _one(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                self._serve(connection)
-            except OSError:
-                return
-
-    def stop(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(TIMEOUT_S)
-
-
-def echo(connection: socket.socket) -> None:
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    while data := connection.recv(65536):
-        connection.sendall(data)
-
-
-@dataclass
-class Proxy:
-    process: subprocess.Popen[bytes]
-    port: int
-    admin: AdminApi
-
-    def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
-
-    def put(self, fault_id: str, **document: Any) -> None:
-        call(self.admin, "PUT", f"/faults/{fault_id}", {"type": "latency", **document})
-
-
-def start(upstream_port: int) -> Proxy:
-    argv = ["--listen", "127.0.0.1:0", "--upstream", f"127.0.0.1:{upstream_port}", "--admin", "127.0.0.1:0", "--token", TOKEN]
-    process = subprocess.Popen([sys.executable, "-m", "harness.faults.proxy", *argv], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    ports = json.loads(process.stdout.readline())
-    return Proxy(process, ports["listen"], AdminApi(f"http://127.0.0.1:{ports['admin']}", TOKEN))
-
-
-def stop(proxy: Proxy) -> int:
-    proxy.process.terminate()
-    proxy.process.communicate(timeout=TIMEOUT_S)
-    return proxy.process.returncode
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +43,6 @@ def shared(server: Upstream) -> Iterator[Proxy]:
 def proxy(shared: Proxy) -> Iterator[Proxy]:
     yield shared
     call(shared.admin, "DELETE", "/faults")
-
-
-def round_trip_s(connection: socket.socket, data: bytes = b"ping") -> float:
-    started_s = time.monotonic()
-    connection.sendall(data)
-    assert connection.recv(len(data), socket.MSG_WAITALL) == data
-    return time.monotonic() - started_s
 
 
 def send_all_and_end(connection: socket.socket, data: bytes) -> None:
@@ -168,7 +88,7 @@ def test_bytes_held_back_leave_at_once_when_the_fault_is_taken_away(proxy: Proxy
         while call(proxy.admin, "GET", "/faults")["faults"][0]["chunks"] < 1:
             assert time.monotonic() - started_s < TIMEOUT_S
         call(proxy.admin, "DELETE", "/faults/slow")
-        assert connection.recv(4, socket.MSG_WAITALL) == b"ping"
+        assert receive(connection, 4) == b"ping"
         assert time.monotonic() - started_s < TIMEOUT_S
 
 
@@ -202,7 +122,7 @@ def test_one_direction_may_end_while_the_other_goes_on() -> None:
         with proxy.connect() as connection:
             connection.sendall(b"hello")
             connection.shutdown(socket.SHUT_WR)
-            assert connection.recv(14, socket.MSG_WAITALL) == b"you said hello"
+            assert receive(connection, 14) == b"you said hello"
             assert connection.recv(1) == b""
     finally:
         assert stop(proxy) == 0
