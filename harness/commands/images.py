@@ -60,8 +60,25 @@ def list_images(as_json: bool) -> int:
     return OK
 
 
+@command("prune")
+@JSON
+def prune_images(as_json: bool) -> int:
+    """Remove images of earlier states of the sources, unless a container uses them."""
+    from harness.stack.images import ImageError, prune
+
+    try:
+        removed = prune()
+    except ImageError as error:
+        raise CommandError(NOT_STARTED, error) from error
+    if as_json:
+        emit({"removed": removed})
+    for reference in removed if not as_json else ():
+        click.echo(reference)
+    return OK
+
+
 def _line(image: Built) -> str:
     return f"{image.reference:<44} {image.size_bytes / 1e6:6.1f} MB"
 
 
-images = click.Group("images", commands=[build_images, list_images], help="The container images of the reference stack.")
+images = click.Group("images", commands=[build_images, list_images, prune_images], help="The container images of the reference stack.")

@@ -78,6 +78,16 @@ def listed() -> list[Built]:
     return [_look(_name_of(reference), reference) for reference in sorted(engine.references(REPOSITORY, LABEL))]
 
 
+def prune() -> list[str]:
+    """Remove the images that the present sources do not lead to, those in use excepted; returns what was removed. Raises ImageError."""
+    engine.check()
+    planned = Plan()
+    present = {planned.reference(name) for name in RECIPES}
+    later_first = {name: -number for number, name in enumerate(RECIPES)}  # what builds on another goes before it
+    old = [one for one in engine.references(REPOSITORY, LABEL) if plan.TAG.fullmatch(one.rpartition(":")[2]) and one not in present]
+    return [one for one in sorted(old, key=lambda one: later_first.get(_name_of(one), 0)) if engine.remove(one)]
+
+
 def _missing(planned: Plan, names: Collection[str]) -> list[str]:
     """What must be built, bases first. The base of an image that is there is not needed."""
     wanted: set[str] = set()

@@ -55,6 +55,11 @@ def tag(reference: str, name: str) -> None:
     _docker(["tag", reference, name], f"{reference} cannot be tagged {name}")
 
 
+def remove(reference: str) -> bool:
+    """Take a name from an image, and the image away with the last; False where a container uses it."""
+    return _run(["image", "rm", reference], LOOK_TIMEOUT_S).returncode == 0
+
+
 def python_version(reference: str) -> str:
     """`3.11`: of the Python in an image. Raises ImageError."""
     code = "import sys; print('%d.%d' % sys.version_info[:2])"

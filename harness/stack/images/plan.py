@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from harness.stack.images.recipes import RECIPES, REPOSITORY, Recipe, is_deploym
 
 CHOSEN = ("base", "python")
 """What a base of the user's own choice takes the place of."""
+TAG = re.compile(r"[0-9a-f]{12}")
+"""What follows from an image's inputs, unlike the names that people give."""
 _MAKERS = ("context.py", "debian.py", "wheels.py")
 """Beside this module: what a context holds of the same inputs."""
 

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
-from harness.stack.images import NAMES, OPTIONAL, ImageError, build, context, debian, engine, wheels
+from harness.stack.images import NAMES, OPTIONAL, ImageError, build, context, debian, engine, prune, wheels
 from harness.stack.images import plan as planning
 from harness.stack.images.plan import Plan
 from harness.stack.images.recipes import RECIPES
@@ -96,6 +96,22 @@ def test_a_base_of_ones_own_takes_the_place_of_the_release(monkeypatch: pytest.M
     assert own.base_of("services") == own.reference("site") != Plan().reference("site")
     assert own.recipe_of_base("site") is None
     assert own.tag("services") != Plan("python:3.12-slim").tag("services")
+
+
+def test_only_images_of_earlier_sources_are_pruned_and_none_that_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    present = [Plan().reference(name) for name in RECIPES]
+    old = [f"rag-gauntlet/{name}:0123456789ab" for name in ("python", "services", "site", "valkey")]
+    removed: list[str] = []
+
+    def remove(reference: str) -> bool:
+        removed.append(reference)
+        return "valkey" not in reference
+
+    monkeypatch.setattr(engine, "check", lambda: None)
+    monkeypatch.setattr(engine, "references", lambda *_: [*present, *old, "rag-gauntlet/services:latest", "rag-gauntlet/valkey:test-1"])
+    monkeypatch.setattr(engine, "remove", remove)
+    assert prune() == [f"rag-gauntlet/{name}:0123456789ab" for name in ("services", "site", "python")]
+    assert sorted(removed) == old
 
 
 def test_versions_are_those_at_work_here() -> None:
@@ -188,7 +204,7 @@ def test_an_unknown_image_and_a_missing_engine_are_said_clearly(monkeypatch: pyt
         build(["grafana"])
     assert CliRunner().invoke(cli, ["images", "build", "--only", "grafana"]).exit_code == 2
     monkeypatch.setenv("PATH", "")
-    for words in (["build"], ["list"]):
+    for words in (["build"], ["list"], ["prune"]):
         done = CliRunner().invoke(cli, ["images", *words])
         assert done.exit_code == 4
         assert "no Docker client on the PATH" in done.output
