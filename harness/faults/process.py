@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import psutil
 
-from harness.faults.base import Context, Evidence, FaultError, Target, TargetedFault, Undo, act, capability, instance_of
+from harness.faults.base import Context, Evidence, FaultError, Parameters, Target, TargetedFault, Undo, act, capability, instance_of
 from harness.faults.freezer import FROZEN, frozen
 from harness.faults.undo import process_tree
 from harness.scenario.catalog import FaultParameters, FaultSpec
-from harness.stack.base import Instance, Killable, Pausable, Placed, Restartable
+from harness.stack.base import Instance, Killable, Outliving, Pausable, Place, Placed, Restartable, StackError
 from harness.sweep import Found, identify, same_process
 
 
@@ -29,10 +30,10 @@ def pick_instance(target: Target, context: Context) -> Target:
     return Target(target.service, instance=rng.choice(names))
 
 
-class InstanceFault(TargetedFault[NoParameters]):
+class InstanceFault(TargetedFault[Parameters]):
     """A fault of one instance."""
 
-    def __init__(self, target: Target, parameters: NoParameters, context: Context) -> None:
+    def __init__(self, target: Target, parameters: Parameters, context: Context) -> None:
         super().__init__(pick_instance(target, context), parameters, context)
         assert self.target.instance is not None, "just picked"
         self.name: str = self.target.instance
@@ -41,10 +42,22 @@ class InstanceFault(TargetedFault[NoParameters]):
         """As the stack describes it now. Raises FaultError."""
         return instance_of(self.context.stack, self.name, self.target.service)
 
+    def place(self) -> Place:
+        """Where it runs. Raises FaultError when it does not."""
+        try:
+            return capability(self.context.stack, Placed).place(self.name)
+        except StackError as error:
+            raise FaultError(str(error)) from error
+
     def ready(self) -> Evidence | None:
         """Evidence that the instance serves."""
         instance = self.instance()
         return {"instance": self.name, "ready": True, "pid": instance.pid} if self.context.stack.probe(instance) is None else None
+
+    def outliving(self, verb: Literal["kill", "stop", "pause"]) -> Sequence[Undo]:
+        """How it is brought back where ending the stack does not do that; nothing for a stack that ends with the run."""
+        stack = self.context.stack
+        return (Undo("command", {"argv": list(stack.restoring_command(self.name, verb))}),) if isinstance(stack, Outliving) else ()
 
     def restart_unless_ready(self) -> None:
         """Bring it up, unless somebody (a recovery action) has done so. Raises FaultError."""
@@ -52,7 +65,7 @@ class InstanceFault(TargetedFault[NoParameters]):
             act(f"restarting {self.name}", lambda: capability(self.context.stack, Restartable).restart(self.name))
 
 
-class ProcessKill(InstanceFault):
+class ProcessKill(InstanceFault[NoParameters]):
     """SIGKILL for the whole process tree of one instance. It stays down until somebody restarts it."""
 
     spec = FaultSpec(
@@ -68,6 +81,9 @@ class ProcessKill(InstanceFault):
         recoverable_by=("restart", "scale", "failover"),
     )
     _victim: Found | None = None
+
+    def undo(self) -> Sequence[Undo]:
+        return self.outliving("kill")
 
     def inject(self) -> None:
         pid = self.instance().pid
@@ -97,7 +113,7 @@ class ProcessKill(InstanceFault):
 STILL = frozenset({psutil.STATUS_STOPPED, FROZEN})
 
 
-class ProcessPause(InstanceFault):
+class ProcessPause(InstanceFault[NoParameters]):
     """SIGSTOP for the whole process tree of one instance, or its container paused: the kernel accepts connections, and nothing answers."""
 
     spec = FaultSpec(
@@ -117,7 +133,7 @@ class ProcessPause(InstanceFault):
         pid = self.instance().pid
         found = identify(pid) if pid is not None else None
         if found is None:
-            return ()
+            return self.outliving("pause")
         stack = self.context.stack
         container = stack.place(self.name).container if isinstance(stack, Placed) else None
         if container is not None:
@@ -125,12 +141,16 @@ class ProcessPause(InstanceFault):
         return (Undo("continue", {"pid": found.pid, "create_time_s": found.create_time_s}),)
 
     def inject(self) -> None:
+        self._seen = self.instance().pid is not None
         act(f"pausing {self.name}", lambda: self._set_paused(True))
+
+    _seen = True
+    """Whether the stack says which processes are its own; of others, what they answer must do."""
 
     def verify(self) -> Evidence | None:
         instance = self.instance()
         states = tree_states(instance.pid)
-        if not states or not STILL.issuperset(states.values()):  # nor is a process that is gone a paused one
+        if self._seen and (not states or not STILL.issuperset(states.values())):  # nor is a process that is gone a paused one
             return None
         reason = self.context.stack.probe(instance)
         return None if reason is None else {"instance": self.name, "states": states, "probe": reason}

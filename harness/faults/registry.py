@@ -29,6 +29,9 @@ from harness.faults import (
     network_pace,
     observability,
     process,
+    process_loops,
+    process_start,
+    process_stop,
     release,
 )
 from harness.faults.base import Context, Fault, FaultError, KnownFault, Target
@@ -51,6 +54,9 @@ class FaultClass(Protocol):
 
 FAMILIES = (
     process,
+    process_stop,
+    process_loops,
+    process_start,
     cache,
     cache_entries,
     cache_load,
