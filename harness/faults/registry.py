@@ -20,6 +20,7 @@ from harness.faults import (
     database,
     database_sessions,
     deploy,
+    embedding,
     http,
     llm,
     load,
@@ -33,6 +34,7 @@ from harness.faults import (
     process_start,
     process_stop,
     release,
+    vector,
 )
 from harness.faults.base import Context, Fault, FaultError, KnownFault, Target
 from harness.scenario.catalog import FaultParameters, FaultSpec, StackInfo
@@ -66,6 +68,8 @@ FAMILIES = (
     network_bytes,
     http,
     llm,
+    embedding,
+    vector,
     deploy,
     release,
     clock,

@@ -24,6 +24,9 @@ READY_S = 15.0
 ADMIN_TOKEN = "admin"
 PROVIDER_KEY = "provider"
 EDGE = ("retrieval", "cache")
+LLM_PROFILE = {"ttft_ms": 5, "itl_ms": 0, "api_keys": [PROVIDER_KEY]}
+VECTOR_PROFILE = {"latency": {"read": {"constant_ms": 3}}}
+MOCKS = {"llm": ("mocks.llm",), "vector": ("mocks.vector", "qdrant")}
 
 
 @dataclass
@@ -42,16 +45,17 @@ class Member:
 
 
 class SmallStack:
-    """Satisfies `Stack` and Killable, Restartable, Pausable, Proxied, Programmable, Rollbackable."""
+    """Satisfies `Stack` and Killable, Restartable, Pausable, Proxied, Programmable, Rollbackable. `llm` and `vector` are the mocks."""
 
     info = StackInfo(
         name="small",
-        services={"retrieval": 2, "cache": 1, "llm": 1},
-        edges=frozenset({EDGE, ("retrieval", "llm")}),
+        services={"retrieval": 2, "cache": 1, "llm": 1, "vector": 1},
+        edges=frozenset({EDGE, ("retrieval", "llm"), ("retrieval", "vector")}),
         capabilities=frozenset({"Killable", "Restartable", "Pausable", "Proxied", "Programmable", "Rollbackable"}),
         journeys=frozenset(),
         proxyable=frozenset({EDGE}),
-        programmable=frozenset({"llm"}),
+        programmable=frozenset(MOCKS),
+        roles={"llm": "llm", "vector": "vector"},
     )
     entry_url = ""
     api_key = None
@@ -62,10 +66,12 @@ class SmallStack:
         self._clock = SystemClock()
         names = [(service, f"{service}-{n + 1}") for service, count in self.info.services.items() for n in range(count)]
         self._members = {name: Member(service, name, free_port()) for service, name in names}
-        self._admin_port, self._proxy_admin_port = free_port(), 0
+        self._admin_ports = {mock: free_port() for mock in MOCKS}
+        self._proxy_admin_port = 0
         self._proxy: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        (self._folder / "profile.json").write_text(json.dumps(LLM_PROFILE))
         for member in self._members.values():
             self._start(member)
         places = ["--listen", "127.0.0.1:0", "--upstream", f"127.0.0.1:{self._members['cache-1'].port}", "--admin", "127.0.0.1:0"]
@@ -119,9 +125,9 @@ class SmallStack:
         return AdminApi(f"http://127.0.0.1:{self._proxy_admin_port}", ADMIN_TOKEN)
 
     def admin(self, service: str) -> AdminApi:
-        if service != "llm":
+        if service not in MOCKS:
             raise StackError(f"{service} has no admin API")
-        return AdminApi(f"http://127.0.0.1:{self._admin_port}", ADMIN_TOKEN)
+        return AdminApi(f"http://127.0.0.1:{self._admin_ports[service]}", ADMIN_TOKEN)
 
     def deploy(self, service: str, version: str) -> str:
         before = ""
@@ -136,13 +142,13 @@ class SmallStack:
 
     def _start(self, member: Member) -> None:
         kind = "redis" if member.service == "cache" else "http"
-        argv, env = ["tests.contract.tiny_service", kind, str(member.port), member.version], dict(os.environ)
-        if member.service == "llm":
-            profile = self._folder / "profile.json"
-            profile.write_text(json.dumps({"ttft_ms": 5, "itl_ms": 0, "api_keys": [PROVIDER_KEY]}))
-            argv = ["mocks.llm"]
-            env |= {"PORT": str(member.port), "LLM_PROFILE": str(profile), "LOG_LEVEL": "error"}
-            env |= {"ADMIN_PORT": str(self._admin_port), "ADMIN_TOKEN": ADMIN_TOKEN}
+        argv = ["tests.contract.tiny_service", kind, str(member.port), member.version]
+        env = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}  # an instance is the same in every test
+        if member.service in MOCKS:
+            argv = [*MOCKS[member.service]]
+            env |= {"PORT": str(member.port), "LOG_LEVEL": "error", "VECTOR_PROFILE": json.dumps(VECTOR_PROFILE)}
+            env |= {"LLM_PROFILE": str(self._folder / "profile.json")}
+            env |= {"ADMIN_PORT": str(self._admin_ports[member.service]), "ADMIN_TOKEN": ADMIN_TOKEN}
         with (self._folder / f"{member.name}.log").open("ab") as log:
             member.process = subprocess.Popen([sys.executable, "-m", *argv], cwd=ROOT, env=env, stdout=log, stderr=log)
         deadline_ns = self._clock.now_ns() + round(READY_S * NS_PER_S)

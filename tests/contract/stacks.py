@@ -79,6 +79,8 @@ def refusals(name: str, kind: Kind) -> list[str]:
     use = USES[name]
     if kind.tiny and (use.real or use.options):
         return ["its row asks for more than stand-ins"]
+    if use.mock and not kind.tiny:
+        return ["its row is content with the mock of the tiny stack"]
     document = {
         "name": "contract",
         "load": {"shape": [{"constant": "1/s"}]},

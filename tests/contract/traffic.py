@@ -11,19 +11,25 @@ from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.faults.chat_probe import ChatProbe
-from harness.record.clock import SystemClock
-from harness.stack.base import KeyedProviders, Stack
+from harness.stack.base import Stack
+from tests.contract.mock_traffic import PAUSE_S as MOCK_PAUSE_S
+from tests.contract.mock_traffic import mock_caller
 
 PAUSE_S = 0.1
 TIMEOUT_S = 5.0
+OF_MOCKS = ("chat", "embed", "store")
 
 
 @contextmanager
 def traffic(stack: Stack, kinds: tuple[str, ...]) -> Iterator[None]:
-    """One caller of each kind (`search`, `ask`, `ingest`, `chat`), ten times a second at most, until the block ends."""
+    """One caller of each kind, until the block ends: `search`, `ask`, `ingest` ten times a second at most, the rest oftener."""
     ended = threading.Event()
-    threads = [threading.Thread(target=_repeat, args=(caller(stack, kind), ended), name=kind, daemon=True) for kind in kinds]
+    threads = [
+        threading.Thread(
+            target=_repeat, args=(caller(stack, kind), MOCK_PAUSE_S if kind in OF_MOCKS else PAUSE_S, ended), name=kind, daemon=True
+        )
+        for kind in kinds
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -36,9 +42,8 @@ def traffic(stack: Stack, kinds: tuple[str, ...]) -> Iterator[None]:
 
 def caller(stack: Stack, kind: str) -> Callable[[int], object]:
     """Asks once; given the number of the question."""
-    if kind == "chat":
-        probe = ChatProbe(stack.instances("llm")[0].url, SystemClock(), stack.provider_key if isinstance(stack, KeyedProviders) else None)
-        return lambda n: probe.ask(f"What is asked for the {n}th time?", TIMEOUT_S)
+    if kind in OF_MOCKS:
+        return mock_caller(stack, kind)
     asks: dict[str, Callable[[int], tuple[str, dict[str, Any]]]] = {
         "search": lambda n: ("/api/search", {"query": f"module number {n}", "top_k": 4}),
         "ask": lambda n: ("/api/ask", {"question": f"What does module number {n} do?", "top_k": 4, "stream": False}),
@@ -50,11 +55,11 @@ def caller(stack: Stack, kind: str) -> Callable[[int], object]:
     return lambda n: _post(stack, *asks[kind](n))
 
 
-def _repeat(ask: Callable[[int], object], ended: threading.Event) -> None:
+def _repeat(ask: Callable[[int], object], pause_s: float, ended: threading.Event) -> None:
     for n in count():
-        with suppress(OSError, http.client.HTTPException):  # a caller of a broken service goes on asking; ChatProbeError is an OSError
+        with suppress(OSError, http.client.HTTPException):  # a caller of a broken service goes on asking
             ask(n)
-        if ended.wait(PAUSE_S):
+        if ended.wait(pause_s):
             return
 
 

@@ -5,7 +5,10 @@ A row holds what a scenario would say (`target`, `with`, `for`, `instances`), an
     "stack":   options of `stack:` in a scenario, where the default stack cannot take the fault: {"vector_store": "qdrant"}
     "real":    True where the tiny stand-ins will not do: the fault asks a real PostgreSQL, Redis or service something
     "traffic": who asks meanwhile, for a fault that hits nobody has no effect: "search", "ask", "ingest" (through the gateway),
-               "chat" (at the provider); a tuple for several. Rows of `llm.*` have "chat" unless they say otherwise
+               "chat", "embed" (at the provider), "store" (at the vector store); a tuple for several. Rows of `llm.*` have "chat",
+               of `embedding.*` "embed", of `vector.*` "store" unless they say otherwise
+    "mock":    True where a mock plays all of it by itself: it is the same process on every stack, so that the tiny one will do
+    "leaves":  True for a benign change that is taken back like any fault
     "root":    True where only root can do it; the test is skipped for anybody else, and says so
     "skip":    a reason why no stack here can take it
 
@@ -21,7 +24,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-_OWN = ("stack", "real", "traffic", "root", "skip")
+_OWN = ("stack", "real", "traffic", "root", "skip", "mock", "leaves")
+_CALLERS = {"llm": ("chat",), "embedding": ("embed",), "vector": ("store",)}
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Use:
     traffic: tuple[str, ...] = ()
     root: bool = False
     skip: str = ""
+    mock: bool = False
+    leaves: bool = False
 
     @property
     def options_text(self) -> str:
@@ -43,7 +49,7 @@ class Use:
 
 def _read(name: str, row: Mapping[str, Any]) -> Use:
     entry = {"id": "contract", "type": name, "for": "30s", **{key: value for key, value in row.items() if key not in _OWN}}
-    traffic = row.get("traffic", ("chat",) if name.startswith("llm.") else ())
+    traffic = row.get("traffic", _CALLERS.get(name.partition(".")[0], ()))
     return Use(
         entry,
         row.get("stack", {}),
@@ -51,6 +57,8 @@ def _read(name: str, row: Mapping[str, Any]) -> Use:
         (traffic,) if isinstance(traffic, str) else tuple(traffic),
         bool(row.get("root", False)),
         str(row.get("skip", "")),
+        bool(row.get("mock", False)),
+        bool(row.get("leaves", False)),
     )
 
 

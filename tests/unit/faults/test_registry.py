@@ -28,6 +28,7 @@ INFO = StackInfo(
     edges=frozenset({("gateway", "retrieval"), ("gateway", "user"), ("retrieval", "postgres"), ("user", "postgres"), ("retrieval", "llm")}),
     capabilities=frozenset(CAPABILITIES),
     journeys=frozenset(),
+    roles={"llm": "llm"},
 )
 REFERENCE = replace(reference_info({}, "qdrant"), capabilities=frozenset(CAPABILITIES))
 VERBS = {"restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex"}
