@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.faults import registry
 from harness.faults.base import Context, FaultError
+from harness.faults.fingerprint import Fingerprint, World, settled, take
 from harness.faults.lease import Lease
 from harness.faults.play import in_thread
 from harness.faults.schedule import FaultSchedule
@@ -43,6 +44,8 @@ from harness.stack.base import Questioned, Stack, StackError
 
 LOAD_READY_S = 30.0
 RESET_WITHIN_S = 30.0
+SETTLES_S = 10.0  # what differs after healing may be an instance that the operator restarts just now
+SETTLES_EARLY_S = 2.0  # somebody waits
 START_POLL_S = 0.02
 _BROKEN_OFF_BY = (StackError, LoadError, FaultError)
 LEAD_S = 0.3  # from "everything is ready" to the first arrival
@@ -139,7 +142,7 @@ class _Run:
                 return "interrupted"
             load = self.start_load(stack, work_dir, cleanup)
             on_call = self.start_observers(stack, load, work_dir, cleanup)
-            return self.play(stack, load, on_call, lease, cleanup)
+            return self.play(stack, load, on_call, lease, work_dir, cleanup)
 
     def release(self, lease: Lease) -> None:
         """Let the watchdog make its last sweep: what it finds then was left behind by us, and fails the run."""
@@ -239,7 +242,7 @@ class _Run:
             if ended is None:
                 self.append(ev.OPERATOR, state="stopped")
 
-    def play(self, stack: Stack, load: LoadProcess, on_call: OnCall, lease: Lease, cleanup: ExitStack) -> str:
+    def play(self, stack: Stack, load: LoadProcess, on_call: OnCall, lease: Lease, work_dir: Path, cleanup: ExitStack) -> str:
         """Play the phases and the faults in them; then heal, and prove it."""
         t0_ns = self.clock.now_ns() + round(LEAD_S * NS_PER_S)
         phases = plan(self.scenario, t0_ns)
@@ -253,6 +256,7 @@ class _Run:
             lease,
         )
         cleanup.callback(schedule.heal_all, urgent=True)
+        before = self.look_around(stack, on_call, lease, work_dir) if self.scenario.faults else None
         self.begun = True
         load.begin(t0_ns)
         self.append(ev.LOAD, state="begun", t0_ns=t0_ns)
@@ -261,6 +265,10 @@ class _Run:
         ending = player.play(Parts(schedule, load, on_call, lease, resetter, self.interruption))
         self._show("healing", "faults are healed")
         schedule.heal_all(urgent=ending.early)
+        if before is not None:
+            within_s = SETTLES_EARLY_S if ending.early else SETTLES_S
+            left = settled(before, lambda: self.look_around(stack, on_call, lease, work_dir), self.clock, within_s)
+            self.append(ev.FINGERPRINT, left=left)
         resetter.join(RESET_WITHIN_S)
         self._show("collecting", "the load generator finishes")
         if ending.early:
@@ -268,6 +276,11 @@ class _Run:
         else:
             load.finish(self.scenario.load.timeout + 30.0)
         return ending.reason
+
+    def look_around(self, stack: Stack, on_call: OnCall, lease: Lease, work_dir: Path) -> Fingerprint:
+        """The world that faults may touch; what the operator started is its own."""
+        spared = [pid for pid in (on_call.pid, lease.watchdog_pid) if pid is not None]
+        return take(World(stack, self.run_id, work_dir, spared))
 
     def _show(self, phase: str, note: str) -> None:
         self.options.observe(LiveState(scenario=self.scenario.name, phase=phase, note=note))

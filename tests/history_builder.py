@@ -265,6 +265,8 @@ class _Builder:
         self._put(t_s, ev.LOAD, "truth", state="finished", **self._load)
         if not any(e.kind == ev.OPERATOR and e.data["state"] == "exited" for e in self.events):
             self._put(t_s, ev.OPERATOR, "truth", state="stopped")
+        if any(e.kind == ev.FAULT for e in self.events):
+            self._put(t_s, ev.FINGERPRINT, "truth", left=[])
         self._put(t_s, ev.STACK, "truth", state="stopped")
         self._put(t_s, ev.WATCHDOG, "truth", state="finished", ended=[], left=[])
         self._put(t_s, ev.ENDED, "truth", complete=True, ending="completed")

@@ -68,6 +68,11 @@ class OnCall:
     def running(self) -> bool:
         return self._process is not None
 
+    @property
+    def pid(self) -> int | None:
+        """Of its process, while it is ours."""
+        return self._process.pid if self._process else None
+
     def poll(self) -> int | None:
         """Its return code once it has ended."""
         return self._process.poll() if self._process else None

@@ -24,6 +24,7 @@ OPERATOR = "operator"  # state: started | exited | stopped, returncode
 LOAD = "load"  # state: started | finished | failed | probe, and the generator's own figures
 ABORT = "abort"  # objective, value, for_s
 RESET = "reset"  # what the harness put back between faults or at the end
+FINGERPRINT = "fingerprint"  # left: what differs, after all faults were healed, from the world before the first
 INTERRUPTED = "interrupted"  # signal
 WATCHDOG = "watchdog"  # state: started | took_over | took_back | died | failed | finished, detail
 ENDED = "ended"  # the last event of a whole record: complete: true, ending (completed, or why it was early), events before it, providers

@@ -52,10 +52,24 @@ def safety(history: History, scenario: Scenario) -> Iterable[Result]:
             if reason is not None:
                 reason = f"{reason} ({before.first_failure(use.id, 'not_gone', 'failed')})"
             yield _of_group("safety", f"safety.{use.id}.gone", reason, f"nothing of fault {use.id} is left")
+    if any(truth.intended_ns is not None for truth in history.faults):
+        yield _as_before(history)
     yield _nothing_left(history)
     stopped = any(e.data.get("state") == "stopped" for e in history.of_kind(ev.STACK))
     reason = None if stopped else "the record does not say that the stack was stopped: run `gauntlet clean`"
     yield _of_group("safety", "safety.stack_stopped", reason, "the stack was stopped")
+
+
+def _as_before(history: History) -> Result:
+    """By the fingerprints of the world before the first fault and after all were healed."""
+    compared = [e.data.get("left") for e in history.of_kind(ev.FINGERPRINT)]
+    if not compared or not all(isinstance(left, list) for left in compared):
+        return _of_group("safety", "safety.as_before", "the record does not say whether the world is as it was before the first fault", "")
+    left = tuple(str(item) for items in compared for item in items or ())
+    status, reason = (
+        (Status.FAIL, f"{len(left)} things are not as before") if left else (Status.PASS, "everything is as before the first fault")
+    )
+    return Result("safety.as_before", "safety", status, reason, evidence=left)
 
 
 def _nothing_left(history: History) -> Result:

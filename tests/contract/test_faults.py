@@ -15,18 +15,21 @@ from random import Random
 import pytest
 
 from harness.faults.base import Context, Evidence, Fault
+from harness.faults.fingerprint import Fingerprint, World, settled, take
 from harness.faults.registry import CATALOG, build
 from harness.faults.undo import execute
 from harness.record.clock import NS_PER_S, SystemClock
 from harness.scenario.model import FaultUse
 from harness.stack.base import Restartable, Stack
 from tests.contract.conftest import FAILED
-from tests.contract.stacks import KINDS, Kind, Pool, kinds_for, order, refusals
+from tests.contract.stacks import KINDS, Kind, Pool, kinds_for, order, refusals, sampled
 from tests.contract.traffic import traffic
 from tests.contract.uses import USES
+from tests.e2e.docker_engine import need_docker
 
 WITHIN_S = 15.0
 LOOK_EVERY_S = 0.05
+SETTLES_WITHIN_S = 5.0
 
 
 def _cases(benign: bool) -> list[object]:
@@ -35,6 +38,7 @@ def _cases(benign: bool) -> list[object]:
         for name in CATALOG
         if name in USES and (CATALOG[name].benign and not USES[name].leaves) is benign
         for kind in kinds_for(name)
+        if sampled(name, kind)
     ]
     marks = [[] if kind.tiny else [pytest.mark.e2e] for _, kind in chosen]
     rows = sorted(zip(chosen, marks, strict=True), key=lambda row: order(*row[0]))
@@ -51,20 +55,27 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 
 
 @pytest.fixture
-def stack(pool: Pool, name: str, kind: Kind, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """One that runs and can take the fault, with the traffic that its row asks for. A test that fails takes its stack along."""
+def world(pool: Pool, name: str, kind: Kind, request: pytest.FixtureRequest) -> Iterator[World]:
+    """A stack that can take the fault, with the traffic that its row asks for. A test that fails takes its stack along."""
     use = USES[name]
     if use.root and os.geteuid() != 0:
         pytest.skip(f"{name} needs root")
+    if kind.docker:
+        need_docker()
     try:
-        running = pool.stack(kind, use)
-        with traffic(running, use.traffic):
+        running = pool.world(kind, use)
+        with traffic(running.stack, use.traffic):
             yield running
     except BaseException:
         pool.end()
         raise
     if request.node.stash.get(FAILED, False):
         pool.end()
+
+
+@pytest.fixture
+def stack(world: World) -> Stack:
+    return world.stack
 
 
 def make(name: str, stack: Stack) -> Fault:
@@ -82,8 +93,12 @@ def evidence_of(look: Callable[[], Evidence | None], step: str) -> Evidence:
     return found
 
 
-def pids(stack: Stack) -> dict[str, int | None]:
+def pids_of(stack: Stack) -> dict[str, int | None]:
     return {instance.name: instance.pid for service in stack.info.services for instance in stack.instances(service)}
+
+
+def left_since(before: Fingerprint, world: World) -> list[str]:
+    return settled(before, lambda: take(world), SystemClock(), SETTLES_WITHIN_S)
 
 
 def test_every_fault_has_a_row_and_every_row_a_fault() -> None:
@@ -96,13 +111,14 @@ def test_every_fault_is_proved_on_some_stack(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), _cases(benign=False))
-def test_it_bites_and_goes(name: str, kind: Kind, stack: Stack, tmp_path: Path) -> None:
-    before = pids(stack)
-    fault = make(name, stack)
+def test_it_bites_and_goes(name: str, kind: Kind, world: World, tmp_path: Path) -> None:
+    before, pids = take(world), pids_of(world.stack)
+    fault = make(name, world.stack)
     fault.heal()
     assert evidence_of(fault.gone, "gone before it was injected")
     assert fault.verify() is None, "evidence without a fault proves nothing"
-    assert pids(stack) == before, "healing what was never injected changes nothing"
+    assert pids_of(world.stack) == pids, "healing what was never injected changes nothing"
+    assert left_since(before, world) == []
 
     fault.undo()
     fault.inject()
@@ -113,6 +129,7 @@ def test_it_bites_and_goes(name: str, kind: Kind, stack: Stack, tmp_path: Path) 
     assert evidence_of(fault.gone, "gone after one heal")
     fault.heal()  # idempotent
     assert evidence_of(fault.gone, "gone after a second heal")
+    assert left_since(before, world) == []
 
     undo = fault.undo()
     fault.inject()
@@ -125,6 +142,7 @@ def test_it_bites_and_goes(name: str, kind: Kind, stack: Stack, tmp_path: Path) 
     assert evidence_of(fault.gone, "taken back by its undo entries alone")
     fault.heal()
     assert evidence_of(fault.gone, "healed after that")
+    assert left_since(before, world) == []
 
 
 @pytest.mark.parametrize(("name", "kind"), _cases(benign=True))

@@ -65,6 +65,7 @@ def test_order_is_that_of_the_scenario() -> None:
         "expect.run.false_alarms",
         "expect.run.needless_actions",
         "safety.f.gone",
+        "safety.as_before",
         "safety.nothing_left",
         "safety.stack_stopped",
     ]

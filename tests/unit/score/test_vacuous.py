@@ -88,7 +88,7 @@ def undelivered() -> NDArray[Any]:
 
 
 CASES = [
-    Case("a good run", "all 18 checks pass", status=Status.PASS),
+    Case("a good run", "all 19 checks pass", status=Status.PASS),
     Case("no requests", "no requests", requests=np.zeros(0, dtype=REQUEST_DTYPE)),
     Case("no requests in one phase", "no requests in recovery", requests=SLOW_UNTIL_SWITCHED[:1750]),
     Case("the generator was late", "p99 of the lag is 30ms (limit 20ms)", requests=late()),

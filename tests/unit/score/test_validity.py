@@ -44,6 +44,28 @@ def test_nothing_may_be_left(left: list[str], status: Status) -> None:
     assert (result.status, result.evidence) == (status, tuple(left))
 
 
+INJECTED = ("30s intended latency@llm", "31s injected", "32s effective", "40s healed", "41s gone")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "status", "evidence"),
+    [
+        ([[]], Status.PASS, ()),
+        ([["query-1: mounts: /x, was nothing"]], Status.FAIL, ("query-1: mounts: /x, was nothing",)),
+        ([], Status.INCONCLUSIVE, ()),
+        ([None], Status.INCONCLUSIVE, ()),
+    ],
+)
+def test_the_world_must_be_as_before_the_first_fault(recorded: list[Any], status: Status, evidence: tuple[str, ...]) -> None:
+    events = tuple(Event(at_ns(99), ev.FINGERPRINT, "truth", {"left": left}) for left in recorded)
+    result = by_name(validity.safety(told(*INJECTED, more=events, without=ev.FINGERPRINT), ASKED))["safety.as_before"]
+    assert (result.status, result.evidence) == (status, evidence)
+
+
+def test_where_nothing_was_injected_there_is_nothing_to_compare() -> None:
+    assert "safety.as_before" not in by_name(validity.safety(told(without=ev.FINGERPRINT), ASKED))
+
+
 @pytest.mark.parametrize("data", [None, {"state": "started"}, {"state": "finished"}, {"state": "finished", "left": None}])
 def test_that_nothing_is_left_must_be_recorded(data: dict[str, Any] | None) -> None:
     more = () if data is None else (Event(at_ns(101), ev.WATCHDOG, "truth", data),)
