@@ -20,6 +20,7 @@ REFERENCE_CAPABILITIES = frozenset(
         "Killable",
         "Limitable",
         "Logged",
+        "Named",
         "Observable",
         "Pausable",
         "Placed",
@@ -36,7 +37,7 @@ REFERENCE_CAPABILITIES = frozenset(
 )
 """Of `ProcessStack`; a contract test holds the two together."""
 
-CONTAINER_CAPABILITIES = (REFERENCE_CAPABILITIES - {"Wrapped"}) | {"Networked"}
+CONTAINER_CAPABILITIES = REFERENCE_CAPABILITIES | {"Networked"}
 """Of `ContainerStack`, likewise."""
 
 ACTUATED: Mapping[Actuator, str] = {

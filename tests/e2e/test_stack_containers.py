@@ -135,17 +135,31 @@ def test_limits_bite_at_once_and_last_over_a_restart(tmp_path: Path, running: Ru
     assert stack.limit("retrieval-2", SERVICE_LIMITS) == Limits()
 
 
-def test_stress_ends_with_its_children(tmp_path: Path, stack: ContainerStack) -> None:
+@pytest.mark.parametrize("instance", ["query-1", "postgres-1"])
+def test_stress_ends_with_its_children(tmp_path: Path, stack: ContainerStack, instance: str) -> None:
     script = tmp_path / "tree.py"
     script.write_text(
         "import os, sys, time\nchild = os.fork()\nprint('ready', sys.argv[1:], flush=True) if child else None\ntime.sleep(600)\n"
     )
-    stress = stack.stress("query-1", script, ("one", "two"))
+    stress = stack.stress(instance, script, ("one", "two"))
     until(lambda: stress.output() == "ready ['one', 'two']\n")
     tree = [stress.pid, *(child.pid for child in psutil.Process(stress.pid).children())]
     assert len(tree) == 2
     stress.end()
     until(lambda: not any(psutil.pid_exists(pid) for pid in tree))
+
+
+def test_an_instance_can_be_started_under_a_script(tmp_path: Path, running: Running, stack: ContainerStack) -> None:
+    script = tmp_path / "wrapper.py"
+    script.write_text("import os, sys\nprint('wrapped', sys.argv[1], flush=True)\nos.execvp(sys.argv[3], sys.argv[3:])\n")
+    log = running.options.logs_dir / "embedding-1.log"
+    stack.set_wrapper("embedding-1", script, ("once",))
+    stack.restart("embedding-1")
+    assert stack.probe(running.one("embedding")) is None
+    assert log.read_text().count("wrapped once") == 1
+    stack.set_wrapper("embedding-1", None, ())
+    stack.restart("embedding-1")
+    assert log.read_text().count("wrapped once") == 1
 
 
 def test_a_partition_in_the_network_of_one_instance_hits_it_alone(running: Running, stack: ContainerStack) -> None:

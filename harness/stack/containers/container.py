@@ -49,6 +49,7 @@ class ContainerSpec:
     network: str
     limits: Limits
     command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None  # instead of the image's
     environment: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[int, int] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
@@ -61,6 +62,7 @@ class ContainerSpec:
             "Image": self.image,
             "Hostname": self.host,
             "Cmd": list(self.command) or None,
+            **({"Entrypoint": list(self.entrypoint)} if self.entrypoint is not None else {}),
             "Env": [f"{name}={value}" for name, value in self.environment.items()],
             "Labels": {RUN_LABEL: self.run_id},
             "ExposedPorts": {f"{port}/tcp": {} for port in self.published},

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.stack import http_probe, postgres, valkey
@@ -73,11 +73,14 @@ class ContainerLauncher:
         self._site = site
         self._admin_ports: dict[str, int] = {}
         self._limits: dict[str, Limits] = {}  # by instance, where they are not as declared
+        self._wrappers: dict[str, tuple[str, ...]] = {}  # what goes before the command, by instance
         self._containers: dict[str, Container] = {}  # the latest of each instance
 
     def start(self, member: Member) -> Container:
         engine = ENGINES.get(member.service)
         spec = self._service(member) if engine is None else self._engine(member, engine)
+        if wrapper := self._wrappers.get(member.name):
+            spec = replace(spec, entrypoint=(*wrapper, *self._site.entrypoint("services" if engine is None else engine.image)))
         container = Container(self._site.api, spec, self._options.logs_dir / f"{member.name}.log")
         self._containers[member.name] = container
         return container
@@ -103,6 +106,11 @@ class ContainerLauncher:
         if container is None or not container.running:
             raise StackError(f"{instance} does not run")
         return container
+
+    def wrap(self, instance: str, script: Path | None, arguments: Sequence[str]) -> None:
+        """Run its next starts under a Python script, which goes along as an argument; None: as declared."""
+        wrapper = () if script is None else ("python3", "-I", "-S", "-c", script.read_text(encoding="utf-8"), *arguments, "--")
+        self._wrappers[instance] = wrapper
 
     def limit(self, member: Member, limits: Limits) -> Limits:
         """Of its container, if it runs, and of its next ones; returns those it had. Raises StackError."""

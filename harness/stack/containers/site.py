@@ -48,6 +48,10 @@ class Site:
         """Reference of one of IMAGES."""
         return self._images[name]
 
+    def entrypoint(self, image: str) -> tuple[str, ...]:
+        """What an image of IMAGES starts, in front of a container's command. Raises EngineError."""
+        return tuple(self.api.call("GET", f"/images/{self.image(image)}/json")["Config"]["Entrypoint"] or ())
+
     def name_of(self, what: str) -> str:
         """A name on the engine that no other run has."""
         return f"gauntlet-{self.run_id}-{what}"

