@@ -257,6 +257,25 @@ class Wrapped(Protocol):
         ...
 
 
+class Names(Protocol):
+    """What one caller is told when it looks up one callee."""
+
+    def look_up(self) -> Sequence[str]:
+        """The URLs it is told now; empty: there is no such name. Raises StackError."""
+        ...
+
+    def tell(self, urls: Sequence[str] | None) -> None:
+        """Tell it these from now on; None: the truth."""
+        ...
+
+
+@runtime_checkable
+class Named(Protocol):
+    def names(self, caller: str, callee: str) -> Names:
+        """How that caller finds the callee. Raises StackError for a callee whose address it was given when it started."""
+        ...
+
+
 @runtime_checkable
 class Networked(Protocol):
     def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
@@ -307,7 +326,7 @@ CAPABILITIES: Mapping[str, type] = {
     protocol.__name__: protocol
     for protocol in (
         Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable,
-        Stoppable, Placed, Environed, Limitable, Stressable, Wrapped, Networked, Observable,
+        Stoppable, Placed, Environed, Limitable, Stressable, Wrapped, Named, Networked, Observable,
         Logged, Clocked, Credentialed,
     )
 }  # fmt: skip

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.scenario.catalog import StackInfo
-from harness.stack.base import AdminApi, Instance, StackError
+from harness.stack.base import AdminApi, Instance, Names, StackError
 from harness.stack.conditions import Conditions
 from harness.stack.credentials import Credentials
 from harness.stack.environment import Environments
 from harness.stack.launch import python_command, run_to_end
 from harness.stack.options import StackOptions
-from harness.stack.registry import NOTICE_S, RegistryFile
+from harness.stack.registry import NOTICE_S, CallersNames, RegistryFile
 from harness.stack.rollout import Rollout, Roster
 from harness.stack.start_order import Step, run_steps
 from harness.stack.supervise import Launch, Member
@@ -202,6 +202,11 @@ class ReferenceStack(Conditions, ABC):
 
     def proxy(self, caller: str, callee: str) -> AdminApi:
         return self._proxies.admin(caller, callee)
+
+    def names(self, caller: str, callee: str) -> Names:
+        if (caller, callee) not in self._topology.edges or not self._in_registry(callee):
+            raise StackError(f"{caller} does not look {callee} up")
+        return CallersNames(self._registry, caller, callee)
 
     def admin(self, service: str) -> AdminApi:
         """Of a mock. Raises StackError for any other service."""

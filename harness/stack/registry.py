@@ -151,6 +151,21 @@ class RegistryFile:
         return [(name, via(entry.inside_url)) for name, entry in listed]
 
 
+@dataclass(frozen=True, slots=True)
+class CallersNames:
+    """What `caller` reads of `callee`: `Names`."""
+
+    registry: RegistryFile
+    caller: str
+    callee: str
+
+    def look_up(self) -> Sequence[str]:
+        return self.registry.look_up(self.caller, self.callee)
+
+    def tell(self, urls: Sequence[str] | None) -> None:
+        self.registry.lie(self.caller, self.callee, urls)
+
+
 def _straight(url: str) -> str:
     return url
 

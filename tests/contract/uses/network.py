@@ -4,6 +4,8 @@ SMALL = "retrieval->cache"
 REAL = "query->retrieval"
 
 USES: dict[str, dict[str, Any]] = {
+    "network.dns_failure": {"target": REAL, "real": True},
+    "network.dns_wrong": {"target": REAL, "real": True},
     "network.latency": {"target": SMALL, "with": {"delay": "150ms", "jitter": "10ms"}},
     "network.loss": {"target": SMALL, "with": {"rate": "30%", "burst": 2}},
     "network.bandwidth": {"target": SMALL, "with": {"kbit_per_s": 200}},
