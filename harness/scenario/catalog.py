@@ -62,6 +62,7 @@ class StackInfo:
     edges: frozenset[tuple[str, str]]  # (caller, callee)
     capabilities: frozenset[str]  # names of capability protocols, e.g. "Killable"
     journeys: frozenset[str]  # load journeys it understands
+    alternatives: Mapping[str, frozenset[str]] = field(default_factory=dict)  # YAML of `stack` -> what the same services can do then
     proxyable: frozenset[tuple[str, str]] = field(default_factory=frozenset)  # edges on which a proxy can be put
     roles: Mapping[str, Role] = field(default_factory=dict)  # of services; one that is not listed speaks HTTP
     programmable: frozenset[str] = field(default_factory=frozenset)  # services with an admin API for faults

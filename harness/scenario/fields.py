@@ -35,6 +35,33 @@ Percent = Annotated[
 ]
 
 
+def _instances(value: object) -> str | int:
+    """`one`, `all`, a number or a share. Raises ValueError that says what to write instead."""
+    if value in ("one", "all"):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    if isinstance(value, str) and value.strip().endswith("%") and units.percent(value.strip()) > 0:
+        return units.percent_text(value.strip())
+    raise ValueError(f"{value!r} is no number of instances; write one, all, a number (2) or a share (50%)")
+
+
+Instances = Annotated[
+    str | int,
+    BeforeValidator(_instances),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["one", "all"]},
+                {"type": "integer", "minimum": 1},
+                {"type": "string", "pattern": r"^\d+(\.\d+)?%$"},
+            ],
+            "examples": ["all", 2, "50%"],
+        }
+    ),
+]
+
+
 class Model(BaseModel):
     """Unknown keys are refused, values are immutable."""
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from harness.scenario import units
 from harness.scenario.catalog import Role
 from harness.scenario.fields import Duration as Duration  # part of this module's own names
-from harness.scenario.fields import LimitText, Model, Percent, PositiveDuration
+from harness.scenario.fields import Instances, LimitText, Model, Percent, PositiveDuration
 from harness.scenario.fields import Rate as Rate
 from harness.scenario.slis import PHASES, SliName, sli_name
 
@@ -144,6 +144,9 @@ class FaultUse(Model):
     target: str = Field(description="service, `service-2` (an instance), or an edge `caller->callee`")
     at: str = Field(default="fault", description="phase, or phase+duration")
     for_s: PositiveDuration | None = Field(default=None, alias="for", description="default: to the end of the phase")
+    instances: Instances = Field(
+        default="one", description="of a service that is the target: one, all, a number (2) or a share (50%); drawn with the seed"
+    )
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
 
     @property

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 
 from harness.scenario.catalog import StackInfo, TargetShape
 from harness.scenario.problem import did_you_mean
+from harness.scenario.units import percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,23 @@ def parse_target(text: str, stack: StackInfo) -> TargetRef:
     instances = [f"{s}-{n + 1}" for s, replicas in stack.services.items() for n in range(replicas) if replicas > 1]
     hint = did_you_mean(text, [*stack.services, *instances])
     raise ValueError(f"the stack {stack.name!r} has no {text!r}; {hint}")
+
+
+def how_many(instances: str | int, service: str, replicas: int) -> int:
+    """How many of a service's instances `one`, `all`, `2` or `50%` are. Raises ValueError (`what; write …`) for none or too many."""
+    if instances == "one":
+        return 1
+    if instances == "all":
+        return replicas
+    if isinstance(instances, int):
+        if instances > replicas:
+            raise ValueError(f"{service} has {_count(replicas)}, not {instances}; write at most {replicas}, or all")
+        return instances
+    count = floor(percent(instances) * replicas + 0.5)
+    if count < 1:
+        hint = f"write at least {50 / replicas:.3g}%, or a number"
+        raise ValueError(f"{instances} of {_count(replicas)} of {service} is none: a fault must never have zero targets; {hint}")
+    return count
 
 
 def _edge(text: str, stack: StackInfo) -> TargetRef:

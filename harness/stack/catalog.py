@@ -69,7 +69,8 @@ def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = 
         name="reference",
         services=chosen.declared_replicas(replicas),
         edges=frozenset(chosen.edges),
-        capabilities=_OF_DRIVER[driver] - _unavailable(driver),
+        capabilities=_can(driver),
+        alternatives={f"{{driver: {other}}}": _can(other) for other in _OF_DRIVER if other != driver},
         journeys=frozenset({"ask", "ask_stream", "search", "ingest"}),
         proxyable=chosen.proxyable,
         roles={name: service.kind for name, service in chosen.services.items()},
@@ -77,6 +78,10 @@ def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = 
         quality=True,
         settings={"llm_provider": PROVIDERS[0], "shed_ratio": 0.0},
     )
+
+
+def _can(driver: Driver) -> frozenset[str]:
+    return _OF_DRIVER[driver] - _unavailable(driver)
 
 
 def _unavailable(driver: Driver) -> frozenset[str]:

@@ -11,7 +11,7 @@ from harness.scenario.explain import problems_of
 from harness.scenario.loader import Loaded
 from harness.scenario.model import FaultUse
 from harness.scenario.problem import KeyPath, Problem, did_you_mean
-from harness.scenario.targets import TargetRef, parse_target
+from harness.scenario.targets import TargetRef, how_many, parse_target
 
 Catalog = Mapping[str, FaultSpec]
 
@@ -73,7 +73,25 @@ def _target(loaded: Loaded, fault: FaultUse, spec: FaultSpec, catalog: Catalog, 
         message = f"{spec.name} goes to what speaks {' or '.join(spec.only_roles)}; {target.service!r} speaks {stack.role(target.service)}"
         yield loaded.at(at, message, f"write {' or '.join(fitting)}" if fitting else "this stack has none")
     else:
+        yield from _instances(loaded, fault, spec, target, stack, where)
         yield from _capabilities(loaded, spec, target, catalog, stack, where)
+
+
+def _instances(loaded: Loaded, fault: FaultUse, spec: FaultSpec, target: TargetRef, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:
+    """How many instances it hits: of a service, by a fault that can hit a single one."""
+    at = (*where, "instances")
+    if "instances" not in fault.model_fields_set:
+        return
+    if target.shape != "service":
+        yield loaded.at_key(at, f"{fault.target!r} is {_SHAPES[target.shape]}: it has no instances to choose from", "leave `instances` out")
+    elif "instance" not in spec.targets:
+        yield loaded.at_key(at, f"{spec.name} acts on the whole of a service", "leave `instances` out")
+    else:
+        try:
+            how_many(fault.instances, target.service, stack.services[target.service])
+        except ValueError as error:
+            message, _, hint = str(error).partition("; ")
+            yield loaded.at(at, message, hint)
 
 
 _SHAPES = {"service": "a service", "instance": "an instance (`service-1`)", "edge": "an edge (`caller->callee`)"}
@@ -85,10 +103,8 @@ def _capabilities(
     lacking = sorted(set(spec.needs) - stack.capabilities)
     if not spec.fits(stack.capabilities):
         lacking = lacking or [" or ".join(spec.either)]
-        others = sorted(name for name, other in catalog.items() if other.kind == spec.kind and other.fits(stack.capabilities))
-        hint = f"this stack can do {', '.join(others)}" if others else "use a stack that can: `stack: {use: reference}`"
         message = f"the stack {stack.name!r} cannot do {spec.name}: it is not {', '.join(lacking)}"
-        yield loaded.at((*where, "type"), message, hint)
+        yield loaded.at((*where, "type"), message, _instead(spec, catalog, stack))
     elif beyond := next((need for need in spec.needs if not stack.acts(need, target.service)), None):
         message = f"{spec.name} needs {beyond}, which {target.service!r} of this stack is not"
         able = ", ".join(sorted(stack.acts_on[beyond]))
@@ -99,6 +115,14 @@ def _capabilities(
     elif "Programmable" in spec.needs and target.service not in stack.programmable:
         message = f"{target.service!r} has no admin API for faults"
         yield loaded.at((*where, "target"), message, did_you_mean(target.service, stack.programmable))
+
+
+def _instead(spec: FaultSpec, catalog: Catalog, stack: StackInfo) -> str:
+    """What could do what the stack cannot: the same one otherwise, or another fault of the kind."""
+    ways = [f"`stack: {how}` can" for how, capabilities in stack.alternatives.items() if spec.fits(capabilities)]
+    others = sorted(name for name, other in catalog.items() if other.kind == spec.kind and other.fits(stack.capabilities))
+    hints = [*ways, *([f"this stack can do {', '.join(others)}"] if others else [])]
+    return "; ".join(hints) or "use a stack that can: `stack: {use: reference}`"
 
 
 def _steady_state(loaded: Loaded, catalog: Catalog) -> Iterator[Problem]:
