@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -59,3 +60,8 @@ def inspect(name: str) -> dict[str, Any]:
 def published(container: str, port: int) -> str:
     """`127.0.0.1:32768`: where a port of a container can be reached from here."""
     return docker("port", container, str(port)).splitlines()[0]
+
+
+def allowed_s(seconds: float) -> float:
+    """`seconds` on a machine that does nothing else; longer in proportion to what waits for each processor already."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from harness.stack.images import NAMES, build, deployment
-from tests.e2e.docker_engine import docker, published, why_not
+from tests.e2e.docker_engine import allowed_s, docker, published, why_not
 from tests.integration.backends import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -71,6 +71,11 @@ class Project:
             wait_until(ok, "the gateway is ready behind nginx", 60)
         return time.monotonic() - begun
 
+    def health(self) -> dict[str, str]:
+        """Of every container that lasts; told by its own check."""
+        rows = self.compose("ps", "--format", "json").splitlines()
+        return {row["Service"]: row["Health"] for row in map(json.loads, rows)}
+
     def left(self) -> list[str]:
         """Containers, networks and volumes that there are of it."""
         label = f"--filter=label=com.docker.compose.project={self.name}"
@@ -101,11 +106,12 @@ def test_the_file_is_valid_with_and_without_grafana(project: Project) -> None:
 
 
 def test_it_comes_up_answers_alerts_and_goes(project: Project) -> None:
-    took_s = [project.ready_after_s()]
-    while took_s[-1] > READY_WITHIN_S and len(took_s) < 3:  # again: the machine may have been busy with something else
+    limit_s, took_s = allowed_s(READY_WITHIN_S), [project.ready_after_s()]
+    while took_s[-1] > limit_s and len(took_s) < 3:
         project.compose("down", "--volumes")
+        limit_s = max(limit_s, allowed_s(READY_WITHIN_S))
         took_s.append(project.ready_after_s())
-    assert min(took_s) <= READY_WITHIN_S, took_s
+    assert min(took_s) <= limit_s, took_s
 
     with project.client() as client:
         answer = client.post("/api/ask", json=QUESTION)
@@ -127,6 +133,9 @@ def test_it_comes_up_answers_alerts_and_goes(project: Project) -> None:
         wait_until(lambda: set(targets().values()) == {"up"}, "Prometheus has scraped every target", 30)
         assert len(targets()) == 13
 
+        wait_until(lambda: set(project.health().values()) == {"healthy"}, "every container is healthy", 60, every_s=0.5)
+        assert len(project.health()) == 16
+
         project.compose("stop", "user")
 
         def down() -> set[str]:
@@ -134,7 +143,7 @@ def test_it_comes_up_answers_alerts_and_goes(project: Project) -> None:
             return {one["instance"] for one in labels if one["alertname"] == "InstanceDown"}
 
         wait_until(lambda: down() == {"user-1"}, "the alert has reached Alertmanager", ALERT_WITHIN_S)
-        assert client.post("/api/ask", json=QUESTION).status_code == 200
+        wait_until(lambda: client.post("/api/ask", json=QUESTION).status_code == 200, "questions are answered without `user`", 30)
 
     project.compose("down", "--volumes")
     assert project.left() == []
