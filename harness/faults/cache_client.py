@@ -47,7 +47,8 @@ def client_of(url: str, name: str | None) -> Any:
     `Any`, because redis-py types every answer as one that may have to be awaited.
     """
     timeouts = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
-    return redis.Redis.from_url(url, single_connection_client=True, retry=Retry(NoBackoff(), 0), client_name=name, **timeouts)
+    # by the old protocol, which needs no greeting: where a cache is slow, each command of one would wait
+    return redis.Redis.from_url(url, single_connection_client=True, retry=Retry(NoBackoff(), 0), client_name=name, protocol=2, **timeouts)
 
 
 def entries(client: Any, match: str) -> dict[bytes, int]:

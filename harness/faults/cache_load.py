@@ -116,11 +116,18 @@ class CacheSlow(RepeatedFault[SlowParameters]):
 
     CLIENTS = 2  # one waits while the other is served: nobody finds the server idle between two slow commands
 
+    _busy_s = 0.0  # processor time of a command; less of it where the server has to share its processor, and takes longer for it
+
     def inject(self) -> None:
-        self.begin()
+        if not self.alive:
+            self._busy_s = self.parameters.delay / self.CLIENTS
+            self.begin()
 
     def act_once(self, client: Any) -> float:
-        client.eval(_KEEP_BUSY, 0, self.parameters.delay / self.CLIENTS)
+        started_ns = self.context.clock.now_ns()
+        client.eval(_KEEP_BUSY, 0, self._busy_s)
+        took_s = (self.context.clock.now_ns() - started_ns) / NS_PER_S  # with the one of the other client before it: all of the delay
+        self._busy_s = min(self.parameters.delay / self.CLIENTS, self._busy_s * self.parameters.delay / took_s)
         return 0.0
 
     def verify(self) -> Evidence | None:

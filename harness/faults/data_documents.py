@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from harness.faults.data_target import Known
 from harness.scenario.catalog import FaultParameters, FaultSpec
 
 ACCEPTED = (200, 201, 202)
+AT_ONCE = 4
 
 
 class PlantedParameters(FaultParameters):
@@ -45,10 +47,8 @@ class PlantedFault(IngestFault[Parameters]):
         known = self.draw(1.0)[: self.count()]
         documents = [document for one in known for document in self.aimed_at(one)]
         self._planted = known
-        for number, document in enumerate(documents):
-            answer = self.api.upload({"doc_id": self.doc_id(number), **document})
-            if answer.status not in ACCEPTED:
-                raise FaultError(f"a document was not taken in: {answer.status} {answer.code}")
+        with ThreadPoolExecutor(AT_ONCE) as uploaders:
+            list(uploaders.map(self._hand_in, range(len(documents)), documents))
 
     def verify(self) -> Evidence | None:
         for known in self._planted[:3]:
@@ -68,6 +68,11 @@ class PlantedFault(IngestFault[Parameters]):
                 return None
         self._planted = ()
         return {"rows_left": 0, "found_in_searches": 0}
+
+    def _hand_in(self, number: int, document: Mapping[str, Any]) -> None:
+        answer = self.api.upload({"doc_id": self.doc_id(number), **document})
+        if answer.status not in ACCEPTED:
+            raise FaultError(f"a document was not taken in: {answer.status} {answer.code}")
 
     def is_own(self, source: Mapping[str, Any]) -> bool:
         return str(source["doc_id"]).startswith(f"{self.name}-")
