@@ -15,6 +15,7 @@ from harness import cgroups
 from harness.faults.clean import leftovers
 from harness.stack.base import StackError
 from harness.stack.binaries import find_postgres, find_valkey
+from harness.stack.containers.api import EngineApi
 from harness.stack.unprivileged import choose_account
 
 MEMORY_WANTED = 3 << 30
@@ -94,13 +95,19 @@ def _machine() -> Iterator[Finding]:
 
 
 def _options() -> Iterator[Finding]:
-    docker = Path("/var/run/docker.sock").exists()
-    yield Finding("Docker", "ok" if docker else "none", "engine socket found" if docker else "no engine; the embedded stack needs none")
+    yield _docker()
     refused = cgroups.why_not()
     limits = f"limits of processes, as out-of-memory kills and CPU quotas take: {refused or 'control groups can be made'}"
     yield Finding("control groups", "ok" if refused is None else "none", limits)
     gpu = Path("/dev/nvidiactl").exists()
     yield Finding("GPU", "ok" if gpu else "none", "NVIDIA driver found" if gpu else "none; nothing here needs one")
+
+
+def _docker() -> Finding:
+    try:
+        return Finding("Docker", "ok", f"engine {EngineApi.found().version()} answers: runs can take `--stack containers`")
+    except StackError as error:
+        return Finding("Docker", "none", f"{error}; the embedded stack needs none")
 
 
 def _left() -> Iterator[Finding]:
