@@ -1,0 +1,235 @@
+"""Rules of packets: what is asked of the tools, with a fake; what they do, in two network namespaces (root)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from harness.faults.base import FaultError
+from harness.faults.network_rules import Place, Rules
+from harness.stack.base import Networked, StackError
+
+ADDRESSES = "7: eth0@if8    inet 10.9.0.2/24 brd 10.9.0.255 scope global eth0\\       valid_lft forever\n"
+
+
+@dataclass
+class FakeNetwork:
+    """Keeps rules as iptables would, and notes what else was asked."""
+
+    rules: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    shaped: bool = False
+
+    def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
+        text = " ".join(argv)
+        if instance != "query-1":
+            raise StackError(f"no instance {instance}")
+        if text.startswith("ip "):
+            return ADDRESSES
+        if text == "iptables -w -S":
+            return "-P INPUT ACCEPT\n" + "\n".join(self.rules) + "\n"
+        if text.startswith("tc qdisc show"):
+            return "qdisc htb 7e1: root refcnt 2 r2q 10 default 0x10\n" if self.shaped else "qdisc noqueue 0: root refcnt 2\n"
+        self.asked.append(text)
+        if text.startswith("iptables -w -I"):
+            self.rules.append(text.replace("iptables -w -I", "-A"))
+        elif text.startswith("iptables -w -D"):
+            self.rules.remove(text.replace("iptables -w -D", "-A"))
+        elif text.startswith("tc qdisc"):
+            self.shaped = " add " in text
+        return ""
+
+
+def test_a_partition_is_two_rules_that_are_set_once_and_found_again() -> None:
+    network = FakeNetwork()
+    rules = Rules(network, "cut")
+    for _ in range(2):
+        rules.drop("query-1", ["10.9.0.3", "10.9.0.4"], "both")
+    tail = f"10.9.0.3,10.9.0.4 -m comment --comment {rules.tag} -j DROP"
+    assert network.asked == [f"iptables -w -I OUTPUT -d {tail}", f"iptables -w -I INPUT -s {tail}"]
+    assert (rules.present("query-1"), Rules(network, "other").present("query-1")) == (2, 0)
+    Rules(network, "other").clear("query-1")
+    assert len(network.rules) == 2
+    for _ in range(2):
+        rules.clear("query-1")
+    assert (network.rules, rules.present("query-1")) == ([], 0)
+
+
+def test_loss_and_reset_are_drawn_for_each_packet() -> None:
+    network = FakeNetwork()
+    Rules(network, "lossy").drop("query-1", ["10.9.0.3"], "downstream", share=0.2)
+    Rules(network, "rst").reset("query-1", ["10.9.0.3"], share=0.5)
+    drawn = "-m statistic --mode random --probability"
+    assert network.asked[0].startswith(f"iptables -w -I INPUT -s 10.9.0.3 {drawn} 0.200000 -m comment")
+    assert network.asked[1].startswith(f"iptables -w -I INPUT -s 10.9.0.3 -p tcp {drawn} 0.500000 -m comment")
+    assert network.asked[1].endswith("-j REJECT --reject-with tcp-reset")
+
+
+def test_a_limit_is_for_some_addresses_and_goes_with_its_root() -> None:
+    network = FakeNetwork()
+    rules = Rules(network, "thin")
+    assert rules.places("query-1") == [Place("eth0", "10.9.0.2")]
+    for _ in range(2):
+        rules.limit("query-1", ["10.9.0.3"], 500)
+    assert [text.split(" ")[1] for text in network.asked] == ["qdisc", "class", "class", "filter"]
+    assert "rate 500kbit ceil 500kbit" in network.asked[2] and "match ip dst 10.9.0.3/32" in network.asked[3]
+    assert rules.present("query-1") == 1
+    rules.clear("query-1")
+    assert network.shaped is False
+
+
+def test_what_the_tool_says_is_passed_on() -> None:
+    with pytest.raises(FaultError, match="no instance nobody"):
+        Rules(FakeNetwork(), "cut").clear("nobody")
+    with pytest.raises(FaultError, match="nobody to be kept from"):
+        Rules(FakeNetwork(), "cut").drop("query-1", [], "both")
+
+
+class Namespaces:
+    """Two namespaces with a cable between them: `near`, where the rules go, and `far`, where a server echoes."""
+
+    def __init__(self) -> None:
+        tag = uuid.uuid4().hex[:8]
+        self.names = {"near": f"gn{tag}", "far": f"gf{tag}"}
+        self.addresses = {"near": "10.213.7.1", "far": "10.213.7.2"}
+        self.port = 7007
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def open(self) -> None:
+        for name in self.names.values():
+            run("ip", "netns", "add", name)
+        near, far = self.names.values()
+        run("ip", "link", "add", f"v{near}", "netns", near, "type", "veth", "peer", "name", f"v{far}", "netns", far)
+        for side, name in self.names.items():
+            self.run_in_network(side, ["ip", "addr", "add", f"{self.addresses[side]}/24", "dev", f"v{name}"])
+            self.run_in_network(side, ["ip", "link", "set", f"v{name}", "up"])
+        serve = (
+            "import socket, threading\n"
+            "def serve(connection):\n"
+            "    with connection:\n"
+            "        try:\n"
+            "            while data := connection.recv(65536):\n"
+            "                connection.sendall(data[:4])\n"
+            "        except OSError:\n"
+            "            return\n"
+            f"listener = socket.create_server(('{self.addresses['far']}', {self.port}))\n"
+            "print('listening', flush=True)\n"
+            "while True:\n"
+            "    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()\n"
+        )
+        self._server = subprocess.Popen(["ip", "netns", "exec", far, sys.executable, "-c", serve], stdout=subprocess.PIPE)
+        assert self._server.stdout is not None and self._server.stdout.readline() == b"listening\n"
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.kill()
+            self._server.communicate()
+        for name in self.names.values():
+            subprocess.run(["ip", "netns", "del", name], check=False)
+
+    def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
+        return run("ip", "netns", "exec", self.names[instance], *argv)
+
+    def ask(self, size: int = 4, timeout_s: float = 0.3) -> str | float:
+        """Seconds until so many bytes have been sent from near to far and the last ones answered, or how that failed."""
+        script = (
+            "import socket, time\n"
+            "try:\n"
+            f"    with socket.create_connection(('{self.addresses['far']}', {self.port}), timeout={timeout_s}) as connection:\n"
+            "        started_s = time.monotonic()\n"
+            f"        connection.sendall(b'x' * {size})\n"
+            "        connection.shutdown(socket.SHUT_WR)\n"
+            "        while connection.recv(65536):\n"
+            "            pass\n"
+            "        print(time.monotonic() - started_s)\n"
+            "except OSError as error:\n"
+            "    print(type(error).__name__)\n"
+        )
+        said = self.run_in_network("near", [sys.executable, "-c", script]).strip()
+        return said if said.isidentifier() else float(said)
+
+
+def run(*argv: str) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+    if done.returncode != 0:
+        raise StackError(f"{' '.join(argv)}: {done.stderr}")
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def namespaces() -> Iterator[Namespaces]:
+    missing = [tool for tool in ("ip", "iptables", "tc") if shutil.which(tool) is None]
+    if os.geteuid() != 0 or missing:
+        pytest.skip(f"needs root{' and ' + ', '.join(missing) if missing else ''}")
+    made = Namespaces()
+    try:
+        try:
+            made.open()
+        except StackError as error:
+            pytest.skip(f"no network namespaces here: {error}")
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.e2e
+def test_a_partition_drops_and_heals_between_real_namespaces(namespaces: Namespaces) -> None:
+    assert isinstance(namespaces, Networked)
+    rules = Rules(namespaces, "cut")
+    far = [place.address for place in rules.places("far")]
+    assert far == [namespaces.addresses["far"]]
+    for direction in ("both", "upstream", "downstream"):
+        assert isinstance(namespaces.ask(), float)
+        rules.drop("near", far, direction)
+        assert namespaces.ask() == "TimeoutError"
+        assert rules.hits("near") > 0
+        rules.clear("near")
+        assert (rules.present("near"), isinstance(namespaces.ask(), float)) == (0, True)
+
+
+@pytest.mark.e2e
+def test_a_reset_answers_with_rst(namespaces: Namespaces) -> None:
+    rules = Rules(namespaces, "rst")
+    rules.reset("far", [namespaces.addresses["near"]])
+    assert namespaces.ask() == "ConnectionRefusedError"
+    rules.clear("far")
+    assert isinstance(namespaces.ask(), float)
+
+
+@pytest.mark.e2e
+def test_lost_packets_are_sent_again_late(namespaces: Namespaces) -> None:
+    rules = Rules(namespaces, "lossy")
+    rules.drop("near", [namespaces.addresses["far"]], "downstream", share=0.4)
+    deadline_s = time.monotonic() + 20.0
+    while True:
+        took = namespaces.ask(timeout_s=5.0)
+        if took == "TimeoutError" or (isinstance(took, float) and took >= 0.19):
+            break
+        assert time.monotonic() < deadline_s
+    assert rules.hits("near") > 0
+    rules.clear("near")
+    assert isinstance(namespaces.ask(), float)
+
+
+@pytest.mark.e2e
+def test_a_limit_takes_its_time_and_goes(namespaces: Namespaces) -> None:
+    rules = Rules(namespaces, "thin")
+    free = namespaces.ask(60_000, timeout_s=10.0)
+    assert isinstance(free, float) and free < 0.3
+    try:
+        rules.limit("near", [namespaces.addresses["far"]], 1000)
+    except FaultError as error:
+        pytest.skip(f"this kernel cannot shape: {error}")
+    limited = namespaces.ask(150_000, timeout_s=10.0)
+    assert isinstance(limited, float) and 0.8 < limited < 3.0  # 1.2 Mbit at 1 Mbit/s; what the sender hands over at once passes at once
+    rules.clear("near")
+    assert isinstance(namespaces.ask(60_000, timeout_s=10.0), float)
+    assert rules.present("near") == 0
