@@ -246,7 +246,8 @@ class _Run:
         """Play the phases and the faults in them; then heal, and prove it."""
         t0_ns = self.clock.now_ns() + round(LEAD_S * NS_PER_S)
         phases = plan(self.scenario, t0_ns)
-        context = Context(stack, self.clock, Random(self.scenario.seed))
+        allowed = frozenset(self.scenario.stack.allow_hosts)
+        context = Context(stack, self.clock, Random(self.scenario.seed), allowed_hosts=allowed)
         schedule = FaultSchedule(
             self.scenario.faults,
             {p.name: (p.start_ns, p.end_ns) for p in phases},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from harness.record.clock import Clock
 from harness.scenario.catalog import FaultParameters, FaultSpec
@@ -39,7 +39,7 @@ class Context:
     """All that a fault may use.
 
     `fault_id` names it in the tables of proxies and mocks. `ttl_s` bounds what lives in such a table: it ends by itself after that,
-    should harness and watchdog both be gone.
+    should harness and watchdog both be gone. `allowed_hosts`: other hosts than this machine that may be touched.
     """
 
     stack: Stack
@@ -47,6 +47,7 @@ class Context:
     random: Random
     fault_id: str = "fault"
     ttl_s: float = 600.0
+    allowed_hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,10 @@ class Fault(Protocol):
     wait for a `verify` that is still looking when the fault's time is up.
     """
 
-    spec: ClassVar[FaultSpec]
+    @property
+    def spec(self) -> FaultSpec:
+        """Of its class."""
+        ...
 
     @property
     def target(self) -> Target:

@@ -32,15 +32,21 @@ from harness.faults import (
     observability,
     process,
     process_loops,
+    process_oom,
     process_start,
     process_stop,
     release,
+    resource_cpu,
+    resource_descriptors,
+    resource_memory,
     vector,
 )
 from harness.faults.base import Context, Fault, FaultError, KnownFault, Target
+from harness.faults.group import GroupFault
+from harness.faults.scope import refuse_foreign
 from harness.scenario.catalog import FaultParameters, FaultSpec, StackInfo
 from harness.scenario.model import FaultUse
-from harness.scenario.targets import parse_target
+from harness.scenario.targets import how_many, parse_target
 
 TTL_MARGIN_S = 60.0
 """How much longer than declared a fault may live in a proxy or a mock before it ends by itself."""
@@ -60,6 +66,10 @@ FAMILIES = (
     process_stop,
     process_loops,
     process_start,
+    process_oom,
+    resource_cpu,
+    resource_memory,
+    resource_descriptors,
     cache,
     cache_entries,
     cache_load,
@@ -104,8 +114,33 @@ def build(use: FaultUse, context: Context) -> KnownFault:
         parameters: FaultParameters = kind.spec.parameters.model_validate(use.with_)
     except ValidationError as error:
         raise FaultError(f"{use.id}: {error}") from error
-    fault = kind(target, parameters, replace(context, fault_id=use.id, ttl_s=ttl_s))
+    for instance in context.stack.instances(target.service):
+        if target.instance in (None, instance.name):
+            refuse_foreign(context.stack, instance, context.allowed_hosts)
+    fault = _one_or_more(kind, use, target, parameters, replace(context, fault_id=use.id, ttl_s=ttl_s))
     return KnownFault(fault, truth(use.id, fault, context.stack.info))
+
+
+def _one_or_more(kind: FaultClass, use: FaultUse, target: Target, parameters: FaultParameters, context: Context) -> Fault:
+    """The fault of as many instances as asked for, drawn with the scenario's seed. Raises FaultError for none, or more than there are."""
+    if target.instance is not None or target.edge is not None or "instance" not in kind.spec.targets:
+        return kind(target, parameters, context)
+    names = sorted(instance.name for instance in context.stack.instances(target.service))
+    if not names:
+        raise FaultError(f"{target.service} has no instance: a fault must never have zero targets")
+    try:
+        count = how_many(use.instances, target.service, len(names))
+    except ValueError as error:
+        raise FaultError(str(error)) from error
+    if count == 1:
+        return kind(target, parameters, context)
+    chosen = sorted(context.random.sample(names, count))
+    return GroupFault({name: kind(Target(target.service, name), parameters, _of_member(context, name)) for name in chosen})
+
+
+def _of_member(context: Context, instance: str) -> Context:
+    """In tables each member has an entry of its own."""
+    return replace(context, fault_id=f"{context.fault_id}.{instance}")
 
 
 def truth(fault_id: str, fault: Fault, info: StackInfo) -> dict[str, Any]:
@@ -124,6 +159,7 @@ def truth(fault_id: str, fault: Fault, info: StackInfo) -> dict[str, Any]:
         "service": target.service,
         "edge": list(target.edge) if target.edge else None,
         "instance": target.instance,
+        "instances": list(fault.instances) if isinstance(fault, GroupFault) else [target.instance] if target.instance else [],
         "accepted": [named],
         "blast_radius": sorted(radius),
         "recoverable_by": list(spec.recoverable_by),

@@ -36,7 +36,8 @@ class FaultTruth:
     kind: str  # the kind a right diagnosis names; "none" for a benign change
     service: str  # the target's service; of an edge, its callee
     edge: tuple[str, str] | None = None  # (caller, callee) when the fault sits on an edge
-    instance: str | None = None
+    instance: str | None = None  # where it is a single one
+    instances: tuple[str, ...] = ()  # all that it hits, where it hits instances
     accepted: tuple[str, ...] = ()  # services, or "caller->callee", that a right diagnosis may name
     blast_radius: tuple[str, ...] = ()  # services whose alerts belong to this fault
     recoverable_by: tuple[str, ...] = ()  # verbs; empty: none heals it, escalation is wanted
@@ -154,6 +155,7 @@ def _intended(event: Event) -> FaultTruth:
         service=str(data["service"]),
         edge=(str(edge[0]), str(edge[1])) if edge else None,
         instance=_optional(data.get("instance")),
+        instances=_names(data, "instances"),
         accepted=_names(data, "accepted"),
         blast_radius=_names(data, "blast_radius"),
         recoverable_by=_names(data, "recoverable_by"),

@@ -53,7 +53,8 @@ def is_right(action: Action, fault: FaultTruth) -> bool:
     if action.verb in AT_CALLERS:
         return action.service in radius(fault) | set(fault.accepted)
     at_target = action.service == fault.service or action.service in fault.accepted
-    return at_target and (action.instance is None or fault.instance is None or action.instance == fault.instance)
+    hit = fault.instances or ((fault.instance,) if fault.instance is not None else ())
+    return at_target and (action.instance is None or not hit or action.instance in hit)
 
 
 def right_actions(history: History, fault: FaultTruth) -> Sequence[Action]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -30,7 +31,7 @@ INFO = StackInfo(
     journeys=frozenset(),
     roles={"llm": "llm"},
 )
-REFERENCE = replace(reference_info({}, "qdrant"), capabilities=frozenset(CAPABILITIES))
+REFERENCE, WITH_VECTORS = (replace(reference_info({}, store), capabilities=frozenset(CAPABILITIES)) for store in ("pgvector", "qdrant"))
 VERBS = {"restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex"}
 
 
@@ -38,11 +39,24 @@ def context(seed: int = 1, info: StackInfo = INFO) -> Context:
     def instances(service: str) -> list[Instance]:
         return [Instance(service, f"{service}-{n + 1}", "http://127.0.0.1:9", "1") for n in range(info.services[service])]
 
-    return Context(cast(Stack, SimpleNamespace(info=info, instances=instances)), FakeClock(), Random(seed))
+    return Context(
+        cast(Stack, SimpleNamespace(info=info, instances=instances, entry_url="http://127.0.0.1:9", api_key=None)),
+        FakeClock(),
+        Random(seed),
+    )
 
 
 def use(**fields: Any) -> FaultUse:
     return FaultUse.model_validate({"id": "f", "for": "20s", **fields})
+
+
+def example(name: str) -> FaultUse:
+    return FaultUse.model_validate(yaml.safe_load(CATALOG[name].example))
+
+
+def example_context(name: str) -> Context:
+    """In a stack that has the target."""
+    return context(info=WITH_VECTORS if "vector" in re.split("->|-", example(name).target) else REFERENCE)
 
 
 @pytest.mark.parametrize("name", CATALOG)
@@ -58,13 +72,13 @@ def test_every_fault_is_described_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", CATALOG)
 def test_every_example_can_be_built_in_a_stack(name: str) -> None:
-    known = build(FaultUse.model_validate(yaml.safe_load(CATALOG[name].example)), context(info=REFERENCE))
+    known = build(example(name), example_context(name))
     assert known.fault.spec.name == name
 
 
 @pytest.mark.parametrize("name", CATALOG)
 def test_every_truth_survives_the_record(name: str, tmp_path: Path) -> None:
-    known = build(FaultUse.model_validate(yaml.safe_load(CATALOG[name].example)), context(info=REFERENCE))
+    known = build(example(name), example_context(name))
     assert not {"t_ns", "kind", "source"} & set(known.truth)
     journal = Journal(tmp_path / "events.jsonl")
     written = journal.append(Event(7 * NS_PER_S, FAULT, "truth", {**known.truth, "step": "intended"}))
@@ -81,6 +95,7 @@ def test_the_truth_of_a_killed_instance() -> None:
         "service": "retrieval",
         "edge": None,
         "instance": "retrieval-2",
+        "instances": ["retrieval-2"],
         "accepted": ["retrieval"],
         "blast_radius": ["gateway", "retrieval"],
         "recoverable_by": ["restart", "scale", "failover"],
