@@ -36,6 +36,8 @@ class Door:
         self._follow()
 
     def _follow(self) -> None:
+        # The next moment first: one that passes between the two looks at the clock is then followed at once, and not missed.
+        moment_s = self._table.next_change_s()
         shut = self._table.refusing()  # may find that a fault has ended, and so come here a second time
         if self._timer is not None:
             self._timer.cancel()
@@ -43,6 +45,5 @@ class Door:
         if shut is not self._shut:
             self._shut = shut
             (self._refuse if shut else self._accept)()
-        moment_s = self._table.next_change_s()
         if moment_s is not None:
             self._timer = self._at(moment_s, self._follow)

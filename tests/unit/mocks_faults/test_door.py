@@ -109,3 +109,31 @@ def test_calls_on_open_connections_meet_the_fault_too(clock: Clock) -> None:
         clock.now_s += 1
     assert found == [[], ["x"]]
     assert [plan.decided for plan in plans] == [False, True]
+
+
+class Running(Clock):
+    """One that goes on with every look at it, as clocks do."""
+
+    def __call__(self) -> float:
+        self.now_s += 0.001
+        return self.now_s
+
+
+@pytest.mark.parametrize("early_s", [n / 1_000 for n in range(8)])
+def test_no_moment_is_missed_that_passes_between_two_looks_at_the_clock(early_s: float) -> None:
+    """A loop's timers may be up to a millisecond early."""
+    clock, waiting = Running(), list[tuple[float, Callable[[], None]]]()
+
+    def at(moment_s: float, callback: Callable[[], None]) -> Any:
+        waiting[:] = [(moment_s, callback)]
+        return type("Handle", (), {"cancel": lambda _self: waiting.clear()})()
+
+    said: list[str] = []
+    faults = table(clock)
+    Door(faults, at, lambda: said.append("refuse"), lambda: said.append("accept"))
+    faults.put("x", {"type": "shut", "window": {"start_s": 2, "duration_s": 30}})
+    for _ in range(10):
+        moment_s, callback = waiting[0]
+        clock.now_s = max(clock.now_s, moment_s - early_s) if moment_s < 1_020 else clock.now_s
+        callback()
+    assert said == ["refuse"]
