@@ -116,6 +116,22 @@ def remove_groups(run_id: str) -> list[str]:
     return [str(folder) for folder in sorted(own) if not _remove(folder)]
 
 
+def folder_of(pid: int, controller: Controller) -> tuple[Literal[1, 2], Path]:
+    """Version and folder of the group that a process is in. Raises CgroupError where that is not seen from here."""
+    try:
+        mounts = list(_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8")))
+        places = dict(_places(Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")))
+    except OSError as error:
+        raise CgroupError(f"the group of process {pid}: {error.strerror}") from error
+    named = controller in places
+    for mount in mounts:
+        if controller in mount.controllers or (mount.version == 2 and not named):
+            folder = mount.point / places.get(controller if named else "", "/").lstrip("/")
+            if folder.is_dir():
+                return mount.version, folder
+    raise CgroupError(f"the group of process {pid} is not seen from here")
+
+
 @cache
 def _found() -> Hierarchy | str:
     return find(Path("/proc/self"))
