@@ -132,8 +132,8 @@ def test_no_moment_is_missed_that_passes_between_two_looks_at_the_clock(early_s:
     faults = table(clock)
     Door(faults, at, lambda: said.append("refuse"), lambda: said.append("accept"))
     faults.put("x", {"type": "shut", "window": {"start_s": 2, "duration_s": 30}})
-    for _ in range(10):
+    while waiting[0][0] < 1_020:  # what is due at the window's end may wait
         moment_s, callback = waiting[0]
-        clock.now_s = max(clock.now_s, moment_s - early_s) if moment_s < 1_020 else clock.now_s
+        clock.now_s = max(clock.now_s, moment_s - early_s)
         callback()
     assert said == ["refuse"]
