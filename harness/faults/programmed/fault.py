@@ -16,7 +16,8 @@ from harness.scenario.catalog import FaultParameters, FaultSpec
 from harness.stack.base import AdminApi, Programmable, StackError
 
 FAULTS_PATH = "/admin/faults"
-CLEARLY, AT_ALL = 0.9, 0.5
+CLEARLY, BEFORE, AT_ALL = 0.9, 2 / 3, 0.5
+"""How much of a time that was asked for shows the fault, could not be told from it, and is still some of it."""
 
 
 class ProgrammedFault(TargetedFault[FaultParameters]):
@@ -51,49 +52,53 @@ class ProgrammedFault(TargetedFault[FaultParameters]):
         """Looks at the healthy service first: what it does by itself could not be told from the fault. The fault ends by itself should
         everybody who could take it back be gone.
         """
-        if self._entry() is None:
-            self._look_at_the_healthy()
+        listed = self._listed()
+        if self.context.fault_id not in listed:
+            self._look_at_the_healthy(alone=not listed)
         self._callers.start()
         self._call("PUT", self._path, {**self.document(), "ttl_s": self.context.ttl_s})
 
     def verify(self) -> Evidence | None:
-        if self._entry() is None:
+        if self.context.fault_id not in self._listed():
             return None
-        kind = self._kind()
-        seen = None if kind is None else next((found for view in self._looks(kind) if (found := self.row.sees(view)) is not None), None)
-        if seen is None and not self._spares_us(kind):
+        kind, spared = self._kind(), strikes_whoever_comes_early(self._when())
+        if kind is None or spared:  # a request of our own would not be hit, or in the place of somebody else's
+            seen: Evidence | None = {"own_request": "none was sent: it is not for the likes of it"}
+        else:
+            seen = next((found for view in self._looks(kind) if (found := self.row.sees(view)) is not None), None)
+        if seen is None:
             return None
         others = {"callers_before": self._recent} if self.row.standing else {"applied_to_others": self._callers.hit()}
-        if not all(others.values()):
-            return None
-        return {**(seen or {"own_request": "is not among those that it hits"}), **others}
+        return {**seen, **others} if all(others.values()) else None
 
     def heal(self) -> None:
         self._call("DELETE", self._path)
 
     def gone(self) -> Evidence | None:
-        if self._entry() is not None:
+        """Where another fault is still on the same service, an answer need not be fine, but free of this one."""
+        listed = self._listed()
+        if self.context.fault_id in listed:
             return None
-        kind = self._kind() or self.row.asks[0]
-        view = self._view(self._look(kind, again=False), AT_ALL)
-        if not self._probe.fine(view.look) or self.row.sees(view) is not None:
+        view = self._view(self._look(self._kind() or self.row.asks[0], again=False), AT_ALL)
+        if self.row.sees(view) is not None or not (listed or self._probe.fine(view.look)):
             return None
-        return {"status": view.last.status, "took_s": view.last.took_s}
+        return {"status": view.last.status, "took_s": view.last.took_s, "other_faults": len(listed)}
 
-    def _look_at_the_healthy(self) -> None:
+    def _look_at_the_healthy(self, alone: bool) -> None:
         kind = self._kind()
         if kind is None:
             return
         look = self._look(kind, again=False)
-        if not self._probe.fine(look):
+        fine = self._probe.fine(look)
+        if alone and not fine:
             ended = ", ".join(f"{step}: {one.status} {one.ended}" for step, one in look.items())
-            raise FaultError(f"{self.target.service} is not healthy: {ended}; what is added to that could not be told")
-        if self.row.answers_from_context and not self._probe.right(look):
+            raise FaultError(f"{self.target.service} is not healthy ({ended}): what is added to that could not be told")
+        if self.row.answers_from_context and alone and not self._probe.right(look):
             raise FaultError(f"{self.target.service} does not answer from the context that it is given: a wrong answer could not be told")
-        found = self.row.sees(self._view(look, CLEARLY))
+        found = self.row.sees(self._view(look, BEFORE))
         if found is not None:
             raise FaultError(f"{self.target.service} does that already ({found}); ask for more, or the fault could not be told from it")
-        self._healthy = look
+        self._healthy = look if fine else None
         self._recent = self._callers.recent()
 
     def _looks(self, kind: str) -> Iterator[View]:
@@ -113,10 +118,6 @@ class ProgrammedFault(TargetedFault[FaultParameters]):
     def _kind(self) -> str | None:
         return self._probe.kind_for(self.row, self.document().get("match", {}))
 
-    def _spares_us(self, kind: str | None) -> bool:
-        """Whether no request of our own need be among those that it hits; who else is, the journal says."""
-        return kind is None or strikes_whoever_comes_early(self._when())
-
     def _when(self) -> Mapping[str, Any]:
         return self.parameters.when() if isinstance(self.parameters, Spans) else {}
 
@@ -131,9 +132,9 @@ class ProgrammedFault(TargetedFault[FaultParameters]):
     def _path(self) -> str:
         return f"{FAULTS_PATH}/{self.context.fault_id}"
 
-    def _entry(self) -> dict[str, Any] | None:
-        """The fault as the mock knows it; None when it does not."""
-        return next((entry for entry in self._call("GET", FAULTS_PATH)["faults"] if entry["id"] == self.context.fault_id), None)
+    def _listed(self) -> frozenset[str]:
+        """The ids of all faults that the mock has in force."""
+        return frozenset(entry["id"] for entry in self._call("GET", FAULTS_PATH)["faults"])
 
     def _api(self) -> AdminApi:
         try:
