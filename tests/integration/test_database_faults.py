@@ -62,6 +62,7 @@ def world(dsn: str) -> Any:
         ("database.lock_contention", {"tables": ["cold"], "block": "writes"}),
         ("database.slow_queries", {"delay": "150ms", "tables": ["hot"]}),
         ("database.pool_exhausted", {}),
+        ("database.stale_reads", {"table": "hot"}),
     ],
 )
 def test_it_bites_and_leaves_the_database_as_it_was(
@@ -208,6 +209,34 @@ def test_a_restart_frees_what_was_held(stack: StoreStack, dsn: str, postgres: Po
     postgres.start()
     assert evidence_of(fault.gone)
     fault.heal()
+
+
+def rows_of(session: psycopg.Connection[Any]) -> list[Any]:
+    return session.execute("SELECT n, v, words::text FROM hot WHERE n NOT BETWEEN 4 AND 50 ORDER BY n").fetchall()
+
+
+def test_readers_see_changes_late_in_their_order_and_none_is_lost(stack: StoreStack, service: psycopg.Connection[Any]) -> None:
+    fault = make("database.stale_reads", stack, table="hot", lag="1s")
+    fault.inject()
+    before = rows_of(service)
+    service.execute("INSERT INTO hot (n, v) VALUES (100, 'new word')")
+    service.execute("DELETE FROM hot WHERE n = 1")
+    service.execute("UPDATE hot SET v = 'changed' WHERE n = 2")
+    service.execute("INSERT INTO hot (n, v) VALUES (101, 'second')")
+    assert rows_of(service) == before
+    assert fault.verify()["changes_kept_back"] == 4
+    after = [
+        (2, "changed", "'chang':1"),
+        (3, "value 3", "'3':2 'valu':1"),
+        (100, "new word", "'new':1 'word':2"),
+        (101, "second", "'second':1"),
+    ]
+    wait_until(lambda: rows_of(service) == after, "the changes have come through")
+    service.execute("DELETE FROM hot WHERE n = 3")
+    assert rows_of(service) == after
+    fault.heal()
+    assert rows_of(service) == [row for row in after if row[0] != 3]
+    assert evidence_of(fault.gone)
 
 
 def test_a_table_that_is_not_there_is_an_error(stack: StoreStack) -> None:

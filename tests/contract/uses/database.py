@@ -7,5 +7,6 @@ USES: dict[str, dict[str, Any]] = {
     "database.disk_full": {"target": "postgres", "real": True},
     "database.lock_contention": {"target": "postgres", "with": {"tables": ["chunks"]}, "real": True, "traffic": "search"},
     "database.slow_queries": {"target": "postgres", "with": {"delay": "200ms", "tables": ["chunks"]}, "real": True, "traffic": "search"},
+    "database.stale_reads": {"target": "postgres", "with": {"lag": "20s"}, "real": True},
     "database.pool_exhausted": {"target": "postgres", "real": True, "traffic": "search"},
 }
