@@ -93,6 +93,23 @@ def evidence_of(look: Callable[[], Evidence | None], step: str) -> Evidence:
     return found
 
 
+def seconds_to(look: Callable[[], Evidence | None], step: str) -> float:
+    """Seconds until there is evidence."""
+    clock = SystemClock()
+    begun_ns = clock.now_ns()
+    assert evidence_of(look, step)
+    return (clock.now_ns() - begun_ns) / NS_PER_S
+
+
+def note_proved(name: str, kind: Kind, effective_s: float, gone_s: float) -> None:
+    """For the table in docs/faults/README.md, where GAUNTLET_PROVED names its file."""
+    if (where := os.environ.get("GAUNTLET_PROVED")) and not kind.tiny:
+        file = Path(where)
+        proved = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        proved.setdefault(name, {})[kind.name] = {"effective_s": round(effective_s, 1), "gone_s": round(gone_s, 1)}
+        file.write_text(json.dumps(proved, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
 def pids_of(stack: Stack) -> dict[str, int | None]:
     return {instance.name: instance.pid for service in stack.info.services for instance in stack.instances(service)}
 
@@ -123,10 +140,10 @@ def test_it_bites_and_goes(name: str, kind: Kind, world: World, tmp_path: Path) 
     fault.undo()
     fault.inject()
     fault.inject()  # once more while it is there: it is still one fault
-    assert evidence_of(fault.verify, "it bites")
+    effective_s = seconds_to(fault.verify, "it bites")
     assert fault.gone() is None, "it is there"
     fault.heal()
-    assert evidence_of(fault.gone, "gone after one heal")
+    gone_s = seconds_to(fault.gone, "gone after one heal")
     fault.heal()  # idempotent
     assert evidence_of(fault.gone, "gone after a second heal")
     assert left_since(before, world) == []
@@ -143,6 +160,7 @@ def test_it_bites_and_goes(name: str, kind: Kind, world: World, tmp_path: Path) 
     fault.heal()
     assert evidence_of(fault.gone, "healed after that")
     assert left_since(before, world) == []
+    note_proved(name, kind, effective_s, gone_s)
 
 
 @pytest.mark.parametrize(("name", "kind"), _cases(benign=True))
@@ -154,6 +172,24 @@ def test_a_change_is_carried_out_and_stays(name: str, kind: Kind, stack: Stack) 
     fault.heal()
     assert evidence_of(fault.gone, "everything is ready")
     assert fault.verify() == found
+
+
+@pytest.mark.parametrize(("name", "kind"), [pytest.param("process.pause", KINDS["small"], id="all of them")])
+def test_a_fault_of_all_instances_bites_and_goes_as_one(name: str, kind: Kind, world: World, tmp_path: Path) -> None:
+    before = take(world)
+    use = FaultUse.model_validate({**USES[name].entry, "target": "retrieval", "instances": "all"})
+    known = build(use, Context(world.stack, SystemClock(), Random(5)))
+    assert known.truth["instances"] == ["retrieval-1", "retrieval-2"]
+    for _ in range(2):
+        undo = known.fault.undo()
+        known.fault.inject()
+        found = evidence_of(known.fault.verify, "all bite")
+        assert {key.partition(".")[0] for key in found} == {"retrieval-1", "retrieval-2"}
+        assert known.fault.gone() is None
+        assert all(execute(entry, tmp_path).ok for entry in undo)
+        assert evidence_of(known.fault.gone, "all are gone")
+        known.fault.heal()
+    assert left_since(before, world) == []
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from harness.record import events as ev
 from harness.record.events import Event
 from harness.record.journal import read_journal
 from harness.sweep import processes_of
+from harness.sweep_containers import things_of
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.02
@@ -175,6 +176,7 @@ def left_of(held: Footprint, tmp: Path) -> list[str]:
     left = [f"process {p.pid} ({p.info['name']}, {p.info['status']})" for p in _alive(held)]
     if held.run_id is not None:
         left += [f"marked process {found.pid} ({found.name})" for found in processes_of(held.run_id, held.work_dirs[0])]
+        left += [str(thing) for thing in things_of(held.run_id)]
     left += [f"port {port} of process {pid}" for port, pid in _listening(held)]
     left += [f"directory {path}" for path in (*tmp.glob("gauntlet-*"), *tmp.glob(".gauntlet-*")) if path.is_dir()]
     left += [f"shared memory {name}" for name in sorted(held.shared_memory) if Path(name).exists()]
