@@ -22,7 +22,7 @@ from tests.e2e.proxy_rig import TIMEOUT_S, TOKEN, Proxy, Upstream, echo, receive
 
 pytestmark = pytest.mark.e2e
 
-SLACK_S = 0.05  # of a shared machine
+SLACK_S = 0.15  # of a busy machine; how exact delays are is measured by tests/benchmarks/proxy.py
 
 
 @pytest.fixture(scope="module")
