@@ -42,6 +42,7 @@ def test_every_container_is_confined(name: str) -> None:
     assert set(one["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
     assert "privileged" not in one and "cap_add" not in one and one.get("network_mode") is None
     assert one["logging"]["options"]["max-size"]
+    assert one["dns_opt"] == ["ndots:0"]
 
 
 @pytest.mark.parametrize("name", LASTING)
