@@ -27,7 +27,7 @@ from harness.lifecycle.provider_journal import JournalCollector
 from harness.lifecycle.reset import Resetter
 from harness.lifecycle.sampler import Sampler
 from harness.lifecycle.signals import Interruption, interruptible
-from harness.lifecycle.systems import build_stack, proxied_edges
+from harness.lifecycle.systems import build_stack, proxied_edges, volumes
 from harness.lifecycle.timeline import plan
 from harness.load import plan as load_plan
 from harness.load.driver import LoadError, LoadProcess
@@ -160,6 +160,7 @@ class _Run:
             logs_dir=self.directory.logs,
             seed=self.scenario.seed,
             proxied=proxied_edges(self.scenario),
+            volumes=volumes(self.scenario),
         )
         cleanup.callback(self.stop_stack, stack)
         try:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import cgroups
+from harness import cgroups, mounts
 from harness.faults.lease_files import Holder, outstanding
 from harness.faults.undo import Undone, execute
 from harness.record.clock import Clock
@@ -73,7 +73,8 @@ def _remove_things(run_id: str) -> tuple[list[str], list[str]]:
 
 
 def remove_directory(path: Path, clock: Clock) -> bool:
-    """Remove it with all it holds; a process that just died may still be closing files, so a few times. False when something stays."""
+    """Remove it with all it holds and what is mounted there, a few times: who just died may still close files. False when some stays."""
+    mounts.unmount_below(path)
     for _ in range(REMOVALS_MAX):
         shutil.rmtree(path, ignore_errors=True)
         if not os.path.lexists(path):

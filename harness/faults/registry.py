@@ -39,6 +39,7 @@ from harness.faults import (
     release,
     resource_cpu,
     resource_descriptors,
+    resource_disk,
     resource_memory,
     vector,
 )
@@ -71,6 +72,7 @@ FAMILIES = (
     resource_cpu,
     resource_memory,
     resource_descriptors,
+    resource_disk,
     cache,
     cache_entries,
     cache_load,

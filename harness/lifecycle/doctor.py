@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import cgroups
+from harness import cgroups, mounts
 from harness.faults.clean import leftovers
 from harness.stack.base import StackError
 from harness.stack.binaries import find_postgres, find_valkey
@@ -99,6 +99,8 @@ def _options() -> Iterator[Finding]:
     refused = cgroups.why_not()
     limits = f"limits of processes, as out-of-memory kills and CPU quotas take: {refused or 'control groups can be made'}"
     yield Finding("control groups", "ok" if refused is None else "none", limits)
+    refused = mounts.why_not()
+    yield Finding("file systems", "ok" if refused is None else "none", f"small ones, as full disks take: {refused or 'can be mounted'}")
     gpu = Path("/dev/nvidiactl").exists()
     yield Finding("GPU", "ok" if gpu else "none", "NVIDIA driver found" if gpu else "none; nothing here needs one")
 

@@ -15,7 +15,14 @@ from harness.stack.processes import ProcessStack
 
 
 def build_stack(
-    spec: StackSpec, *, run_id: str, work_dir: Path, logs_dir: Path, seed: int = 1, proxied: frozenset[tuple[str, str]] = frozenset()
+    spec: StackSpec,
+    *,
+    run_id: str,
+    work_dir: Path,
+    logs_dir: Path,
+    seed: int = 1,
+    proxied: frozenset[tuple[str, str]] = frozenset(),
+    volumes: frozenset[str] = frozenset(),
 ) -> Stack:
     """The stack, not started."""
     if spec.use == "external":
@@ -31,6 +38,7 @@ def build_stack(
         corpus=Path(spec.corpus) if spec.corpus else None,
         vector_store=spec.vector_store,
         proxied_edges=proxied,
+        volumes=volumes,
     )
     if spec.driver == "containers":
         from harness.stack.containers.stack import ContainerStack  # and with it what builds images: for those who want containers
@@ -44,3 +52,9 @@ def proxied_edges(scenario: Scenario) -> frozenset[tuple[str, str]]:
     info = info_for(scenario.stack)
     targets = (parse_target(use.target, info) for use in scenario.faults if CATALOG[use.type].through_proxy(info.capabilities))
     return frozenset(target.edge for target in targets if target.edge is not None)
+
+
+def volumes(scenario: Scenario) -> frozenset[str]:
+    """Services whose data need a file system of their own before the stack starts: those of faults that fill it."""
+    info = info_for(scenario.stack)
+    return frozenset(parse_target(use.target, info).service for use in scenario.faults if "Volumed" in CATALOG[use.type].needs)

@@ -277,6 +277,13 @@ class Named(Protocol):
 
 
 @runtime_checkable
+class Volumed(Protocol):
+    def volume(self, instance: str) -> Path:
+        """The folder of its data, a small file system of its own. Raises StackError where the stack was started without one there."""
+        ...
+
+
+@runtime_checkable
 class Networked(Protocol):
     def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
         """Run a network tool (`iptables`, `ip6tables`, `tc`, `ip`) in the instance's own network namespace, with the rights to change
@@ -326,7 +333,7 @@ CAPABILITIES: Mapping[str, type] = {
     protocol.__name__: protocol
     for protocol in (
         Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable,
-        Stoppable, Placed, Environed, Limitable, Stressable, Wrapped, Named, Networked, Observable,
+        Stoppable, Placed, Environed, Limitable, Stressable, Wrapped, Volumed, Named, Networked, Observable,
         Logged, Clocked, Credentialed,
     )
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness import cgroups
+from harness import cgroups, mounts
 from harness.scenario.catalog import StackInfo
 from harness.scenario.model import Actuator, Driver, StackSpec, VectorStoreName
 from harness.stack import faketime
@@ -32,12 +32,13 @@ REFERENCE_CAPABILITIES = frozenset(
         "Scalable",
         "Stoppable",
         "Stressable",
+        "Volumed",
         "Wrapped",
     }
 )
 """Of `ProcessStack`; a contract test holds the two together."""
 
-CONTAINER_CAPABILITIES = REFERENCE_CAPABILITIES | {"Networked"}
+CONTAINER_CAPABILITIES = (REFERENCE_CAPABILITIES - {"Volumed"}) | {"Networked"}
 """Of `ContainerStack`, likewise."""
 
 ACTUATED: Mapping[Actuator, str] = {
@@ -91,6 +92,8 @@ def _unavailable(driver: Driver) -> frozenset[str]:
         found.add("Clocked")
     if driver == "processes" and cgroups.why_not() is not None:
         found.add("Limitable")  # a container engine has the rights that this takes
+    if driver == "processes" and mounts.why_not() is not None:
+        found.add("Volumed")
     return frozenset(found)
 
 

@@ -17,6 +17,11 @@ class Engine(Protocol):
     @property
     def version(self) -> str: ...
 
+    @property
+    def data(self) -> Path:
+        """The folder that it keeps its data in."""
+        ...
+
     def prepare(self) -> None:
         """Make its data, once, before the first start. Raises StackError."""
         ...

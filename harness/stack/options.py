@@ -23,7 +23,8 @@ class ProviderTiming:
 class StackOptions:
     """One stack. `work_dir` is made by `start` and removed by `stop`; logs stay, in `logs_dir`, which must exist.
 
-    `proxied_edges` are (caller, callee) pairs of `StackInfo.proxyable` that get a proxy in between. `timing` is by provider.
+    `proxied_edges` are (caller, callee) pairs of `StackInfo.proxyable` that get a proxy in between. `volumes` are
+    engines whose data lie on a small file system of their own, where the driver can make one. `timing` is by provider.
     """
 
     run_id: str
@@ -35,6 +36,7 @@ class StackOptions:
     corpus: Path | None = None
     vector_store: VectorStoreName = "pgvector"
     proxied_edges: frozenset[tuple[str, str]] = frozenset()
+    volumes: frozenset[str] = frozenset()
     version: str = DEFAULT_VERSION
     timing: Mapping[str, ProviderTiming] = field(
         default_factory=lambda: {"llm": ProviderTiming(100.0, 6.0), "llm_fallback": ProviderTiming(130.0, 6.0)}

@@ -58,27 +58,27 @@ class Postgres:
         return cls(folder, account, version=result.stdout.split()[2])
 
     @property
-    def _data(self) -> Path:
+    def data(self) -> Path:
         return self.folder / "data"
 
     def prepare(self) -> None:
-        self._data.mkdir(mode=0o700)
-        self.account.own(self._data)
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        self.account.own(self.data)
         options: tuple[str, ...] = ("-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions")
         if self._major >= 16:  # older ones cannot be told; they leave shared memory behind when they are ended while they prepare
             options = (*options, "-c", f"dynamic_shared_memory_type={SETTINGS['dynamic_shared_memory_type']}")
-        result = self.account.run([self.account.install.initdb, "-D", self._data, *options], self._data, INITDB_TIMEOUT_S)
+        result = self.account.run([self.account.install.initdb, "-D", self.data, *options], self.data, INITDB_TIMEOUT_S)
         if result.returncode != 0:
             raise StackError(f"initdb failed (as {self.account.rung}): {result.stderr.strip() or result.stdout.strip()}")
 
     def command(self, port: int, env: Mapping[str, str], log: Path) -> Command:
         # no Unix socket: its path may be at most 107 bytes long, and a work directory need not be short
-        listen = ("-D", str(self._data), "-h", LOOPBACK, "-p", str(port), "-k", "")
+        listen = ("-D", str(self.data), "-h", LOOPBACK, "-p", str(port), "-k", "")
         settings = (part for name, value in SETTINGS.items() if self._knows(name) for part in ("-c", f"{name}={value}"))
         return Command(
             argv=(*self.account.prefix, str(self.account.install.postgres), *listen, *settings),
             env={**env, "LC_ALL": "C"},
-            cwd=self._data,
+            cwd=self.data,
             log=log,
             uid=self.account.uid,
             stop_signal=signal.SIGINT,  # "fast": end the sessions, then stop; SIGTERM would wait for every client to leave

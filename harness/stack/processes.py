@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from harness import mounts
 from harness.record.clock import Clock
 from harness.stack import faketime
 from harness.stack.base import Limits, Place, StackError, Stress
@@ -23,6 +24,9 @@ from harness.stack.proxies import EdgeProxies
 from harness.stack.reference import ReferenceStack
 from harness.stack.topology import instance_name
 from harness.stack.valkey import Valkey
+
+VOLUME_BYTES = 768 << 20
+"""Of memory, as far as it is used; a fresh database has about 60 MB."""
 
 
 class ProcessStack(ReferenceStack):
@@ -52,6 +56,12 @@ class ProcessStack(ReferenceStack):
     def stress(self, instance: str, script: Path, arguments: Sequence[str]) -> Stress:
         return run_beside(instance, self.place(instance).pid, next(self._stresses), script, arguments, self._options, self._groups)
 
+    def volume(self, instance: str) -> Path:
+        service = self._roster.get(instance).service
+        if service not in self._options.volumes:
+            raise StackError(f"the data of {instance} lie on no file system of their own")
+        return self._engines[service].data
+
     def set_wrapper(self, instance: str, script: Path | None, arguments: Sequence[str]) -> None:
         self._roster.get(instance)
         self._launcher.wrap(instance, script, arguments)
@@ -72,7 +82,14 @@ class ProcessStack(ReferenceStack):
         return {name: engine.version for name, engine in self._engines.items()}
 
     def _prepare_engine(self, service: str) -> None:
-        self._engines[service].prepare()
+        engine = self._engines[service]
+        if service in self._options.volumes:
+            engine.data.mkdir(mode=0o700, exist_ok=True)
+            try:
+                mounts.mount(engine.data, VOLUME_BYTES)
+            except OSError as error:
+                raise StackError(f"a file system for the data of {service}: {error.strerror}") from error
+        engine.prepare()
 
     def _engine_url(self, caller: str, engine: str) -> str:
         return self._launcher.url(engine, self._proxies.port(caller, engine) or self._port_of_single(engine))
@@ -95,7 +112,8 @@ class ProcessStack(ReferenceStack):
         """Nothing: services run as the caller."""
 
     def _clear_away(self) -> Sequence[str]:
-        return self._groups.remove()  # the rest lay in the work directory
+        left = mounts.unmount_below(self._options.work_dir)
+        return [*map(str, left), *self._groups.remove()]  # the rest lies in the work directory
 
 
 def _tree(pid: int) -> list[int]:

@@ -40,6 +40,10 @@ class Valkey:
         binary = find_valkey()
         return cls(folder, binary, version=_valkey_version(binary))
 
+    @property
+    def data(self) -> Path:
+        return self.folder
+
     def prepare(self) -> None:
         """Nothing: an empty folder is an empty database."""
 

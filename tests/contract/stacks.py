@@ -57,6 +57,7 @@ def _options(run_id: str, folder: Path, options: Mapping[str, Any], edges: froze
         documents=DOCUMENTS,
         vector_store=spec.vector_store,
         proxied_edges=edges,
+        volumes=frozenset(str(use.entry["target"]) for name, use in USES.items() if "Volumed" in CATALOG[name].needs),
     )
 
 

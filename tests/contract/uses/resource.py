@@ -6,5 +6,6 @@ USES: dict[str, dict[str, Any]] = {
     "resource.memory_pressure": {"target": "retrieval-1"},
     "resource.memory_leak": {"target": "retrieval-1", "with": {"mb_per_s": 40}},
     "resource.descriptors": {"target": "retrieval-1"},
+    "resource.disk_full": {"target": "postgres"},
     "resource.worker_starvation": {"target": "retrieval-1", "with": {"stretch": "300ms"}},
 }
