@@ -15,6 +15,7 @@ from harness import cgroups, mounts
 from harness.faults.clean import leftovers
 from harness.stack.base import StackError
 from harness.stack.binaries import find_postgres, find_valkey
+from harness.stack.compose import cli as compose
 from harness.stack.containers.api import EngineApi
 from harness.stack.unprivileged import choose_account
 
@@ -96,6 +97,8 @@ def _machine() -> Iterator[Finding]:
 
 def _options() -> Iterator[Finding]:
     yield _docker()
+    refused_compose = compose.why_not()
+    yield Finding("docker compose", "none" if refused_compose else "ok", refused_compose or "compose files can be run")
     refused = cgroups.why_not()
     limits = f"limits of processes, as out-of-memory kills and CPU quotas take: {refused or 'control groups can be made'}"
     yield Finding("control groups", "ok" if refused is None else "none", limits)

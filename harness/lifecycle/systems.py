@@ -26,7 +26,7 @@ def build_stack(
 ) -> Stack:
     """The stack, not started."""
     if spec.use == "external":
-        actuated = any(service.actuators for service in spec.services.values())
+        actuated = any(service.actuators for service in spec.by_url.values())
         return ActuatedStack(spec) if actuated else ExternalStack(spec)
     options = StackOptions(
         run_id=run_id,
@@ -40,6 +40,10 @@ def build_stack(
         proxied_edges=proxied,
         volumes=volumes,
     )
+    if spec.use == "compose":
+        from harness.stack.compose.stack import ComposeStack
+
+        return ComposeStack(spec, options)
     if spec.driver == "containers":
         from harness.stack.containers.stack import ContainerStack  # and with it what builds images: for those who want containers
 

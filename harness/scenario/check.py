@@ -17,7 +17,7 @@ def check(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> list[Problem]:
     `catalog` holds the faults that exist, by name; `stack` is what the chosen stack declares of itself.
     """
     system = [*check_stack(loaded, stack)]
-    if loaded.scenario.stack.use == "external" and not loaded.scenario.stack.services:
+    if loaded.scenario.stack.use != "reference" and not loaded.scenario.stack.services:
         return system  # without services, every target and journey would be reported once more
     problems = [
         *system,

@@ -76,7 +76,10 @@ def _words(details: ErrorDetails, where: KeyPath, model: type[BaseModel]) -> tup
     given = details["input"]
     match kind:
         case "extra_forbidden":
-            return f"unknown key {name!r}", did_you_mean(name, _known_keys(model, where[:-1]))
+            known = _known_keys(model, where[:-1])
+            if name in known:  # of another kind of what may stand here
+                return f"{name!r} does not belong here", f"write {', '.join(sorted(known - {name}))}, or leave it out"
+            return f"unknown key {name!r}", did_you_mean(name, known)
         case "missing":
             return f"{name!r} is missing", f"write `{_EXAMPLES.get(name, name + ': …')}`"
         case "literal_error":

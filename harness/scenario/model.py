@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from harness.scenario import services as of_services
 from harness.scenario import units
-from harness.scenario.catalog import Role
 from harness.scenario.fields import Duration as Duration  # part of this module's own names
 from harness.scenario.fields import Instances, LimitText, Model, Percent, PositiveDuration
 from harness.scenario.fields import Rate as Rate
+from harness.scenario.services import Actuator as Actuator
+from harness.scenario.services import ComposeService, Service, ServiceUrl
 from harness.scenario.slis import PHASES, SliName, sli_name
 
 Kind = Literal[
@@ -28,51 +30,40 @@ Sli = Annotated[str, AfterValidator(lambda text: sli_name(text).text)]
 PhaseName = Literal["warmup", "steady_state", "fault", "recovery", "cooldown"]
 
 
-Actuator = Literal["kill", "stop", "restart", "pause", "resume", "scale", "deploy"]
-
-
-class ServiceUrl(Model):
-    """A service of an external stack. Faults and recovery act on it by the commands it names, and by no other means."""
-
-    url: str
-    metrics: str | None = Field(default=None, description="URL of its Prometheus metrics, if it has any")
-    health: str | None = Field(default=None, description="URL that answers 200 while the service works")
-    role: Role = Field(default="http", description="what it speaks: faults of databases and caches fit what is one")
-    actuators: dict[Actuator, Annotated[list[str], Field(min_length=1)]] = Field(
-        default_factory=dict, description="argv by verb, run without a shell; {replicas} in scale and {version} in deploy are replaced"
-    )
-
-    @model_validator(mode="after")
-    def _can_be_healed(self) -> Self:
-        given = set(self.actuators)
-        if given & {"kill", "stop"} and "restart" not in given:
-            raise ValueError("what can be killed or stopped must be healed: add `restart` to `actuators`")
-        if len(given & {"pause", "resume"}) == 1:
-            raise ValueError("`pause` and `resume` belong together: give both, or neither")
-        for verb, word in {"scale": "{replicas}", "deploy": "{version}"}.items():
-            command = self.actuators.get(verb)  # type: ignore[call-overload]  # both are verbs
-            if command is not None and not any(word in part for part in command):
-                raise ValueError(f"`{verb}` does not say where its number goes: write {word} in one of its arguments")
-        return self
-
-
 Driver = Literal["processes", "containers"]
 
 
 class StackSpec(Model):
     """Which system is loaded and broken."""
 
-    use: Literal["reference", "external"] = "reference"
+    use: Literal["reference", "external", "compose"] = "reference"
     driver: Driver = Field(default="processes", description="what runs the reference stack's services")
     replicas: dict[str, Annotated[int, Field(ge=1, le=8)]] = Field(default_factory=dict)
     documents: Annotated[int, Field(ge=20, le=5000)] = 400
     corpus: str | None = Field(default=None, description="folder of .txt and .md files; default: the standard library's docstrings")
     vector_store: VectorStoreName = Field(default="pgvector", description="where the reference stack keeps its vectors")
-    services: dict[str, ServiceUrl] = Field(default_factory=dict)
-    edges: list[tuple[str, str]] = Field(default_factory=list, description="caller, callee; for external stacks")
+    file: str | None = Field(default=None, description="the compose file of a compose stack, from the working directory")
+    llm: bool = Field(default=False, description="whether a mock LLM runs beside a compose stack, as its service `llm`")
+    services: dict[str, Service] = Field(default_factory=dict)
+    edges: list[tuple[str, str]] = Field(default_factory=list, description="caller, callee; for external and compose stacks")
     allow_hosts: list[str] = Field(
         default_factory=list, description="hosts other than this machine that load and faults may reach; everything else is refused"
     )
+
+    @field_validator("services", mode="before")
+    @classmethod
+    def _as_the_stack_has_them(cls, services: Any, known: ValidationInfo) -> Any:
+        return of_services.marked(services, known.data.get("use"))
+
+    @property
+    def by_url(self) -> dict[str, ServiceUrl]:
+        """Services of an external stack."""
+        return {name: service for name, service in self.services.items() if isinstance(service, ServiceUrl)}
+
+    @property
+    def composed(self) -> dict[str, ComposeService]:
+        """Services of a compose stack."""
+        return {name: service for name, service in self.services.items() if isinstance(service, ComposeService)}
 
 
 class Ramp(Model):

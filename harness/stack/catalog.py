@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness import cgroups, mounts
-from harness.scenario.catalog import StackInfo
+from harness.scenario.catalog import Role, StackInfo
 from harness.scenario.model import Actuator, Driver, StackSpec, VectorStoreName
+from harness.scenario.services import LLM
 from harness.stack import faketime
 from harness.stack.topology import PROVIDERS, topology
 
@@ -51,6 +52,32 @@ ACTUATED: Mapping[Actuator, str] = {
 }
 """What an external stack can do where a service names the command."""
 
+COMPOSE_CAPABILITIES = frozenset(
+    {
+        "Killable",
+        "Limitable",
+        "Logged",
+        "Networked",
+        "Pausable",
+        "Placed",
+        "Programmable",
+        "Proxied",
+        "Restartable",
+        "Scalable",
+        "Stoppable",
+        "Stressable",
+    }
+)
+"""Of `ComposeStack`; Programmable only with its mock LLM."""
+
+STACKS: Mapping[str, frozenset[str]] = {
+    "processes": REFERENCE_CAPABILITIES,
+    "containers": CONTAINER_CAPABILITIES,
+    "compose": COMPOSE_CAPABILITIES,
+    "external": frozenset(ACTUATED.values()),
+}
+"""What each kind of stack can do where everything that it takes is there, and an external one names every command."""
+
 _OF_DRIVER: Mapping[Driver, frozenset[str]] = {"processes": REFERENCE_CAPABILITIES, "containers": CONTAINER_CAPABILITIES}
 
 
@@ -60,7 +87,7 @@ def info_for(spec: StackSpec) -> StackInfo:
         if spec.services or spec.edges:
             raise ValueError("`services` and `edges` describe an external stack; the reference stack has its own")
         return reference_info(spec.replicas, spec.vector_store, spec.driver)
-    return external_info(spec)
+    return compose_info(spec) if spec.use == "compose" else external_info(spec)
 
 
 def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = "pgvector", driver: Driver = "processes") -> StackInfo:
@@ -107,7 +134,7 @@ def external_info(spec: StackSpec) -> StackInfo:
     if unknown:
         raise ValueError(f"edges name services that are not declared: {', '.join(unknown)}")
     acts_on = {
-        capability: frozenset(name for name, service in spec.services.items() if verb in service.actuators)
+        capability: frozenset(name for name, service in spec.by_url.items() if verb in service.actuators)
         for verb, capability in ACTUATED.items()
     }
     return StackInfo(
@@ -118,4 +145,28 @@ def external_info(spec: StackSpec) -> StackInfo:
         journeys=frozenset(),
         roles={name: service.role for name, service in spec.services.items()},
         acts_on=acts_on,
+    )
+
+
+def compose_info(spec: StackSpec) -> StackInfo:
+    """The services of a user's compose file that the scenario maps, and the mock LLM if it wants one. The file itself is not read.
+
+    Raises ValueError.
+    """
+    if not spec.composed:
+        raise ValueError("a compose stack names the services that are watched: services: {web: {port: 8080, health: /health}}")
+    if spec.file is None:
+        raise ValueError("a compose stack names its file: file: compose.yaml")
+    mocks = {LLM: 1} if spec.llm else {}
+    roles: dict[str, Role] = {name: service.role for name, service in spec.composed.items()}
+    return StackInfo(
+        name="compose",
+        services={name: spec.replicas.get(name, 1) for name in spec.composed} | mocks,
+        edges=frozenset(spec.edges),
+        capabilities=COMPOSE_CAPABILITIES if mocks else COMPOSE_CAPABILITIES - {"Programmable"},
+        journeys=frozenset(),
+        proxyable=frozenset(spec.edges),
+        roles=roles | ({LLM: "llm"} if mocks else {}),
+        programmable=frozenset(mocks),
+        acts_on={"Scalable": frozenset(name for name, role in roles.items() if role == "http")},
     )

@@ -37,7 +37,7 @@ class ExternalStack:
 
     @property
     def entry_url(self) -> str:
-        services = self._spec.services
+        services = self._spec.by_url
         return services.get(ENTRY, next(iter(services.values()))).url.rstrip("/")
 
     @property
@@ -47,7 +47,7 @@ class ExternalStack:
 
     def start(self) -> None:
         """Wait until every service answers."""
-        for service in self._spec.services:
+        for service in self._spec.by_url:
             (instance,) = self.instances(service)
             wait_ready(f"{service} ({instance.url})", partial(self.probe, instance), READY_DEADLINE_S)
 
@@ -55,13 +55,13 @@ class ExternalStack:
         """Nothing: what runs belongs to others."""
 
     def instances(self, service: str) -> Sequence[Instance]:
-        if service not in self._spec.services:
-            raise StackError(f"no service {service!r}; there are {', '.join(self._spec.services)}")
-        return [Instance(service, service, self._spec.services[service].url.rstrip("/"), version="")]
+        if service not in self._spec.by_url:
+            raise StackError(f"no service {service!r}; there are {', '.join(self._spec.by_url)}")
+        return [Instance(service, service, self._spec.by_url[service].url.rstrip("/"), version="")]
 
     def probe(self, instance: Instance) -> str | None:
         """By the service's `health` where it has one, which must say 200; else by its role: any HTTP answer below 500, or a first word."""
-        service = self._spec.services[instance.service]
+        service = self._spec.by_url[instance.service]
         health = service.health
         if health is None and service.role == "postgres":
             return postgres.probe(instance.url)
@@ -71,7 +71,7 @@ class ExternalStack:
 
     def targets(self) -> Mapping[str, Any]:
         """As of the reference stack; the addresses are all `static`, with the metrics and health that were declared."""
-        services = self._spec.services
+        services = self._spec.by_url
         return {
             "services": {
                 name: {"kind": s.role, "critical": True, "metrics": s.metrics, "health": s.health} for name, s in services.items()
@@ -111,7 +111,7 @@ class ActuatedStack(ExternalStack):
         return self._command(instance, "resume" if verb == "pause" else "restart")
 
     def _command(self, instance: str, verb: Actuator, **values: str) -> list[str]:
-        service = self._spec.services.get(instance)
+        service = self._spec.by_url.get(instance)
         argv = service.actuators.get(verb) if service is not None else None
         if argv is None:
             raise StackError(f"{instance} names no command for {verb}: add it to its `actuators`")

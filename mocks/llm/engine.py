@@ -52,7 +52,7 @@ class Engine:
     def key_of(self, dialect: DialectName, route: str, body: Mapping[str, Any], model: str) -> str:
         """The key of a request with this body. Raises ProviderError 404 for a model that is not served."""
         profile = self.profile
-        if model not in profile.models:
+        if not profile.serves(model):
             raise unknown_model(dialect, model)
         return request_key(profile.seed, route, body)
 

@@ -32,6 +32,8 @@ _DEFAULTS: Mapping[str, Any] = {
     "context_length": None,
     "journal": {},
 }
+ANY_MODEL = "*"
+"""Among `models`: whatever a caller asks for is served, under the name that it has there."""
 AT_RUN_TIME = ("ttft_ms", "itl_ms", "latency", "answers", "tokens_per_chunk", "max_concurrency", "context_length")
 """The keys that may be changed while the mock runs."""
 _SECRET = ("api_keys", "accounts")
@@ -50,6 +52,7 @@ class Profile:
     document: Mapping[str, Any]
     folder: Path
     models: tuple[str, ...]
+    any_model: bool
     snapshots: Mapping[str, str]
     tokens_per_chunk: int
     accounts: tuple[AccountSettings, ...]
@@ -62,6 +65,10 @@ class Profile:
     context_length: int | None
     journal_rows: int
     journal_bytes: int
+
+    def serves(self, model: str) -> bool:
+        """Whether answers of a model of that name are given."""
+        return self.any_model or model in self.models
 
     def named(self, model: str) -> str:
         """The name under which answers of a model go out."""
@@ -85,7 +92,8 @@ class Profile:
         if unknown:
             raise ProfileError(f"unknown key in the profile: {', '.join(unknown)}")
         given = {**_DEFAULTS, **document}
-        models = texts(given["models"], "models")
+        asked = texts(given["models"], "models")
+        models = tuple(model for model in asked if model != ANY_MODEL)
         if not models:
             raise ProfileError("models must name at least one model")
         pace_ms = {key: number(given[key], key, 0, MOST_MS, "milliseconds") for key in ("ttft_ms", "itl_ms")}
@@ -95,6 +103,7 @@ class Profile:
             document=given,
             folder=folder,
             models=models,
+            any_model=ANY_MODEL in asked,
             snapshots=_snapshots(given["snapshots"]),
             tokens_per_chunk=whole(given["tokens_per_chunk"], "tokens_per_chunk", 1, 1_024),
             accounts=parse_accounts(texts(given["api_keys"], "api_keys"), given["accounts"]),

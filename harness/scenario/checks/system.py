@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from harness.scenario.catalog import StackInfo
+from harness.scenario.checks.composed import check_composed
 from harness.scenario.hosts import is_loopback
 from harness.scenario.loader import Loaded
 from harness.scenario.problem import KeyPath, Problem, did_you_mean
@@ -21,13 +22,15 @@ def check_stack(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
         yield loaded.at(("stack",), "an external stack without services cannot be reached", hint)
     if spec.use == "reference" and spec.services:
         yield loaded.at_key(("stack", "services"), "the reference stack brings its own services", "write `use: external` for yours")
-    yield from _choices(loaded, stack)
+    yield from check_composed(loaded, stack)
+    if spec.use != "compose":
+        yield from _choices(loaded, stack)
     for n, edge in enumerate(spec.edges):
         for m, name in enumerate(edge):
             if name not in stack.services:
                 message = f"the stack has no service {name!r}"
                 yield loaded.at(("stack", "edges", n, m), message, did_you_mean(name, stack.services))
-    for name, service in spec.services.items():
+    for name, service in spec.by_url.items():
         for key in ("url", "metrics", "health"):
             schemes = _SCHEMES.get(service.role, _HTTP) if key == "url" else _HTTP
             yield from _url(loaded, getattr(service, key), ("stack", "services", name, key), schemes)

@@ -52,7 +52,7 @@ class ContainerProxies:
             ),
             environment={"PROXY_TOKEN": self._token, "PYTHONPATH": f"{PACKAGE}:{SERVICES_PATH}"},
             published={ADMIN_PORT: admin},
-            mounts=(Mount(str(_package()), f"{PACKAGE}/harness"),),
+            mounts=(Mount(str(package()), f"{PACKAGE}/harness"),),
         )
         # its log lies in the work directory: the run's logs are telemetry, and the stack knows no proxy
         container = Container(self._site.api, spec, self._options.work_dir / f"proxy-{caller}-{callee}.log")
@@ -100,7 +100,8 @@ def _host(caller: str, callee: str) -> str:
     return f"{callee}-for-{caller}".replace("_", "-")
 
 
-def _package() -> Path:
+def package() -> Path:
+    """The folder with the proxy's own code in it. Raises StackError."""
     spec = importlib.util.find_spec("harness")
     if spec is None or not spec.submodule_search_locations:
         raise StackError("the package `harness` is not installed as a folder")

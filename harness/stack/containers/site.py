@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -14,7 +14,7 @@ from harness.sweep_containers import RUN_LABEL
 
 IMAGES = ("services", "postgres", "valkey", "tools")
 REMOVALS_AT_ONCE = 8
-_GONE, _CONFLICT = 404, 409
+_GONE = 404
 
 
 class Site:
@@ -28,9 +28,16 @@ class Site:
 
     def open(self) -> None:
         """Find the engine, build the images that it lacks, make the network. Raises StackError."""
+        self.find(IMAGES)
+        self.api.call("POST", "/networks/create", {"Name": self.network, "Driver": "bridge", "Labels": {RUN_LABEL: self.run_id}})
+
+    def find(self, images: Collection[str]) -> None:
+        """Find the engine and build these images where it lacks them: all that is needed where somebody else makes the network.
+
+        Raises StackError.
+        """
         self._api = EngineApi.found()
-        self._images = ensure(IMAGES)
-        self._api.call("POST", "/networks/create", {"Name": self.network, "Driver": "bridge", "Labels": {RUN_LABEL: self.run_id}})
+        self._images = ensure(images)
 
     @property
     def api(self) -> EngineApi:

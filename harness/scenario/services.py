@@ -1,0 +1,91 @@
+"""Services of stacks that are not ours: one that runs already, by its URL, and one of a compose file, by its port there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from harness.scenario.catalog import Role
+from harness.scenario.fields import Model
+
+PORTS: Mapping[Role, int] = {"postgres": 5432, "redis": 6379}
+"""Where a service of that role listens unless it says otherwise."""
+LLM = "llm"
+"""The service that a scenario gets with `llm: true`, and its name in the network."""
+
+
+Actuator = Literal["kill", "stop", "restart", "pause", "resume", "scale", "deploy"]
+
+
+class ServiceUrl(Model):
+    """A service of an external stack. Faults and recovery act on it by the commands it names, and by no other means."""
+
+    url: str
+    metrics: str | None = Field(default=None, description="URL of its Prometheus metrics, if it has any")
+    health: str | None = Field(default=None, description="URL that answers 200 while the service works")
+    role: Role = Field(default="http", description="what it speaks: faults of databases and caches fit what is one")
+    actuators: dict[Actuator, Annotated[list[str], Field(min_length=1)]] = Field(
+        default_factory=dict, description="argv by verb, run without a shell; {replicas} in scale and {version} in deploy are replaced"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_healed(self) -> Self:
+        given = set(self.actuators)
+        if given & {"kill", "stop"} and "restart" not in given:
+            raise ValueError("what can be killed or stopped must be healed: add `restart` to `actuators`")
+        if len(given & {"pause", "resume"}) == 1:
+            raise ValueError("`pause` and `resume` belong together: give both, or neither")
+        for verb, word in {"scale": "{replicas}", "deploy": "{version}"}.items():
+            command = self.actuators.get(verb)  # type: ignore[call-overload]  # both are verbs
+            if command is not None and not any(word in part for part in command):
+                raise ValueError(f"`{verb}` does not say where its number goes: write {word} in one of its arguments")
+        return self
+
+
+class ComposeService(Model):
+    """A service that is loaded, watched or broken. Those of the file that are not named here just run."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="where it listens in its container; default for postgres: 5432, for redis: 6379"
+    )
+    health: str | None = Field(default=None, description="path that answers 200 while the service works")
+    metrics: str | None = Field(default=None, description="path of its Prometheus metrics, if it has any")
+    role: Role = Field(default="http", description="what it speaks: faults of databases and caches fit what is one")
+    entry: bool = Field(default=False, description="whether the load goes here; default: the first service")
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="variables over those of the file; {llm} and {llm_key} are the address and key of the mock LLM"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        if self.port is None and self.role not in PORTS:
+            raise ValueError("nothing says where it listens; write `port: 8080`: the port in its container, published or not")
+        return self
+
+    @property
+    def listens_on(self) -> int:
+        """The port in its container."""
+        return self.port if self.port is not None else PORTS[self.role]
+
+
+class _Composed(dict[str, Any]):
+    """Marks the raw description of a service of a compose stack, so that errors speak of what it can have."""
+
+
+def marked(services: Any, use: str | None) -> Any:
+    """The raw `services` of a stack, marked where they are those of a compose file. `use` None: the stack's kind is not known."""
+    if not isinstance(services, dict):
+        return services
+    if use != "compose" and (use is not None or any(isinstance(s, dict) and "url" in s for s in services.values())):
+        return services
+    return {name: _Composed(service) if isinstance(service, dict) else service for name, service in services.items()}
+
+
+def kind_of(service: Any) -> str:
+    """The tag of the model for one service."""
+    return "compose" if isinstance(service, (_Composed, ComposeService)) else "external"
+
+
+Service = Annotated[Annotated[ServiceUrl, Tag("external")] | Annotated[ComposeService, Tag("compose")], Discriminator(kind_of)]
