@@ -20,11 +20,15 @@ _HEAD_BYTES_MAX = 4096
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """How to reach one instance of the callee: `through` the proxy, as the caller does, and `past` it."""
+    """How to reach one instance of the callee: `through` the proxy, as the caller does, and `past` it.
+
+    `straight`: no forwarder lies on the way, which would make an end in order of a reset.
+    """
 
     route: str
     through: Dial
     past: Dial
+    straight: bool
 
 
 class EdgeFault(TargetedFault[Parameters]):
@@ -98,8 +102,8 @@ class EdgeFault(TargetedFault[Parameters]):
 
 def _ways(api: AdminApi, name: str, route: Mapping[str, str]) -> Ways:
     if route["listen"].rpartition(":")[0] not in ANYWHERE:
-        return Ways(name, _straight(route["listen"]), _straight(route["upstream"]))
-    return Ways(name, _tunnel(api, f"/through/{name}"), _tunnel(api, f"/past/{name}"))
+        return Ways(name, _straight(route["listen"]), _straight(route["upstream"]), straight=True)
+    return Ways(name, _tunnel(api, f"/through/{name}"), _tunnel(api, f"/past/{name}"), straight=False)
 
 
 def _straight(address: str) -> Dial:

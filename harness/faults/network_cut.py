@@ -11,8 +11,6 @@ from harness.faults.base import Evidence
 from harness.faults.network_talk import MEND, PATIENCE_S, TRIES_MAX, Likely, TalkFault
 from harness.scenario.catalog import FaultParameters, FaultSpec
 
-ROUTED_AROUND = ("failover",)
-
 
 class PartitionParameters(FaultParameters):
     """Parameters of `network.partition`."""
@@ -115,12 +113,13 @@ class NetworkReset(TalkFault[ResetParameters]):
 
     def verify(self) -> Evidence | None:
         ways, ask = self.ways(), self.words().ask()
+        direct = self.past(ways, ask)
         for number in range(1, TRIES_MAX + 1):
             through = self.through(ways, ask, 1.0)
-            if through.end == "reset":
-                direct = self.past(ways, ask)
+            forwarded = not ways.straight and through.end == "closed" and len(through.answer) < len(direct.answer)
+            if through.end == "reset" or forwarded:
                 return {
-                    "end": "reset",
+                    "end": through.end,
                     "conversations": number,
                     "answer_bytes": len(through.answer),
                     "direct_end": direct.end,

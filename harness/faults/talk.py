@@ -24,7 +24,6 @@ class Talk:
     """
 
     answer: bytes
-    pieces: int
     answered_s: float | None
     ended_s: float
     end: End
@@ -75,11 +74,11 @@ def talk(dial: Dial, ask: bytes, clock: Clock, patience_s: float) -> Talk:
     try:
         connection = dial(patience_s)
     except TimeoutError:
-        return Talk(b"", 0, None, _since_s(clock, started_ns), "unreachable")
+        return Talk(b"", None, _since_s(clock, started_ns), "unreachable")
     except ConnectionResetError:
-        return Talk(b"", 0, None, _since_s(clock, started_ns), "reset")
+        return Talk(b"", None, _since_s(clock, started_ns), "reset")
     except OSError:
-        return Talk(b"", 0, None, _since_s(clock, started_ns), "refused")
+        return Talk(b"", None, _since_s(clock, started_ns), "refused")
     with connection:
         return _converse(connection, ask, clock, patience_s)
 
@@ -111,7 +110,7 @@ def _converse(connection: socket.socket, ask: bytes, clock: Clock, patience_s: f
                 parts.append(part)
     except OSError:
         end = "reset"
-    return Talk(b"".join(parts), len(parts), answered_s, _since_s(clock, started_ns), end)
+    return Talk(b"".join(parts), answered_s, _since_s(clock, started_ns), end)
 
 
 def _since_s(clock: Clock, started_ns: int) -> float:
