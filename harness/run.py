@@ -17,7 +17,6 @@ from harness.faults import registry
 from harness.faults.base import Context, FaultError
 from harness.faults.fingerprint import Fingerprint, World, settled, take
 from harness.faults.lease import Lease
-from harness.faults.play import in_thread
 from harness.faults.schedule import FaultSchedule
 from harness.inbox.server import Inbox
 from harness.lifecycle import host
@@ -27,6 +26,7 @@ from harness.lifecycle.provider_journal import JournalCollector
 from harness.lifecycle.reset import Resetter
 from harness.lifecycle.sampler import Sampler
 from harness.lifecycle.signals import Interruption, interruptible
+from harness.lifecycle.starting import start
 from harness.lifecycle.systems import build_stack, proxied_edges, volumes
 from harness.lifecycle.timeline import plan
 from harness.load import plan as load_plan
@@ -46,7 +46,6 @@ LOAD_READY_S = 30.0
 RESET_WITHIN_S = 30.0
 SETTLES_S = 10.0  # what differs after healing may be an instance that the operator restarts just now
 SETTLES_EARLY_S = 2.0  # somebody waits
-START_POLL_S = 0.02
 _BROKEN_OFF_BY = (StackError, LoadError, FaultError)
 LEAD_S = 0.3  # from "everything is ready" to the first arrival
 
@@ -164,7 +163,7 @@ class _Run:
         )
         cleanup.callback(self.stop_stack, stack)
         try:
-            started = self.await_start(stack)
+            started = start(stack, self.interruption, self.clock)
         except StackError as error:
             self.append(ev.STACK, state="failed", detail=str(error))
             raise
@@ -172,17 +171,6 @@ class _Run:
             return None
         self.append(ev.STACK, state="ready", instances={s: [i.name for i in stack.instances(s)] for s in stack.info.services})
         return stack
-
-    def await_start(self, stack: Stack) -> bool:
-        """False when the run was interrupted meanwhile: nobody waits for a stack that is to be ended. Raises StackError."""
-        starting = in_thread(stack.start)
-        while not starting.done():
-            if self.interruption.signal is not None:
-                stack.stop()
-                return False
-            self.clock.sleep(START_POLL_S)
-        starting.result()
-        return True
 
     def stop_stack(self, stack: Stack) -> None:
         self._show("stopping", "the stack stops")

@@ -13,11 +13,14 @@ from harness.lifecycle.exit_codes import OK, USAGE
 def list_faults(as_json: bool) -> int:
     """List what can be injected."""
     from harness.faults.registry import CATALOG, describe
+    from harness.report.faults import listing
+    from harness.stack.catalog import STACKS
 
+    described = [describe(spec, STACKS) for spec in CATALOG.values()]
     if as_json:
-        emit({"faults": [describe(spec) for spec in CATALOG.values()]})
-    for spec in CATALOG.values() if not as_json else ():
-        click.echo(f"{spec.name:<26} {spec.summary}")
+        emit({"faults": described})
+    else:
+        click.echo("\n".join(listing(described)))
     return OK
 
 
@@ -25,17 +28,18 @@ def list_faults(as_json: bool) -> int:
 @click.argument("name")
 @JSON
 def show_fault(name: str, as_json: bool) -> int:
-    """Show one fault: parameters, targets, evidence, an example."""
+    """Show one fault: parameters, targets, stacks that can take it, evidence, an example."""
     from harness.faults.registry import CATALOG, describe
     from harness.report.faults import page
     from harness.scenario.problem import did_you_mean
+    from harness.stack.catalog import STACKS
 
     if name not in CATALOG:
         raise CommandError(USAGE, f"no such fault: {name!r}; {did_you_mean(name, CATALOG)}")
     if as_json:
-        emit(describe(CATALOG[name]))
+        emit(describe(CATALOG[name], STACKS))
     else:
-        click.echo(page(describe(CATALOG[name])))
+        click.echo(page(describe(CATALOG[name], STACKS)))
     return OK
 
 

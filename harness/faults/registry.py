@@ -171,8 +171,11 @@ def truth(fault_id: str, fault: Fault, info: StackInfo) -> dict[str, Any]:
     }
 
 
-def describe(spec: FaultSpec) -> dict[str, Any]:
-    """One fault for people and programs: `gauntlet faults list|show`."""
+def describe(spec: FaultSpec, stacks: Mapping[str, frozenset[str]]) -> dict[str, Any]:
+    """One fault for people and programs: `gauntlet faults list|show`. `stacks` are capabilities by kind of stack.
+
+    Of each stack it is told what it lacks for this fault; nothing, where it can take it.
+    """
     schema = spec.parameters.model_json_schema()
     required = set(schema.get("required", ()))
     return {
@@ -186,11 +189,18 @@ def describe(spec: FaultSpec) -> dict[str, Any]:
         "roles": list(spec.only_roles) or "any",
         "needs": list(spec.needs),
         "either": list(spec.either),
+        "stacks": {name: _lacking(spec, capabilities) for name, capabilities in stacks.items()},
         "parameters": [_parameter(name, field, name in required) for name, field in schema.get("properties", {}).items()],
         "recoverable_by": list(spec.recoverable_by),
         "evidence": spec.evidence,
         "example": spec.example,
     }
+
+
+def _lacking(spec: FaultSpec, capabilities: frozenset[str]) -> list[str]:
+    if spec.fits(capabilities):
+        return []
+    return sorted(set(spec.needs) - capabilities) or [" or ".join(spec.either)]
 
 
 def _parameter(name: str, field: Mapping[str, Any], required: bool) -> dict[str, Any]:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.faults.registry import CATALOG, describe
 from harness.report import faults
+from harness.stack.catalog import STACKS
+
+PROVED = "proved.json"
+"""Beside the pages: what the contract test has proved, as that test writes it (`GAUNTLET_PROVED`)."""
 
 
-def fault_pages() -> dict[str, str]:
-    """The text of each file under docs/faults, by file name."""
-    described = [describe(spec) for spec in CATALOG.values()]
-    return {"README.md": faults.index(described), **{f"{fault['name']}.md": faults.markdown(fault) for fault in described}}
+def fault_pages(folder: Path) -> dict[str, str]:
+    """The text of each page under docs/faults, which is `folder`, by file name."""
+    described = [describe(spec, STACKS) for spec in CATALOG.values()]
+    file = folder / PROVED
+    proved = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return {"README.md": faults.index(described, proved), **{f"{fault['name']}.md": faults.markdown(fault) for fault in described}}
 
 
 def main(argv: Sequence[str]) -> int:
     """Write the pages into the folder, and remove those of faults that are no more."""
-    folder, pages = Path(argv[1]), fault_pages()
+    folder = Path(argv[1])
+    pages = fault_pages(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for stale in set(folder.glob("*.md")) - {folder / name for name in pages}:
         stale.unlink()

@@ -36,10 +36,54 @@ def markdown(fault: Mapping[str, Any]) -> str:
     return "\n".join([*head, *facts, "", "## Parameters", "", *_parameter_table(fault["parameters"]), "", *example])
 
 
-def index(faults: Iterable[Mapping[str, Any]]) -> str:
-    """The list of all pages."""
-    rows = [f"| [{f['name']}]({f['name']}.md) | {_cell(f['summary'])} | {_cell(dict(_facts(f))['right action'])} |" for f in faults]
-    return "\n".join(["# Faults", "", "| type | what it does | right action |", "|---|---|---|", *rows, ""])
+def listing(faults: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """One line a fault: what it does, and which stacks can take it."""
+    for fault in faults:
+        yield f"{fault['name']:<28} {fault['summary']} [{', '.join(_able(fault)) or 'no stack'}]"
+
+
+def index(faults: Sequence[Mapping[str, Any]], proved: Mapping[str, Mapping[str, Any]]) -> str:
+    """The list of all pages, by family, and what the contract test has proved on which stack.
+
+    `proved` is by fault and stack: `{"effective_s", "gone_s"}`.
+    """
+    lines = ["# Faults", "", "What is right to do about each, by family. Which stacks can take one is on its page.", ""]
+    for family in dict.fromkeys(fault["family"] for fault in faults):
+        lines += [f"## {family}", "", "| type | what it does | right action |", "|---|---|---|"]
+        lines += [
+            f"| [{f['name']}]({f['name']}.md) | {_cell(f['summary'])} | {_cell(dict(_facts(f))['right action'])} |"
+            for f in faults
+            if f["family"] == family
+        ]
+        lines.append("")
+    return "\n".join([*lines, *_proofs(faults, proved)])
+
+
+def _proofs(faults: Sequence[Mapping[str, Any]], proved: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    stacks = ("processes", "containers")
+    head = [
+        "## Proved",
+        "",
+        "By the contract test: injected (also twice), evidence seen, healed (also twice), evidence that it is gone; all that once more,",
+        "and taken back by its undo entries alone; nothing differs from before. The seconds are from injection to evidence, and from",
+        "healing to evidence that it is gone.",
+        "",
+        f"| type | {' | '.join(stacks)} |",
+        "|---|---|---|",
+    ]
+    return [*head, *(f"| {f['name']} | {' | '.join(_proof(f, proved, stack) for stack in stacks)} |" for f in faults), ""]
+
+
+def _proof(fault: Mapping[str, Any], proved: Mapping[str, Mapping[str, Any]], stack: str) -> str:
+    found = proved.get(fault["name"], {}).get(stack)
+    if found is not None:
+        return f"effective {found['effective_s']:.1f} s, gone {found['gone_s']:.1f} s"
+    lacking = fault["stacks"].get(stack, [])
+    return f"cannot take it: not {', '.join(lacking)}" if lacking else "not run yet"
+
+
+def _able(fault: Mapping[str, Any]) -> list[str]:
+    return [name for name, lacking in fault["stacks"].items() if not lacking]
 
 
 def _facts(fault: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -50,8 +94,13 @@ def _facts(fault: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("services", services if isinstance(services, str) else ", ".join(services)),
         ("right diagnosis", "none: a benign change" if fault["benign"] else f"kind {fault['kind']}"),
         ("right action", healed),
-        ("stack must be", ", ".join(fault["needs"]) or "any"),
+        ("stack must be", ", ".join([*fault["needs"], *([" or ".join(fault["either"])] if fault["either"] else [])]) or "any"),
+        ("stacks", "; ".join([", ".join(_able(fault)) or "none", *_unable(fault)])),
     )
+
+
+def _unable(fault: Mapping[str, Any]) -> list[str]:
+    return [f"{name} is not {', '.join(lacking)}" for name, lacking in fault["stacks"].items() if lacking]
 
 
 def _parameter_table(parameters: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -20,7 +20,7 @@ from harness.record.journal import Journal, read_journal
 from harness.scenario.catalog import StackInfo
 from harness.scenario.model import KINDS, FaultUse
 from harness.stack.base import CAPABILITIES, Instance, Stack
-from harness.stack.catalog import reference_info
+from harness.stack.catalog import STACKS, reference_info
 from harness.testing import FakeClock
 
 INFO = StackInfo(
@@ -61,11 +61,12 @@ def example_context(name: str) -> Context:
 
 @pytest.mark.parametrize("name", CATALOG)
 def test_every_fault_is_described_whole(name: str) -> None:
-    spec, document = CATALOG[name], describe(CATALOG[name])
+    spec, document = CATALOG[name], describe(CATALOG[name], STACKS)
     assert document["name"] == name == f"{document['family']}.{name.partition('.')[2]}"
     assert spec.kind in KINDS and (spec.kind == "none") == spec.benign
     assert {*spec.needs, *spec.either} <= set(CAPABILITIES)
     assert set(spec.recoverable_by) <= VERBS
+    assert any(not lacking for lacking in document["stacks"].values()), "no stack can take it"
     assert "gone:" in spec.evidence or "during and after" in spec.evidence
     assert all(parameter["description"] and parameter["unit"] for parameter in document["parameters"])
 
@@ -84,6 +85,19 @@ def test_every_truth_survives_the_record(name: str, tmp_path: Path) -> None:
     written = journal.append(Event(7 * NS_PER_S, FAULT, "truth", {**known.truth, "step": "intended"}))
     journal.close()
     assert list(read_journal(tmp_path / "events.jsonl")) == [written]
+
+
+def test_what_a_stack_lacks_is_told() -> None:
+    spec = CATALOG["deploy.rolling"]
+    assert describe(spec, {"able": frozenset({"Rollbackable"}), "unable": frozenset()})["stacks"] == {
+        "able": [],
+        "unable": ["Rollbackable"],
+    }
+    either = replace(spec, needs=(), either=("Networked", "Proxied"))
+    assert describe(either, {"able": frozenset({"Proxied"}), "unable": frozenset()})["stacks"] == {
+        "able": [],
+        "unable": ["Networked or Proxied"],
+    }
 
 
 def test_the_truth_of_a_killed_instance() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from harness.report.faults import page
+from typing import Any
+
+from harness.report.faults import index, listing, page
 
 
 def test_page_of_a_fault() -> None:
     document = {
         "name": "llm.slow_first_token", "summary": "The provider waits before the first token.", "kind": "latency", "benign": False,
-        "targets": ["service"], "services": ["llm", "llm_fallback"], "needs": ["Programmable"], "recoverable_by": ["switch_provider"],
+        "targets": ["service"], "services": ["llm", "llm_fallback"], "needs": ["Programmable"], "either": [],
+        "recoverable_by": ["switch_provider"],
+        "stacks": {"processes": [], "containers": [], "external": ["Programmable"]},
         "evidence": "the provider applied it to a request", "example": "- {id: slow-llm}\n",
         "parameters": [{"name": "ttft", "unit": "duration", "required": True, "default": None, "description": "time to first token"}],
     }  # fmt: skip
@@ -21,6 +25,7 @@ def test_page_of_a_fault() -> None:
         "right diagnosis  kind latency",
         "right action     switch_provider",
         "stack must be    Programmable",
+        "stacks           processes, containers; external is not Programmable",
         "evidence         the provider applied it to a request",
         "",
         "parameters",
@@ -34,8 +39,37 @@ def test_page_of_a_fault() -> None:
 def test_page_of_a_fault_that_nothing_heals() -> None:
     document = {
         "name": "network.latency", "summary": "Slow edge.", "kind": "network", "benign": False, "targets": ["edge"], "services": "any",
-        "needs": [], "recoverable_by": [], "evidence": "round trip", "example": "- {}", "parameters": [],
+        "needs": [], "either": ["Networked", "Proxied"], "stacks": {"processes": []},
+        "recoverable_by": [], "evidence": "round trip", "example": "- {}", "parameters": [],
     }  # fmt: skip
     text = page(document)
     assert "right action     no action heals it: escalate" in text
+    assert "stack must be    Networked or Proxied" in text
     assert "parameters       none" in text
+
+
+def fault(name: str, **fields: object) -> dict[str, Any]:
+    family = name.partition(".")[0]
+    known = {"name": name, "family": family, "summary": f"Does {name}.", "kind": "crash", "benign": False, "targets": ["service"]}
+    rest = {"services": "any", "needs": [], "either": [], "recoverable_by": ["restart"], "stacks": {"processes": [], "containers": []}}
+    return {**known, **rest, **fields}
+
+
+def test_the_index_lists_by_family_and_says_what_was_proved() -> None:
+    faults = [fault("a.one"), fault("b.two", stacks={"processes": ["Networked"], "containers": []}), fault("a.three")]
+    text = index(faults, {"a.one": {"processes": {"effective_s": 0.52, "gone_s": 1.0}}})
+    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## a", "## b", "## Proved"]
+    assert text.index("a.one.md") < text.index("a.three.md") < text.index("b.two.md")
+    assert text.splitlines()[-3:] == [
+        "| a.one | effective 0.5 s, gone 1.0 s | not run yet |",
+        "| b.two | cannot take it: not Networked | not run yet |",
+        "| a.three | not run yet | not run yet |",
+    ]
+
+
+def test_a_line_of_the_list_says_who_can_take_it() -> None:
+    faults = [fault("a.one", stacks={"processes": [], "external": ["Killable"]}), fault("a.two", stacks={"external": ["Killable"]})]
+    assert [line.split() for line in listing(faults)] == [
+        ["a.one", "Does", "a.one.", "[processes]"],
+        ["a.two", "Does", "a.two.", "[no", "stack]"],
+    ]
