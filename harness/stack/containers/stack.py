@@ -13,7 +13,7 @@ from harness.stack.catalog import reference_info
 from harness.stack.containers.launch import ENGINES, ContainerLauncher, hand_over
 from harness.stack.containers.proxies import ContainerProxies
 from harness.stack.containers.site import Site
-from harness.stack.containers.tools import ExecStress, run_in_network
+from harness.stack.containers.tools import ExecStress, NetworkTools
 from harness.stack.options import StackOptions
 from harness.stack.reference import ReferenceStack
 from harness.stack.topology import instance_name
@@ -29,6 +29,7 @@ class ContainerStack(ReferenceStack):
         """Check the options; nothing is started, and no engine is asked. Raises ValueError."""
         super().__init__(options, reference_info(options.replicas, options.vector_store, "containers"), clock)
         self._site = Site(options.run_id)
+        self._tools = NetworkTools(self._site)
         self._launcher: ContainerLauncher = ContainerLauncher(options, self._topology, self._environments, self._site)
         self._proxies: ContainerProxies = ContainerProxies(options, self._credentials.admin_token, self._site, self._reason_to_give_up)
 
@@ -55,7 +56,7 @@ class ContainerStack(ReferenceStack):
 
     def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
         self._roster.get(instance)
-        return run_in_network(self._site, self._launcher.container(instance), argv)
+        return self._tools.run(instance, self._launcher.container(instance), argv)
 
     def set_clock(self, instance: str, offset_s: float, rate: float) -> None:
         library = faketime.library()
