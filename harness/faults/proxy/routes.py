@@ -93,12 +93,12 @@ class Routes:
 def set_deaf(listener: socket.socket, deaf: bool) -> None:
     """Drop every packet to a listening socket, SYNs too, or none: as a partition does, new connections are neither taken nor refused.
 
-    Where the kernel has no filters (any but Linux) connections are taken, and nothing of them passes.
+    Where there are no filters (any kernel but Linux) or they are not allowed, connections are taken, and nothing of them passes.
     """
     if not sys.platform.startswith("linux"):
         return
-    if deaf:
-        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _DROP_ALL)
-    else:
-        with suppress(OSError):  # it had none
+    with suppress(OSError):  # not allowed; or there was none to detach
+        if deaf:
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _DROP_ALL)
+        else:
             listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
