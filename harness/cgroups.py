@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from harness.record.clock import SystemClock
 
-Controller = Literal["cpu", "memory"]
-CONTROLLERS: tuple[Controller, ...] = get_args(Controller)
+Controller = Literal["cpu", "memory", "blkio"]
+CONTROLLERS: tuple[Controller, ...] = ("cpu", "memory")
+"""Without these, there are no groups for us. `blkio`, disks, is there or not; version 2 calls it `io`."""
+DISKS: Controller = "blkio"
 PREFIX = "gauntlet-"
 CPU_PERIOD_US = 100_000
 REMOVALS_MAX = 40
@@ -31,7 +33,7 @@ class CgroupError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Hierarchy:
-    """Where groups can be made, by controller: with version 2 the same folder for both. `points`: where the whole trees begin."""
+    """Where groups can be made, by controller: with version 2 the same folder for all. `points`: where the whole trees begin."""
 
     version: Literal[1, 2]
     folders: Mapping[Controller, Path]
@@ -87,6 +89,14 @@ class Group:
         _write(folder / "memory.limit_in_bytes", "-1" if most_bytes is None else str(most_bytes))
         if most_bytes is not None:
             _write(folder / "memory.memsw.limit_in_bytes", str(most_bytes), optional=True)
+
+    def bound_disk(self, device: str, bytes_per_s: int | None) -> None:
+        """What all in it may write to a block device (`8:0`), as far as they wait for it; None: any. Raises CgroupError."""
+        folder = self.folders["blkio"]
+        if self.version == 2:
+            _write(folder / "io.max", f"{device} wbps={'max' if bytes_per_s is None else bytes_per_s}")
+        else:
+            _write(folder / "blkio.throttle.write_bps_device", f"{device} {bytes_per_s or 0}")
 
 
 def hierarchy() -> Hierarchy:
@@ -144,9 +154,9 @@ def find(process: Path) -> Hierarchy | str:
         places = dict(_places((process / "cgroup").read_text(encoding="utf-8")))
     except OSError as error:
         return f"the kernel tells nothing of control groups: {error}"
-    old = {controller: mount for controller in CONTROLLERS for mount in mounts if controller in mount.controllers}
+    old = {controller: mount for controller in (*CONTROLLERS, DISKS) for mount in mounts if controller in mount.controllers}
     unified = next((mount for mount in mounts if mount.version == 2), None)
-    if len(old) == len(CONTROLLERS):
+    if old.keys() >= set(CONTROLLERS):
         return _version_1(old, places)
     if unified is not None:
         return _version_2(unified, _inside(unified, places.get("", "/")))
@@ -197,7 +207,8 @@ def _version_1(mounts: Mapping[Controller, _Mount], places: Mapping[str, str]) -
 def _version_2(mount: _Mount, own: Path) -> Hierarchy | str:
     reason = "no group"
     for folder in sorted({own, *(parent for parent in own.parents if parent.is_relative_to(mount.point))}):  # the highest first
-        found = Hierarchy(2, dict.fromkeys(CONTROLLERS, folder), frozenset({mount.point}))
+        disks = (DISKS,) if "io" in _listed(folder / "cgroup.controllers") else ()
+        found = Hierarchy(2, dict.fromkeys((*CONTROLLERS, *disks), folder), frozenset({mount.point}))
         failed = _trial(found)
         if failed is None:
             return found
@@ -227,14 +238,18 @@ def _trial(found: Hierarchy) -> str | None:
 
 
 def _enable(folder: Path) -> None:
-    """Hand processors and memory out to the groups below. Raises CgroupError."""
+    """Hand processors and memory, and disks where they can be, out to the groups below. Raises CgroupError."""
     control = folder / "cgroup.subtree_control"
-    try:
-        lacking = set(CONTROLLERS) - set(control.read_text(encoding="ascii").split())
-    except OSError as error:
-        raise CgroupError(f"{folder}: {error.strerror}") from error
+    lacking = {*CONTROLLERS, *({"io"} & _listed(folder / "cgroup.controllers"))} - _listed(control)
     if lacking:
         _write(control, " ".join(f"+{controller}" for controller in sorted(lacking)))
+
+
+def _listed(file: Path) -> set[str]:
+    try:
+        return set(file.read_text(encoding="ascii").split())
+    except OSError:
+        return set()  # whoever writes there will hear why
 
 
 def _make(folder: Path) -> None:

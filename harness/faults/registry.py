@@ -40,6 +40,7 @@ from harness.faults import (
     resource_cpu,
     resource_descriptors,
     resource_disk,
+    resource_disk_slow,
     resource_memory,
     vector,
 )
@@ -73,6 +74,7 @@ FAMILIES = (
     resource_memory,
     resource_descriptors,
     resource_disk,
+    resource_disk_slow,
     cache,
     cache_entries,
     cache_load,

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-MB = 1 << 20
+KB, MB = 1 << 10, 1 << 20
 PAGE = 4096
 STEP_S = 0.05
 _PR_SET_PDEATHSIG = 1
@@ -28,27 +28,16 @@ Goes = Callable[[], bool]
 def burn(options: argparse.Namespace, goes_on: Goes) -> None:
     """Keep `--workers` processors busy, as far as there are that many."""
 
-    def work(alive: Goes) -> None:
-        while alive():
-            for _ in range(50_000):
-                pass
-
-    _in_workers(options.workers, work, goes_on)
-
-
-def churn(options: argparse.Namespace, goes_on: Goes) -> None:
-    """Write `--mb` to a file in `--folder` and sync it, again and again, in `--workers` processes. The files have no name: none is left."""
-    block = os.urandom(MB)
-
-    def work(alive: Goes) -> None:
-        descriptor = _unnamed(options)
-        while alive():
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            for _ in range(options.mb):
-                os.write(descriptor, block)
-            os.fsync(descriptor)
-
-    _in_workers(options.workers, work, goes_on)
+    parent = os.getpid()
+    for _ in range(options.workers):
+        if os.fork() == 0:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # however the parent ends
+            while os.getppid() == parent:
+                for _ in range(50_000):
+                    pass
+            os._exit(0)
+    while goes_on():
+        time.sleep(STEP_S)
 
 
 def hold(options: argparse.Namespace, goes_on: Goes) -> None:
@@ -77,13 +66,15 @@ def spin(options: argparse.Namespace, _goes_on: Goes) -> None:
 
 
 def write(options: argparse.Namespace, _goes_on: Goes) -> None:
-    """Write `--mb` to a file in `--folder`, sync it, and say how long that took."""
-    block = os.urandom(MB)
-    descriptor = _unnamed(options)
+    """Write `--kb` to a file in `--folder` that has no name, sync it, and say how long that took."""
+    path = Path(options.folder, f"{options.name}-{os.getpid()}")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    path.unlink()
+    block = os.urandom(KB)
     began = time.monotonic()
-    for _ in range(options.mb):
+    for _ in range(options.kb):
         os.write(descriptor, block)
-        os.fsync(descriptor)
+    os.fsync(descriptor)
     _say(took_s=time.monotonic() - began)
 
 
@@ -98,13 +89,6 @@ def interrupt(options: argparse.Namespace, goes_on: Goes) -> None:
             time.sleep(options.free_s)
     finally:
         _to_tree(options.with_pid, signal.SIGCONT)
-
-
-def _unnamed(options: argparse.Namespace) -> int:
-    path = Path(options.folder, f"{options.name}-{os.getpid()}")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    path.unlink()
-    return descriptor
 
 
 def _to_tree(root: int, number: signal.Signals) -> None:
@@ -130,18 +114,6 @@ def _descendants(root: int) -> Iterator[int]:
     yield from found
 
 
-def _in_workers(workers: int, work: Callable[[Goes], None], goes_on: Goes) -> None:
-    """Fork, and wait. A worker ends with its parent, however that ends."""
-    parent = os.getpid()
-    for _ in range(workers):
-        if os.fork() == 0:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            work(lambda: os.getppid() == parent)
-            os._exit(0)
-    while goes_on():
-        time.sleep(STEP_S)
-
-
 def _say(**facts: float) -> None:
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
@@ -156,14 +128,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--oom-score", type=int, default=0, help="1000: the first that the kernel kills for memory")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", default=".")
-    for number in ("mb", "mb-per-s"):
+    for number in ("kb", "mb", "mb-per-s"):
         parser.add_argument(f"--{number}", type=int, default=0)
     for seconds in ("cpu-s", "busy-s", "free-s"):
         parser.add_argument(f"--{seconds}", type=float, default=0.0)
     return parser.parse_args(argv)
 
 
-_MODES = {"burn": burn, "churn": churn, "hold": hold, "interrupt": interrupt, "spin": spin, "write": write}
+_MODES = {"burn": burn, "hold": hold, "interrupt": interrupt, "spin": spin, "write": write}
 
 
 def main(argv: list[str]) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from harness import cgroups, mounts
 from harness.faults.clean import leftovers
+from harness.stack import disks
 from harness.stack.base import StackError
 from harness.stack.binaries import find_postgres, find_valkey
 from harness.stack.compose import cli as compose
@@ -102,6 +103,8 @@ def _options() -> Iterator[Finding]:
     refused = cgroups.why_not()
     limits = f"limits of processes, as out-of-memory kills and CPU quotas take: {refused or 'control groups can be made'}"
     yield Finding("control groups", "ok" if refused is None else "none", limits)
+    refused = disks.why_not()
+    yield Finding("slow disks", "ok" if refused is None else "none", f"bounds of what is written: {refused or 'can be set'}")
     refused = mounts.why_not()
     yield Finding("file systems", "ok" if refused is None else "none", f"small ones, as full disks take: {refused or 'can be mounted'}")
     gpu = Path("/dev/nvidiactl").exists()

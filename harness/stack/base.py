@@ -277,6 +277,13 @@ class Named(Protocol):
 
 
 @runtime_checkable
+class DiskLimitable(Protocol):
+    def limit_disk(self, instance: str, bytes_per_s: int | None) -> None:
+        """Bound what the instance writes to its disk, at once and for its next starts; None: any. Raises StackError."""
+        ...
+
+
+@runtime_checkable
 class Volumed(Protocol):
     def volume(self, instance: str) -> Path:
         """The folder of its data, a small file system of its own. Raises StackError where the stack was started without one there."""
@@ -333,7 +340,7 @@ CAPABILITIES: Mapping[str, type] = {
     protocol.__name__: protocol
     for protocol in (
         Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable,
-        Stoppable, Placed, Environed, Limitable, Stressable, Wrapped, Volumed, Named, Networked, Observable,
+        Stoppable, Placed, Environed, Limitable, DiskLimitable, Stressable, Wrapped, Volumed, Named, Networked, Observable,
         Logged, Clocked, Credentialed,
     )
 }  # fmt: skip

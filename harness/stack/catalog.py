@@ -8,7 +8,7 @@ from harness import cgroups, mounts
 from harness.scenario.catalog import Role, StackInfo
 from harness.scenario.model import Actuator, Driver, StackSpec, VectorStoreName
 from harness.scenario.services import LLM
-from harness.stack import faketime
+from harness.stack import disks, faketime
 from harness.stack.topology import PROVIDERS, topology
 
 REFERENCE_CAPABILITIES = frozenset(
@@ -17,6 +17,7 @@ REFERENCE_CAPABILITIES = frozenset(
         "Clocked",
         "Configurable",
         "Credentialed",
+        "DiskLimitable",
         "Environed",
         "Killable",
         "Limitable",
@@ -39,7 +40,7 @@ REFERENCE_CAPABILITIES = frozenset(
 )
 """Of `ProcessStack`; a contract test holds the two together."""
 
-CONTAINER_CAPABILITIES = (REFERENCE_CAPABILITIES - {"Volumed"}) | {"Networked"}
+CONTAINER_CAPABILITIES = (REFERENCE_CAPABILITIES - {"DiskLimitable", "Volumed"}) | {"Networked"}
 """Of `ContainerStack`, likewise."""
 
 ACTUATED: Mapping[Actuator, str] = {
@@ -126,6 +127,8 @@ def _unavailable(driver: Driver) -> frozenset[str]:
         found.add("Clocked")
     if driver == "processes" and cgroups.why_not() is not None:
         found.add("Limitable")  # a container engine has the rights that this takes
+    if driver == "processes" and disks.why_not() is not None:
+        found.add("DiskLimitable")
     if driver == "processes" and mounts.why_not() is not None:
         found.add("Volumed")
     return frozenset(found)

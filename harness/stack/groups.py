@@ -19,6 +19,7 @@ class InstanceGroups:
         self._lock = threading.RLock()
         self._groups: dict[str, Group] = {}
         self._limits: dict[str, Limits] = {}
+        self._slowed: set[str] = set()
 
     def admit(self, instance: str, pid: int) -> None:
         """A process of the instance, just started, with all that it will start. Raises StackError."""
@@ -44,13 +45,24 @@ class InstanceGroups:
                 raise StackError(f"{instance} cannot be limited: {error}") from error
         return before
 
+    def limit_disk(self, instance: str, pids: Iterable[int], device: str, bytes_per_s: int | None) -> None:
+        """Bound what the instance writes to a block device, now and after its next starts; None: any. Raises StackError."""
+        with self._lock:
+            try:
+                self._group(instance).bound_disk(device, bytes_per_s)
+                self._slowed.add(instance)
+                self._move(instance, pids, self._controllers(instance))
+            except CgroupError as error:
+                raise StackError(f"{instance} cannot be limited: {error}") from error
+
     def remove(self) -> list[str]:
         """All of them, once nothing runs in them; returns what resists. Idempotent."""
         return cgroups.remove_groups(self._run_id)
 
     def _controllers(self, instance: str) -> tuple[Controller, ...]:
         """A group of its own would change how an instance is scheduled: it is for those that are limited. Version 2 has one for all."""
-        return ("memory", "cpu") if instance in self._limits else ("memory",)
+        cpu: tuple[Controller, ...] = ("cpu",) if instance in self._limits else ()
+        return ("memory", *cpu, *((cgroups.DISKS,) if instance in self._slowed else ()))
 
     def _move(self, instance: str, pids: Iterable[int], controllers: Iterable[Controller]) -> None:
         group = self._group(instance)

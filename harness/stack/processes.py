@@ -15,6 +15,7 @@ from harness.stack.base import Limits, Place, StackError, Stress
 from harness.stack.beside import run_beside
 from harness.stack.catalog import reference_info
 from harness.stack.child import Command
+from harness.stack.disks import device_of
 from harness.stack.engines import Engine
 from harness.stack.groups import InstanceGroups
 from harness.stack.launch import Launcher, python_command
@@ -52,6 +53,11 @@ class ProcessStack(ReferenceStack):
     def limit(self, instance: str, limits: Limits) -> Limits:
         pid = self._roster.get(instance).describe().pid
         return self._groups.limit(instance, _tree(pid) if pid is not None else (), limits)
+
+    def limit_disk(self, instance: str, bytes_per_s: int | None) -> None:
+        pid = self._roster.get(instance).describe().pid
+        device = device_of(self._options.work_dir)
+        self._groups.limit_disk(instance, _tree(pid) if pid is not None else (), device, bytes_per_s)
 
     def stress(self, instance: str, script: Path, arguments: Sequence[str]) -> Stress:
         return run_beside(instance, self.place(instance).pid, next(self._stresses), script, arguments, self._options, self._groups)

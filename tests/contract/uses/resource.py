@@ -7,5 +7,6 @@ USES: dict[str, dict[str, Any]] = {
     "resource.memory_leak": {"target": "retrieval-1", "with": {"mb_per_s": 40}},
     "resource.descriptors": {"target": "retrieval-1"},
     "resource.disk_full": {"target": "postgres"},
+    "resource.disk_slow": {"target": "retrieval-1", "with": {"mb_per_s": 1}},
     "resource.worker_starvation": {"target": "retrieval-1", "with": {"stretch": "300ms"}},
 }
