@@ -7,6 +7,7 @@ another pid and may have another port; one that was added or taken away has no p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -74,7 +75,8 @@ def take(world: World) -> Fingerprint:
         for instance, marks in of_instances.items():
             of_instances[instance] = {**marks, **{name: files.result()[name] for name, owner in owned.items() if owner == instance}}
         shared = {name: mark for name, mark in files.result().items() if owned[name] is None}
-        return Fingerprint({**tables.result(), **shared, **_things(world, instances)}, of_instances, *outside.result())
+        processes, stopped = outside.result()  # first: to ask the engine takes processes, too
+        return Fingerprint({**tables.result(), **shared, **_things(world, instances)}, of_instances, processes, stopped)
 
 
 def settled(before: Fingerprint, look: Callable[[], Fingerprint], clock: Clock, within_s: float) -> list[str]:
@@ -122,31 +124,43 @@ def _contained(pid: int) -> bool:
 
 def _processes(world: World, instances: Sequence[Instance]) -> tuple[dict[tuple[int, float], str], tuple[str, ...]]:
     """Of the run, those that are no instance's; and all that are stopped, wherever."""
-    ours = {process.pid: process for process in psutil.Process().children(recursive=True)}
+    family = _Family()
+    ours = family.below(os.getpid())
     if world.run_id is not None:
-        ours.update(
-            (entry.pid, psutil.Process(entry.pid)) for entry in processes_of(world.run_id, world.work_dir) if psutil.pid_exists(entry.pid)
-        )
-    roots = [pid for pid in (*world.spared, *(instance.pid for instance in instances)) if pid is not None]
-    trees = {member.pid for root in roots for member in _tree(root)}
+        ours |= {entry.pid for entry in processes_of(world.run_id, world.work_dir)}
+    trees: set[int] = set()
+    for root in (*world.spared, *(instance.pid for instance in instances)):
+        if root is not None:
+            trees |= {root, *family.below(root)}
     outside: dict[tuple[int, float], str] = {}
     stopped = []
-    for process in {**ours, **{member.pid: member for root in roots for member in _tree(root)}}.values():
+    for pid in ours | trees:
         try:
-            if process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            if process.status() == psutil.STATUS_STOPPED:
-                stopped.append(f"{process.name()} (pid {process.pid})")
-            if process.pid not in trees:
-                outside[process.pid, process.create_time()] = process.name()
+            process = psutil.Process(pid)
+            status = process.status()
+            if status == psutil.STATUS_STOPPED:
+                stopped.append(f"{process.name()} (pid {pid})")
+            if status != psutil.STATUS_ZOMBIE and pid not in trees:
+                outside[pid, process.create_time()] = process.name()
         except psutil.NoSuchProcess:
             continue
     return outside, tuple(sorted(stopped))
 
 
-def _tree(pid: int) -> list[psutil.Process]:
-    try:
-        root = psutil.Process(pid)
-        return [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+class _Family:
+    """Who started whom, read once: asked of each process by itself, it would be read for each."""
+
+    def __init__(self) -> None:
+        self._children: dict[int, list[int]] = {}
+        for process in psutil.process_iter(["ppid"]):
+            self._children.setdefault(process.info["ppid"] or 0, []).append(process.pid)
+
+    def below(self, pid: int) -> set[int]:
+        """All descendants."""
+        found: set[int] = set()
+        frontier = [pid]
+        while frontier:
+            new = [child for parent in frontier for child in self._children.get(parent, ()) if child not in found]
+            found.update(new)
+            frontier = new
+        return found
