@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from harness.faults.base import Evidence
@@ -36,10 +36,13 @@ def gap(look: Look, _document: Mapping[str, Any]) -> float | None:
 
 
 def _unevenness(look: Look) -> float | None:
-    """The mean deviation of a gap from the mean one, as a share of it; None where tokens come without a pace."""
+    """The median deviation of a gap from the median one, as a share of it; None where tokens come without a pace.
+
+    Medians, because a busy machine makes some gaps very long and those after them short, but not most.
+    """
     gaps = _gaps(look)
-    mean_s = fmean(gaps) if gaps else 0.0
-    return fmean(abs(one - mean_s) for one in gaps) / mean_s if mean_s >= LEAST_GAP_S else None
+    usual_s = median(gaps) if gaps else 0.0
+    return median(abs(one - usual_s) for one in gaps) / usual_s if usual_s >= LEAST_GAP_S else None
 
 
 def _jittered(view: View) -> Evidence | None:

@@ -41,6 +41,7 @@ POINTS = 48
 OWN, FOREIGN = "red", "blue"
 ASKED = (1.0, 0.0, 0.0, 0.0)
 LATE_S = 0.3
+FIND_OUT_S = 2.0
 
 
 def own_points(version: int = 1, key: str = "tenant") -> list[Point]:
@@ -127,10 +128,8 @@ class VectorProbe:
     def _product(self) -> Product:
         """Found out once, before a fault is there. Raises FaultError."""
         if self._found is None:
-            for kind in PRODUCTS:
-                if self._one(kind().listing(), 2.0).good:
-                    self._found = kind()
-                    return self._found
+            self._found = next((kind() for kind in PRODUCTS if self._one(kind().listing(), FIND_OUT_S).good), None)
+        if self._found is None:
             raise FaultError(f"{self._url} lists its collections neither as Qdrant nor as Chroma does")
         return self._found
 

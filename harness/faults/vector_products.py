@@ -33,8 +33,9 @@ class Hit:
 
 
 class Product(Protocol):
-    """One product. What it asks later may depend on what it has read."""
+    """One product, and one collection in it. What it asks later may depend on what it has read."""
 
+    def __init__(self, collection: str = COLLECTION) -> None: ...
     def listing(self) -> Ask: ...
     def create(self, dimensions: int) -> Ask: ...
     def opened(self, created: Exchange) -> bool: ...
@@ -47,7 +48,8 @@ class Product(Protocol):
 class Qdrant:
     """Qdrant's REST interface."""
 
-    _path = f"/collections/{COLLECTION}"
+    def __init__(self, collection: str = COLLECTION) -> None:
+        self._path = f"/collections/{collection}"
 
     def listing(self) -> Ask:
         """All collections."""
@@ -89,7 +91,8 @@ class Chroma:
 
     _collections = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 
-    def __init__(self) -> None:
+    def __init__(self, collection: str = COLLECTION) -> None:
+        self._collection = collection
         self._id = ""
 
     def listing(self) -> Ask:
@@ -98,7 +101,7 @@ class Chroma:
 
     def create(self, dimensions: int) -> Ask:  # noqa: ARG002 - follows from the first vector
         """Our own."""
-        body = {"name": COLLECTION, "configuration": {"hnsw": {"space": "cosine"}}, "get_or_create": True}
+        body = {"name": self._collection, "configuration": {"hnsw": {"space": "cosine"}}, "get_or_create": True}
         return Ask("create", "POST", self._collections, body)
 
     def opened(self, created: Exchange) -> bool:
@@ -136,7 +139,7 @@ class Chroma:
 
     def drop(self) -> Ask:
         """Remove ours."""
-        return Ask("drop", "DELETE", f"{self._collections}/{COLLECTION}")
+        return Ask("drop", "DELETE", f"{self._collections}/{self._collection}")
 
 
 def _hit(id_: Any, score: Any, payload: Mapping[str, Any] | None) -> Hit:

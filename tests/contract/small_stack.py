@@ -26,7 +26,7 @@ PROVIDER_KEY = "provider"
 EDGE = ("retrieval", "cache")
 LLM_PROFILE = {"ttft_ms": 5, "itl_ms": 0, "api_keys": [PROVIDER_KEY]}
 VECTOR_PROFILE = {"latency": {"read": {"constant_ms": 3}}}
-MOCKS = {"llm": ("mocks.llm",), "vector": ("mocks.vector", "qdrant")}
+MOCKS = ("llm", "vector")
 
 
 @dataclass
@@ -61,8 +61,9 @@ class SmallStack:
     api_key = None
     provider_key = PROVIDER_KEY
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, vector_store: str = "qdrant") -> None:
         self._folder = folder
+        self._mocks = {"llm": ("mocks.llm",), "vector": ("mocks.vector", vector_store)}
         self._clock = SystemClock()
         names = [(service, f"{service}-{n + 1}") for service, count in self.info.services.items() for n in range(count)]
         self._members = {name: Member(service, name, free_port()) for service, name in names}
@@ -145,7 +146,7 @@ class SmallStack:
         argv = ["tests.contract.tiny_service", kind, str(member.port), member.version]
         env = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}  # an instance is the same in every test
         if member.service in MOCKS:
-            argv = [*MOCKS[member.service]]
+            argv = [*self._mocks[member.service]]
             env |= {"PORT": str(member.port), "LOG_LEVEL": "error", "VECTOR_PROFILE": json.dumps(VECTOR_PROFILE)}
             env |= {"LLM_PROFILE": str(self._folder / "profile.json")}
             env |= {"ADMIN_PORT": str(self._admin_ports[member.service]), "ADMIN_TOKEN": ADMIN_TOKEN}

@@ -75,6 +75,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+@cache
 def refusals(name: str, kind: Kind) -> list[str]:
     """Why a stack of that kind cannot take the fault as its row uses it; empty where it can."""
     use = USES[name]

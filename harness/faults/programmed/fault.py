@@ -16,6 +16,7 @@ from harness.scenario.catalog import FaultParameters, FaultSpec
 from harness.stack.base import AdminApi, Programmable, StackError
 
 FAULTS_PATH = "/admin/faults"
+HEALTHY_LOOKS = 3
 CLEARLY, BEFORE, AT_ALL = 0.9, 2 / 3, 0.5
 """How much of a time that was asked for shows the fault, could not be told from it, and is still some of it."""
 
@@ -36,6 +37,7 @@ class ProgrammedFault(TargetedFault[FaultParameters]):
         self._callers = Callers(self._call, context.fault_id)
         self._recent = 0  # requests of others shortly before it was set
         self._healthy: Look | None = None
+        self._seen: Evidence | None = None
         self._made: Probe | None = None
 
     def document(self) -> dict[str, Any]:
@@ -56,31 +58,39 @@ class ProgrammedFault(TargetedFault[FaultParameters]):
         if self.context.fault_id not in listed:
             self._look_at_the_healthy(alone=not listed)
         self._callers.start()
+        self._seen = None
         self._call("PUT", self._path, {**self.document(), "ttl_s": self.context.ttl_s})
 
     def verify(self) -> Evidence | None:
         if self.context.fault_id not in self._listed():
             return None
-        kind, spared = self._kind(), strikes_whoever_comes_early(self._when())
-        if kind is None or spared:  # a request of our own would not be hit, or in the place of somebody else's
-            seen: Evidence | None = {"own_request": "none was sent: it is not for the likes of it"}
-        else:
-            seen = next((found for view in self._looks(kind) if (found := self.row.sees(view)) is not None), None)
-        if seen is None:
+        if self._seen is None:  # some faults show once only: what was seen since injection holds
+            self._seen = self._see()
+        if self._seen is None:
             return None
         others = {"callers_before": self._recent} if self.row.standing else {"applied_to_others": self._callers.hit()}
-        return {**seen, **others} if all(others.values()) else None
+        return {**self._seen, **others} if all(others.values()) else None
+
+    def _see(self) -> Evidence | None:
+        kind = self._kind()
+        if kind is None or strikes_whoever_comes_early(self._when()):
+            # a request of our own would not be hit, or in the place of somebody else's
+            return {"own_request": "none was sent: it is not for the likes of it"}
+        return next((found for view in self._looks(kind) if (found := self.row.sees(view)) is not None), None)
 
     def heal(self) -> None:
         self._call("DELETE", self._path)
 
     def gone(self) -> Evidence | None:
-        """Where another fault is still on the same service, an answer need not be fine, but free of this one."""
+        """Where another fault is still on the same service, an answer need not be fine, but free of this one. One that was never set has
+        left nothing that could be told from what the service does by itself.
+        """
         listed = self._listed()
         if self.context.fault_id in listed:
             return None
         view = self._view(self._look(self._kind() or self.row.asks[0], again=False), AT_ALL)
-        if self.row.sees(view) is not None or not (listed or self._probe.fine(view.look)):
+        left = self._healthy is not None and self.row.sees(view) is not None
+        if left or not (listed or self._probe.fine(view.look)):
             return None
         return {"status": view.last.status, "took_s": view.last.took_s, "other_faults": len(listed)}
 
@@ -88,18 +98,25 @@ class ProgrammedFault(TargetedFault[FaultParameters]):
         kind = self._kind()
         if kind is None:
             return
-        look = self._look(kind, again=False)
-        fine = self._probe.fine(look)
-        if alone and not fine:
-            ended = ", ".join(f"{step}: {one.status} {one.ended}" for step, one in look.items())
-            raise FaultError(f"{self.target.service} is not healthy ({ended}): what is added to that could not be told")
-        if self.row.answers_from_context and alone and not self._probe.right(look):
-            raise FaultError(f"{self.target.service} does not answer from the context that it is given: a wrong answer could not be told")
-        found = self.row.sees(self._view(look, BEFORE))
-        if found is not None:
-            raise FaultError(f"{self.target.service} does that already ({found}); ask for more, or the fault could not be told from it")
-        self._healthy = look if fine else None
+        for left in reversed(range(HEALTHY_LOOKS)):  # a moment in which the machine is busy is no habit of the service
+            look = self._look(kind, again=False)
+            reason = self._unfit(look, alone)
+            if not reason:
+                break
+            if not left:
+                raise FaultError(f"{self.target.service} {reason}")
+        self._healthy = look if self._probe.fine(look) else None
         self._recent = self._callers.recent()
+
+    def _unfit(self, look: Look, alone: bool) -> str:
+        """Why the fault could not be told from what the service does without it; empty where it could."""
+        if alone and not self._probe.fine(look):
+            ended = ", ".join(f"{step}: {one.status} {one.ended}" for step, one in look.items())
+            return f"is not healthy ({ended}): what is added to that could not be told"
+        if alone and self.row.answers_from_context and not self._probe.right(look):
+            return "does not answer from the context that it is given: a wrong answer could not be told"
+        found = self.row.sees(self._view(look, BEFORE))
+        return f"does that already ({found}); ask for more, or the fault could not be told from it" if found is not None else ""
 
     def _looks(self, kind: str) -> Iterator[View]:
         """As many as it may take, where the fault does not strike every request."""
