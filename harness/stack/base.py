@@ -1,38 +1,45 @@
-"""What a stack is, and the capabilities it may have. Capabilities are the only actuators: faults, recovery actions and deploy
-strategies all go through them.
-"""
+"""What a stack is. Its capabilities are in `capabilities.py`, what both speak of in `parts.py`; all of them are names of this module."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from harness.scenario.catalog import StackInfo
-
-
-class StackError(RuntimeError):
-    """The stack did not start, or an actuation failed. The message carries the last error and the log tail."""
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One running copy of a service. `pid` is None where the stack is not made of local processes."""
-
-    service: str
-    name: str
-    url: str
-    version: str
-    pid: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AdminApi:
-    """An HTTP control interface with its bearer token: of a mock, or of a proxy."""
-
-    url: str
-    token: str
+from harness.stack.capabilities import CAPABILITIES as CAPABILITIES
+from harness.stack.capabilities import CacheClearable as CacheClearable
+from harness.stack.capabilities import Clocked as Clocked
+from harness.stack.capabilities import Configurable as Configurable
+from harness.stack.capabilities import Credentialed as Credentialed
+from harness.stack.capabilities import DiskLimitable as DiskLimitable
+from harness.stack.capabilities import Environed as Environed
+from harness.stack.capabilities import Killable as Killable
+from harness.stack.capabilities import Limitable as Limitable
+from harness.stack.capabilities import Logged as Logged
+from harness.stack.capabilities import Named as Named
+from harness.stack.capabilities import Networked as Networked
+from harness.stack.capabilities import Observable as Observable
+from harness.stack.capabilities import Pausable as Pausable
+from harness.stack.capabilities import Placed as Placed
+from harness.stack.capabilities import Programmable as Programmable
+from harness.stack.capabilities import Proxied as Proxied
+from harness.stack.capabilities import Restartable as Restartable
+from harness.stack.capabilities import Rollbackable as Rollbackable
+from harness.stack.capabilities import Routable as Routable
+from harness.stack.capabilities import Scalable as Scalable
+from harness.stack.capabilities import Stoppable as Stoppable
+from harness.stack.capabilities import Stressable as Stressable
+from harness.stack.capabilities import Volumed as Volumed
+from harness.stack.capabilities import Wrapped as Wrapped
+from harness.stack.capabilities import capabilities_of as capabilities_of
+from harness.stack.parts import AdminApi as AdminApi
+from harness.stack.parts import Instance as Instance
+from harness.stack.parts import Limits as Limits
+from harness.stack.parts import Names as Names
+from harness.stack.parts import Place as Place
+from harness.stack.parts import StackError as StackError
+from harness.stack.parts import Stress as Stress
 
 
 @runtime_checkable
@@ -76,230 +83,6 @@ class Stack(Protocol):
 
 
 @runtime_checkable
-class Killable(Protocol):
-    def kill(self, instance: str) -> None:
-        """End the whole process tree at once (SIGKILL) and wait until it is gone."""
-        ...
-
-
-@runtime_checkable
-class Restartable(Protocol):
-    def restart(self, instance: str) -> None:
-        """Bring an instance (back) up, ready and in rotation, whatever state it is in. Raises StackError."""
-        ...
-
-
-@runtime_checkable
-class Pausable(Protocol):
-    def set_paused(self, instance: str, paused: bool) -> None:
-        """Freeze or thaw the whole process tree."""
-        ...
-
-
-@runtime_checkable
-class Scalable(Protocol):
-    def scale(self, service: str, replicas: int) -> None:
-        """Run that many instances, each ready and in rotation. Raises StackError."""
-        ...
-
-
-@runtime_checkable
-class Routable(Protocol):
-    def set_in_rotation(self, instance: str, in_rotation: bool) -> None:
-        """Take an instance out of service discovery, or put it back."""
-        ...
-
-
-@runtime_checkable
-class Proxied(Protocol):
-    def proxy(self, caller: str, callee: str) -> AdminApi:
-        """Control of the proxy on an edge. Raises StackError when the stack was started without one there."""
-        ...
-
-
-@runtime_checkable
-class Programmable(Protocol):
-    def admin(self, service: str) -> AdminApi:
-        """Control of a mock, invisible to the stack. Raises StackError for a service without one."""
-        ...
-
-
-@runtime_checkable
-class Configurable(Protocol):
-    def configure(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Change run-time settings (`llm_provider`, `cache_epoch`, …); returns the previous values of those keys."""
-        ...
-
-
-@runtime_checkable
-class CacheClearable(Protocol):
-    def clear_cache(self) -> None:
-        """Empty the shared cache and every in-process one. Never touches queues."""
-        ...
-
-
-@runtime_checkable
-class Rollbackable(Protocol):
-    def deploy(self, service: str, version: str) -> str:
-        """Roll a service to a version, one drained instance at a time; returns the version it had."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an instance runs on this machine: the pid of its main process as this machine numbers it, and the folder it may write to."""
-
-    pid: int
-    container: str | None = None  # id, where it is one
-    directory: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an instance may use; None: no limit."""
-
-    cpus: float | None = None  # processors, e.g. 0.2
-    memory_bytes: int | None = None
-
-
-class Stress(Protocol):
-    """A program that runs beside an instance, within its limits."""
-
-    @property
-    def pid(self) -> int:
-        """As this machine numbers it."""
-        ...
-
-    def output(self) -> str:
-        """What it has printed so far."""
-        ...
-
-    def end(self) -> None:
-        """Kill it and its descendants; idempotent."""
-        ...
-
-
-@runtime_checkable
-class Stoppable(Protocol):
-    def stop_instance(self, instance: str, grace_s: float) -> None:
-        """Ask it to end (SIGTERM), kill what is left of it after `grace_s`; it stays down. Raises StackError."""
-        ...
-
-
-@runtime_checkable
-class Placed(Protocol):
-    def place(self, instance: str) -> Place:
-        """Where it runs. Raises StackError when it does not."""
-        ...
-
-
-@runtime_checkable
-class Environed(Protocol):
-    def set_environment(self, instance: str, variables: Mapping[str, str]) -> None:
-        """Add these to the environment of its next starts, until a deploy replaces its build; empty: as declared."""
-        ...
-
-
-@runtime_checkable
-class Observable(Protocol):
-    def set_telemetry(self, instance: str, telemetry: Mapping[str, str]) -> None:
-        """How an instance can be observed: `metrics` is serve, hang, stale or error, `logs` is write or lose; empty: as ever."""
-        ...
-
-
-@runtime_checkable
-class Logged(Protocol):
-    def log_path(self, instance: str) -> Path:
-        """The file that its log is collected in, as this machine sees it."""
-        ...
-
-
-@runtime_checkable
-class Clocked(Protocol):
-    def set_clock(self, instance: str, offset_s: float, rate: float) -> None:
-        """Let its wall clock differ from now on; (0, 1) is the true time. Its monotonic clock is left alone. Restarts it where it must.
-
-        Raises StackError.
-        """
-        ...
-
-
-@runtime_checkable
-class Credentialed(Protocol):
-    def rotate_credential(self, credential: str, rotated: bool) -> None:
-        """Let who checks a credential (`api_key`: the load's, `jwt_secret`: of tokens) want another one, or the declared one again.
-
-        Whoever uses it is not told. Raises StackError.
-        """
-        ...
-
-
-@runtime_checkable
-class Limitable(Protocol):
-    def limit(self, instance: str, limits: Limits) -> Limits:
-        """Bound what the whole instance may use, at once and for its next starts; returns the limits it had. Raises StackError."""
-        ...
-
-
-@runtime_checkable
-class Stressable(Protocol):
-    def stress(self, instance: str, script: Path, arguments: Sequence[str]) -> Stress:
-        """Run a Python script (standard library only) beside the instance, within its limits and as its user. Raises StackError."""
-        ...
-
-
-@runtime_checkable
-class Wrapped(Protocol):
-    def set_wrapper(self, instance: str, script: Path | None, arguments: Sequence[str]) -> None:
-        """Start it, from its next start on, under a Python script (standard library only), which gets these arguments, `--` and the
-        declared command; None: as declared.
-        """
-        ...
-
-
-class Names(Protocol):
-    """What one caller is told when it looks up one callee."""
-
-    def look_up(self) -> Sequence[str]:
-        """The URLs it is told now; empty: there is no such name. Raises StackError."""
-        ...
-
-    def tell(self, urls: Sequence[str] | None) -> None:
-        """Tell it these from now on; None: the truth."""
-        ...
-
-
-@runtime_checkable
-class Named(Protocol):
-    def names(self, caller: str, callee: str) -> Names:
-        """How that caller finds the callee. Raises StackError for a callee whose address it was given when it started."""
-        ...
-
-
-@runtime_checkable
-class DiskLimitable(Protocol):
-    def limit_disk(self, instance: str, bytes_per_s: int | None) -> None:
-        """Bound what the instance writes to its disk, at once and for its next starts; None: any. Raises StackError."""
-        ...
-
-
-@runtime_checkable
-class Volumed(Protocol):
-    def volume(self, instance: str) -> Path:
-        """The folder of its data, a small file system of its own. Raises StackError where the stack was started without one there."""
-        ...
-
-
-@runtime_checkable
-class Networked(Protocol):
-    def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
-        """Run a network tool (`iptables`, `ip6tables`, `tc`, `ip`) in the instance's own network namespace, with the rights to change
-        it; returns its output. Raises StackError with what it printed when it fails.
-        """
-        ...
-
-
-@runtime_checkable
 class Outliving(Protocol):
     """A stack that goes on after the run: what was done to it is not undone by its end."""
 
@@ -334,23 +117,3 @@ class Questioned(Protocol):
     def preferred_model(self) -> str:
         """The name in answers of the provider that the deployment prefers: by it, others tell which path served an answer."""
         ...
-
-
-CAPABILITIES: Mapping[str, type] = {
-    protocol.__name__: protocol
-    for protocol in (
-        Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable,
-        Stoppable, Placed, Environed, Limitable, DiskLimitable, Stressable, Wrapped, Volumed, Named, Networked, Observable,
-        Logged, Clocked, Credentialed,
-    )
-}  # fmt: skip
-
-
-def capabilities_of(stack: object) -> frozenset[str]:
-    """Names of the capability protocols that an object (or class) satisfies."""
-    return frozenset(name for name, protocol in CAPABILITIES.items() if _satisfies(stack, protocol))
-
-
-def _satisfies(stack: object, protocol: type) -> bool:
-    methods = [name for name in vars(protocol) if not name.startswith("_")]
-    return all(callable(getattr(stack, name, None)) for name in methods)
