@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -36,10 +36,12 @@ def markdown(fault: Mapping[str, Any]) -> str:
     return "\n".join([*head, *facts, "", "## Parameters", "", *_parameter_table(fault["parameters"]), "", *example])
 
 
-def listing(faults: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """One line a fault: what it does, and which stacks can take it."""
-    for fault in faults:
-        yield f"{fault['name']:<28} {fault['summary']} [{', '.join(_able(fault)) or 'no stack'}]"
+def listing(faults: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """By family one line a fault: what it does, and which stacks can take it."""
+    for family in dict.fromkeys(fault["family"] for fault in faults):
+        members = [fault for fault in faults if fault["family"] == family]
+        yield f"{family} ({len(members)})"
+        yield from (f"  {fault['name']:<30} {fault['summary']} [{', '.join(_able(fault)) or 'no stack'}]" for fault in members)
 
 
 def index(faults: Sequence[Mapping[str, Any]], proved: Mapping[str, Mapping[str, Any]]) -> str:
@@ -86,12 +88,19 @@ def _able(fault: Mapping[str, Any]) -> list[str]:
     return [name for name, lacking in fault["stacks"].items() if not lacking]
 
 
+def _services(fault: Mapping[str, Any]) -> str:
+    """By name, or by what they speak."""
+    services, roles = fault["services"], fault["roles"]
+    if not isinstance(services, str):
+        return ", ".join(services)
+    return services if isinstance(roles, str) else f"any that speaks {' or '.join(roles)}"
+
+
 def _facts(fault: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    services = fault["services"]
     healed = ", ".join(fault["recoverable_by"]) or ("nothing to heal" if fault["benign"] else "no action heals it: escalate")
     return (
         ("target", " or ".join(fault["targets"])),
-        ("services", services if isinstance(services, str) else ", ".join(services)),
+        ("services", _services(fault)),
         ("right diagnosis", "none: a benign change" if fault["benign"] else f"kind {fault['kind']}"),
         ("right action", healed),
         ("stack must be", ", ".join([*fault["needs"], *([" or ".join(fault["either"])] if fault["either"] else [])]) or "any"),

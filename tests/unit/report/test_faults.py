@@ -10,7 +10,7 @@ from harness.report.faults import index, listing, page
 def test_page_of_a_fault() -> None:
     document = {
         "name": "llm.slow_first_token", "summary": "The provider waits before the first token.", "kind": "latency", "benign": False,
-        "targets": ["service"], "services": ["llm", "llm_fallback"], "needs": ["Programmable"], "either": [],
+        "targets": ["service"], "services": ["llm", "llm_fallback"], "roles": "any", "needs": ["Programmable"], "either": [],
         "recoverable_by": ["switch_provider"],
         "stacks": {"processes": [], "containers": [], "external": ["Programmable"]},
         "evidence": "the provider applied it to a request", "example": "- {id: slow-llm}\n",
@@ -38,11 +38,12 @@ def test_page_of_a_fault() -> None:
 
 def test_page_of_a_fault_that_nothing_heals() -> None:
     document = {
-        "name": "network.latency", "summary": "Slow edge.", "kind": "network", "benign": False, "targets": ["edge"], "services": "any",
-        "needs": [], "either": ["Networked", "Proxied"], "stacks": {"processes": []},
+        "name": "network.latency", "summary": "Slow edge.", "kind": "network", "benign": False, "targets": ["edge"],
+        "services": "any", "roles": ["postgres", "redis"], "needs": [], "either": ["Networked", "Proxied"], "stacks": {"processes": []},
         "recoverable_by": [], "evidence": "round trip", "example": "- {}", "parameters": [],
     }  # fmt: skip
     text = page(document)
+    assert "services         any that speaks postgres or redis" in text
     assert "right action     no action heals it: escalate" in text
     assert "stack must be    Networked or Proxied" in text
     assert "parameters       none" in text
@@ -51,7 +52,14 @@ def test_page_of_a_fault_that_nothing_heals() -> None:
 def fault(name: str, **fields: object) -> dict[str, Any]:
     family = name.partition(".")[0]
     known = {"name": name, "family": family, "summary": f"Does {name}.", "kind": "crash", "benign": False, "targets": ["service"]}
-    rest = {"services": "any", "needs": [], "either": [], "recoverable_by": ["restart"], "stacks": {"processes": [], "containers": []}}
+    rest = {
+        "services": "any",
+        "roles": "any",
+        "needs": [],
+        "either": [],
+        "recoverable_by": ["restart"],
+        "stacks": {"processes": [], "containers": []},
+    }
     return {**known, **rest, **fields}
 
 
@@ -67,9 +75,10 @@ def test_the_index_lists_by_family_and_says_what_was_proved() -> None:
     ]
 
 
-def test_a_line_of_the_list_says_who_can_take_it() -> None:
+def test_the_list_goes_by_family_and_each_line_says_who_can_take_it() -> None:
     faults = [fault("a.one", stacks={"processes": [], "external": ["Killable"]}), fault("a.two", stacks={"external": ["Killable"]})]
     assert [line.split() for line in listing(faults)] == [
+        ["a", "(2)"],
         ["a.one", "Does", "a.one.", "[processes]"],
         ["a.two", "Does", "a.two.", "[no", "stack]"],
     ]
