@@ -76,10 +76,10 @@ def _words(details: ErrorDetails, where: KeyPath, model: type[BaseModel]) -> tup
     given = details["input"]
     match kind:
         case "extra_forbidden":
-            known = _known_keys(model, where[:-1])
-            if name in known:  # of another kind of what may stand here
-                return f"{name!r} does not belong here", f"write {', '.join(sorted(known - {name}))}, or leave it out"
-            return f"unknown key {name!r}", did_you_mean(name, known)
+            if name in _known_keys(model, where[:-1]):  # of another kind of what may stand here
+                known = sorted(_known_keys(model, where[:-1], without=name))
+                return f"{name!r} does not belong here", f"write one of {', '.join(known)}"
+            return f"unknown key {name!r}", did_you_mean(name, _known_keys(model, where[:-1]))
         case "missing":
             return f"{name!r} is missing", f"write `{_EXAMPLES.get(name, name + ': …')}`"
         case "literal_error":
@@ -140,13 +140,14 @@ def _document_path(details: ErrorDetails, data: Any) -> KeyPath:
     return tuple(where)
 
 
-def _known_keys(model: type[BaseModel], where: KeyPath) -> set[str]:
-    """Keys that the mapping at `where` may have."""
+def _known_keys(model: type[BaseModel], where: KeyPath, without: str | None = None) -> set[str]:
+    """Keys that the mapping at `where` may have; of those kinds of it only that do not have the key `without`."""
     annotations: list[Any] = [model]
     for part in where:
         annotations = [found for annotation in annotations for found in _step(annotation, part)]
     models = [m for annotation in annotations for m in _members(annotation) if _is_model(m)]
-    return {field.alias or name for m in models for name, field in m.model_fields.items()}
+    keys = [{field.alias or name for name, field in m.model_fields.items()} for m in models]
+    return {key for of_one in keys if without not in of_one for key in of_one}
 
 
 def _step(annotation: Any, part: str | int) -> Iterator[Any]:

@@ -39,7 +39,7 @@ UP_DEADLINE_S = 600.0
 DOWN_DEADLINE_S = 60.0
 PORT_TRIES = 3
 STARTS_AT_ONCE = 8
-_MOCK = ComposeService(port=HTTP_PORT, role="llm")
+_MOCK = ComposeService(port=HTTP_PORT, role="llm", health="/ready", metrics="/metrics")
 _TAKEN = ("port is already allocated", "address already in use")
 
 
@@ -283,9 +283,12 @@ class ComposeStack:
     def _looked_at(self, name: str, mapped: ComposeService) -> dict[str, str | None]:
         """`metrics` is left out where it is the usual path, so that each instance is scraped at its own."""
         (url,) = [instance.url for instance in self._of(name)[:1]] or [""]
-        metrics = "/metrics" if mapped is _MOCK else mapped.metrics
         found: dict[str, str | None] = {"health": f"{url}{mapped.health}" if mapped.health is not None else None}
-        return found if metrics == "/metrics" else {**found, "metrics": f"{url}{metrics}" if metrics is not None else None}
+        return (
+            found
+            if mapped.metrics == "/metrics"
+            else {**found, "metrics": f"{url}{mapped.metrics}" if mapped.metrics is not None else None}
+        )
 
     def _container(self, service: str, number: int) -> str:
         return f"{self._project}-{service}-{number}"

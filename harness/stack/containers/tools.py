@@ -65,11 +65,11 @@ class NetworkTools:
             if beside != start:  # another start has another network
                 if tools:
                     remove(self._site.api, tools)
-                tools = self._start(container)
+                tools = self._start(instance, container)
                 self._beside[instance] = (start, tools)
             return tools
 
-    def _start(self, container: Contained) -> str:
+    def _start(self, instance: str, container: Contained) -> str:
         api = self._site.api
         spec = {
             "Image": self._site.image("tools"),
@@ -83,7 +83,8 @@ class NetworkTools:
                 "SecurityOpt": ["no-new-privileges"],
             },
         }
-        tools = str(api.call("POST", "/containers/create", spec)["Id"])
+        name = self._site.name_of(f"tools-{instance}")  # as one of the instance's own, which come and go with its starts
+        tools = str(api.call("POST", "/containers/create", spec, query={"name": name})["Id"])
         try:
             api.call("POST", f"/containers/{tools}/start")
         except EngineError:

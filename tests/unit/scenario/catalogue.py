@@ -101,4 +101,5 @@ WITH_VECTOR_STORE = replace(
 EXTERNAL = StackInfo(
     name="external", services={"gateway": 1}, edges=frozenset(), capabilities=frozenset(), journeys=frozenset(), quality=False
 )
+COMPOSE = replace(EXTERNAL, name="compose", services={"web": 1, "c": 1}, roles={"c": "redis"}, acts_on={"Scalable": frozenset({"web"})})
 BARE = replace(REFERENCE, capabilities=frozenset({"Pausable"}))

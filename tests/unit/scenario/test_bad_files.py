@@ -16,7 +16,7 @@ from harness.scenario.catalog import StackInfo
 from harness.scenario.check import check
 from harness.scenario.loader import MAX_BYTES, load_scenario, load_text
 from harness.scenario.problem import Problem, ScenarioError
-from tests.unit.scenario.catalogue import BARE, CATALOG, EXTERNAL, REFERENCE
+from tests.unit.scenario.catalogue import BARE, CATALOG, COMPOSE, EXTERNAL, REFERENCE
 
 HEAD = "name: x\nload: {shape: [{constant: 25/s}]}\nphases: {warmup: 10s, steady_state: 40s, fault: 40s, recovery: 20s}\n"
 KILL = "faults:\n- {id: a, type: process.kill, target: retrieval-2, at: fault, for: 30s}\n"
@@ -57,7 +57,9 @@ BYTES = [
     BadFile("deep nesting", "1:42", "nested deeper than 40 levels", "", b"a: " + b"[" * 5000),
     BadFile("very long quantity", "3:18", "longer than 168h", "shorter", HEAD.replace("10s", "9" * 4000 + "s", 1).encode()),
 ]
-TABLES = {name: table(name) for name in ("syntax", "model", "checks", "external")} | {"bytes": BYTES}
+TABLES = {name: table(name) for name in ("syntax", "model", "checks", "external", "compose")} | {"bytes": BYTES}
+STACKS = {"external": EXTERNAL, "compose": COMPOSE}
+"""Of the tables that are not about the reference stack."""
 ROWS = [(name, row) for name, rows in TABLES.items() for row in rows]
 
 
@@ -77,7 +79,7 @@ def problems(content: bytes, tmp_path: Path, stack: StackInfo) -> list[str]:
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=[f"{name}: {row.kind}" for name, row in ROWS])
 def test_bad_file_gives_one_error_at_its_place(name: str, row: BadFile, tmp_path: Path) -> None:
-    found = problems(row.content, tmp_path, EXTERNAL if name == "external" else REFERENCE)
+    found = problems(row.content, tmp_path, STACKS.get(name, REFERENCE))
     assert len(found) == 1, found
     place, _, text = found[0].partition(": ")
     message, _, hint = text.partition("; ")
