@@ -6,7 +6,7 @@ An entry is a key that expires. What has no expiry (streams, queues, sets of wor
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from harness.faults.base import Context, FaultError, Parameters, Target, TargetedFault
+from harness.faults.base import Context, FaultError, Parameters, Target, TargetedFault, Undo
 from harness.faults.names import fresh_name
 from harness.record.clock import NS_PER_S
 from harness.stack.base import StackError
@@ -129,3 +129,44 @@ class Repeated:
             return  # cut off by a restart, or by whoever takes the fault back
         finally:
             self._client.close()
+
+
+class RepeatedFault(CacheFault[Parameters]):
+    """A fault that lasts as long as its clients go on. Subclasses say what they do, and what is to be put right after it."""
+
+    CLIENTS = 1
+    _repeated: Sequence[Repeated] = ()
+
+    def act_once(self, client: Any) -> float:
+        """Seconds until the next time."""
+        raise NotImplementedError
+
+    @property
+    def alive(self) -> bool:
+        return any(client.alive for client in self._repeated)
+
+    def undo(self) -> Sequence[Undo]:
+        return (Undo("redis", {"url": self.url, "end_clients": self.name, "commands": self.repairs()}),)
+
+    def repairs(self) -> list[list[str | int]]:
+        """Commands after which the cache is as it was."""
+        return []
+
+    def begin(self) -> None:
+        if not self.alive:
+            self._repeated = [Repeated(self.url, self.name, self.act_once) for _ in range(self.CLIENTS)]
+
+    def end(self) -> None:
+        for client in self._repeated:
+            client.end()
+
+    def heal(self) -> None:
+        self.end()
+        if commands := self.repairs():
+            with connected(self.url) as client:
+                for command in commands:
+                    client.execute_command(*command)
+
+    def cut_off(self, client: Any) -> bool:
+        """Whether the server knows no client of this fault any more."""
+        return not self.alive and all(entry.get("name") != self.name for entry in client.client_list())

@@ -5,7 +5,6 @@ Each is something that one client does to it again and again. It ends with that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from statistics import median
 from typing import Any, Literal
@@ -13,8 +12,8 @@ from typing import Any, Literal
 import redis
 from pydantic import Field, field_validator
 
-from harness.faults.base import Evidence, Parameters, Undo
-from harness.faults.cache_client import CacheFault, Repeated, connected, entries
+from harness.faults.base import Evidence
+from harness.faults.cache_client import RepeatedFault, connected, entries
 from harness.record.clock import NS_PER_S
 from harness.scenario.catalog import FaultParameters, FaultSpec
 from harness.scenario.model import Duration
@@ -44,47 +43,6 @@ repeat
 until cursor == '0'
 return expired
 """
-
-
-class RepeatedFault(CacheFault[Parameters]):
-    """A fault that lasts as long as its clients go on. Subclasses say what they do, and what is to be put right after it."""
-
-    CLIENTS = 1
-    _repeated: Sequence[Repeated] = ()
-
-    def act_once(self, client: Any) -> float:
-        """Seconds until the next time."""
-        raise NotImplementedError
-
-    @property
-    def alive(self) -> bool:
-        return any(client.alive for client in self._repeated)
-
-    def undo(self) -> Sequence[Undo]:
-        return (Undo("redis", {"url": self.url, "end_clients": self.name, "commands": self.repairs()}),)
-
-    def repairs(self) -> list[list[str | int]]:
-        """Commands after which the cache is as it was."""
-        return []
-
-    def begin(self) -> None:
-        if not self.alive:
-            self._repeated = [Repeated(self.url, self.name, self.act_once) for _ in range(self.CLIENTS)]
-
-    def end(self) -> None:
-        for client in self._repeated:
-            client.end()
-
-    def heal(self) -> None:
-        self.end()
-        if commands := self.repairs():
-            with connected(self.url) as client:
-                for command in commands:
-                    client.execute_command(*command)
-
-    def cut_off(self, client: Any) -> bool:
-        """Whether the server knows no client of this fault any more."""
-        return not self.alive and all(entry.get("name") != self.name for entry in client.client_list())
 
 
 class SlowParameters(FaultParameters):
@@ -156,11 +114,7 @@ class EvictionParameters(FaultParameters):
     """Parameters of `cache.eviction_storm`."""
 
     turnover: Duration = Field(
-        default=2.0,
-        description="time in which as much is written besides as the cache holds now",
-        ge=0.5,
-        le=60.0,
-        json_schema_extra={"unit": "duration"},
+        default=2.0, description="in which as much is written as is held now", ge=0.5, le=60.0, json_schema_extra={"unit": "duration"}
     )
     policy: Literal["allkeys-random", "allkeys-lru", "allkeys-lfu", "volatile-random", "volatile-ttl", "volatile-lru"] = Field(
         default="allkeys-random",
