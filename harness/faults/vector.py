@@ -11,6 +11,6 @@ from harness.faults.programmed.match import VectorMatch
 from harness.faults.programmed.row import Family
 from harness.faults.vector_probe import VectorProbe
 
-FAMILY = Family("vector", ("vector",), "vector", VectorMatch, VectorProbe)
+FAMILY = Family("vector", ("vector",), "vector", VectorMatch, VectorProbe, remark="  # with `stack: {vector_store: qdrant}`, or chroma")
 ROWS = (*vector_answers.ROWS, *vector_contents.ROWS)
 FAULTS = fault_classes(FAMILY, ROWS)

@@ -96,7 +96,7 @@ class Probe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What the types of one table share. `prefix` is left out of their names; `target` is that of their examples."""
+    """What the types of one table share. `prefix` is left out of their names; `target` is that of their examples, which end with `remark`."""
 
     name: str
     roles: tuple[Role, ...]
@@ -104,6 +104,7 @@ class Family:
     match: type[Any]
     probe: Callable[..., Probe]
     prefix: str = ""
+    remark: str = ""
     recoverable_by: tuple[str, ...] = ()
 
     def name_of(self, row: Row) -> str:
@@ -115,7 +116,7 @@ class Family:
         name = self.name_of(row)
         given = ", with: " + yaml.safe_dump(dict(row.example), default_flow_style=True, width=1_000).strip() if row.example else ""
         short = name.partition(".")[2].replace("_", "-")
-        return f"{{id: {short}, type: {name}, target: {self.target}, at: fault, for: 40s{given}}}"
+        return f"{{id: {short}, type: {name}, target: {self.target}, at: fault, for: 40s{given}}}{self.remark}"
 
 
 def names(families: Sequence[tuple[Family, Sequence[Row]]]) -> dict[str, tuple[Family, Row]]:
