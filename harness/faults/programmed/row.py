@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -96,7 +96,7 @@ class Probe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What the types of one table share. `prefix` is left out of their names; `target` is that of their examples, which end with `remark`."""
+    """What the types of one table share. `prefix` is left out of their names; examples go to `target` and end with `remark`."""
 
     name: str
     roles: tuple[Role, ...]
@@ -117,8 +117,3 @@ class Family:
         given = ", with: " + yaml.safe_dump(dict(row.example), default_flow_style=True, width=1_000).strip() if row.example else ""
         short = name.partition(".")[2].replace("_", "-")
         return f"{{id: {short}, type: {name}, target: {self.target}, at: fault, for: 40s{given}}}{self.remark}"
-
-
-def names(families: Sequence[tuple[Family, Sequence[Row]]]) -> dict[str, tuple[Family, Row]]:
-    """Every row by the name of its fault."""
-    return {family.name_of(row): (family, row) for family, rows in families for row in rows}
