@@ -246,7 +246,7 @@ class WrongAnswers(BadRelease[ReleaseParameters]):
 
 
 class MixedVersions(BadRelease[ReleaseParameters]):
-    """One instance runs another, good version: a rollout that stopped half-way."""
+    """One instance runs another, good version: a rollout that stopped half-way, and stays so."""
 
     spec = FaultSpec(
         name="deploy.mixed_versions",
@@ -255,7 +255,7 @@ class MixedVersions(BadRelease[ReleaseParameters]):
         parameters=ReleaseParameters,
         targets=("service", "instance"),
         needs=("Environed", "Restartable"),
-        evidence="the instance reports the version, its peers another one, and all are ready; gone: it reports that of its peers",
+        evidence="the instance reports the version, its peers another one, and all are ready; gone: all instances are ready",
         example="{id: half-way, type: deploy.mixed_versions, target: retrieval-1, at: fault, for: 30s, with: {version: 1.1.0}}",
         only_roles=("http",),
         benign=True,
@@ -270,6 +270,14 @@ class MixedVersions(BadRelease[ReleaseParameters]):
         ready = all(self.context.stack.probe(instance) is None for instance in instances)
         mixed = versions[self.name] == self.parameters.version and (len(versions) == 1 or len(set(versions.values())) > 1)
         return {"versions": versions} if mixed and ready else None
+
+    def heal(self) -> None:
+        """Nothing to take back: both versions are good."""
+
+    def gone(self) -> Evidence | None:
+        instances = self.context.stack.instances(self.target.service)
+        ready = {instance.name: self.context.stack.probe(instance) is None for instance in instances}
+        return {"ready": ready} if ready and all(ready.values()) else None
 
 
 FAULTS = (CrashingVersion, BadConfiguration, SlowVersion, WrongAnswers, MixedVersions)
