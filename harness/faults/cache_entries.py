@@ -236,8 +236,9 @@ class CachePoisoned(AsideFault[PoisonedParameters]):
         for key, value in contents.items():
             kin.setdefault(_family(key), []).append(value)
         wanted: dict[bytes, bytes] = {}
+        rng = self.context.random
         for key, value in contents.items():
-            if self.context.random.random() < self.parameters.share:
+            if rng.random() < self.parameters.share:
                 instead = value[: len(value) // 2] if self.parameters.content == "broken" else self._foreign(value, kin[_family(key)])
                 if instead is not None:
                     wanted[key] = instead
@@ -245,7 +246,8 @@ class CachePoisoned(AsideFault[PoisonedParameters]):
 
     def _foreign(self, own: bytes, kin: Sequence[bytes]) -> bytes | None:
         """What another of the kind holds; None where all that were drawn hold the same."""
-        drawn = (self.context.random.choice(kin) for _ in range(_DRAWS))
+        rng = self.context.random
+        drawn = (rng.choice(kin) for _ in range(_DRAWS))
         return next((value for value in drawn if value != own), None)
 
 

@@ -122,8 +122,9 @@ class DataFault(DatabaseFault[Parameters]):
 
     def other_code(self, known: Known) -> str:
         """A code of the same shape that is not the document's."""
+        rng = self.context.random
         while True:
-            shuffled = "".join(self.context.random.choice("0123456789ABCDEF") for _ in range(6))
+            shuffled = "".join(rng.choice("0123456789ABCDEF") for _ in range(6))
             code = f"{known.canary.partition('-')[0]}-{shuffled}"
             if code != known.canary:
                 return code

@@ -167,6 +167,7 @@ def test_pool_outlives_a_restart_of_the_database(postgres: Postgres, database_ur
         ("SET statement_timeout = 20; SELECT pg_sleep(5)", "timeout"),
         ("SELECT pg_terminate_backend(pg_backend_pid())", "connect_error"),
         ("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$", "error"),  # disk full
+        ("BEGIN READ ONLY; CREATE TABLE nothing ()", "error"),
     ],
 )
 def test_what_the_database_says_is_told_apart_from_its_absence(database_url: str, statement: LiteralString, outcome: str) -> None:

@@ -71,6 +71,8 @@ class ContainerSpec:
             **({"WorkingDir": self.directory} if self.directory else {}),
             "HostConfig": {
                 "NetworkMode": self.network,
+                # a name without a dot is one of this network or none: asking name servers that cannot be reached takes ten seconds
+                "DnsOptions": ["ndots:0"],
                 "PortBindings": {f"{inner}/tcp": [{"HostIp": LOOPBACK, "HostPort": str(outer)}] for inner, outer in self.published.items()},
                 "Mounts": [mount.to_json() for mount in self.mounts],
                 "Init": True,

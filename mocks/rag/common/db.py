@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection, OperationalError
-from psycopg.errors import QueryCanceled
+from psycopg.errors import QueryCanceled, ReadOnlySqlTransaction
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
@@ -115,6 +115,8 @@ class Pool:
             # Of all attempts since the last success, not of those during this wait: the pauses between them may be as long as the wait.
             refused = self._connection_errors() > self._errors_at_success
             raise UpstreamError(CALLEE, "connect_error" if refused else "timeout", str(error)) from error
+        except ReadOnlySqlTransaction as error:  # a standby, or one that has run out of room: an outage for who must write
+            raise UpstreamError(CALLEE, "error", str(error)) from error
         except OperationalError as error:
             if deadline.passed:
                 raise UpstreamError(CALLEE, "timeout", f"no answer within {deadline.after_s:g} s") from error
