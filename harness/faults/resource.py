@@ -98,9 +98,11 @@ def elsewhere(mode: str, **options: object) -> Mapping[str, Any]:
     """What the same program says that runs on this machine without being beside any instance. Raises FaultError."""
     argv = [sys.executable, "-I", "-S", str(STRESSOR), *_arguments(mode, "batch", TRIAL_TTL_S, options)]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=TRIAL_TTL_S)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=TRIAL_TTL_S)
     except (OSError, subprocess.SubprocessError) as error:
-        raise FaultError(f"measuring: {error}") from error
+        raise FaultError(f"{mode}: {error}") from error
+    if done.returncode != 0:
+        raise FaultError(f"{mode}: {done.stderr.strip().rpartition(chr(10))[2]}")
     said: Mapping[str, Any] = json.loads(done.stdout)
     return said
 

@@ -151,7 +151,7 @@ class CpuThrottle(ProcessorFault[CpuThrottleParameters]):
 
     def verify(self) -> Evidence | None:
         measured = self.slower()
-        if measured["ratio"] < max(CLEARLY, OF_THE_QUOTA / self.parameters.cpus):
+        if measured["ratio"] < CLEARLY or measured["beside"] < OF_THE_QUOTA / self.parameters.cpus:
             return None
         return {"instance": self.name, "cpus": self.parameters.cpus, **_named(measured)}
 

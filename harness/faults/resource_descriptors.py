@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import resource as limits
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from harness.faults import roundtrip
 from harness.faults.base import Context, Evidence, FaultError, Target
 from harness.faults.process import InstanceFault, NoParameters
+from harness.faults.resource import elsewhere
 from harness.faults.undo import process_tree
 from harness.scenario.catalog import FaultSpec
 from harness.sweep import Found, identify, same_process
@@ -50,10 +48,9 @@ class Descriptors(InstanceFault[NoParameters]):
             for process in process_tree(self.place().pid):
                 found = identify(process.pid)
                 if found is not None:
-                    soft, hard = process.rlimit(limits.RLIMIT_NOFILE)
-                    before[found] = (soft, hard)
-                    process.rlimit(limits.RLIMIT_NOFILE, (first_free(process.pid), hard))
-        except (psutil.Error, OSError) as error:
+                    before[found] = limit_of(process.pid)
+                    set_limit(process.pid, (first_free(process.pid), before[found][1]))
+        except OSError as error:
             raise FaultError(f"limiting the descriptors of {self.name}: {error}") from error
 
     def verify(self) -> Evidence | None:
@@ -70,10 +67,9 @@ class Descriptors(InstanceFault[NoParameters]):
         current = self.instance().pid
         young = [identify(process.pid) for process in process_tree(current)] if current is not None else []
         for found in {*before, *(found for found in young if found is not None)}:  # a child has inherited the limit
-            process = same_process(found)
-            with suppress(psutil.NoSuchProcess):
-                if process is not None and (found in before or process.rlimit(limits.RLIMIT_NOFILE)[0] < usual[0]):
-                    process.rlimit(limits.RLIMIT_NOFILE, before.get(found, usual))
+            with suppress(OSError):  # it has ended meanwhile
+                if same_process(found) is not None and (found in before or limit_of(found.pid)[0] < usual[0]):
+                    set_limit(found.pid, before.get(found, usual))
 
     def gone(self) -> Evidence | None:
         ready = self.ready()
@@ -91,8 +87,8 @@ class Descriptors(InstanceFault[NoParameters]):
     def _free(self, pid: int) -> int:
         """Descriptors that a process may still open, at least. Raises FaultError."""
         try:
-            return max(0, psutil.Process(pid).rlimit(limits.RLIMIT_NOFILE)[0] - first_free(pid))
-        except (psutil.Error, OSError) as error:
+            return max(0, limit_of(pid)[0] - first_free(pid))
+        except OSError as error:
             raise FaultError(f"the descriptors of {self.name}: {error}") from error
 
 
@@ -100,6 +96,18 @@ def first_free(pid: int) -> int:
     """The number that a process's next descriptor would get. Raises OSError."""
     used = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
     return next(number for number in range(len(used) + 1) if number not in used)
+
+
+def limit_of(pid: int) -> Limit:
+    """How many descriptors a process may have. Raises OSError."""
+    lines = Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()
+    soft, hard = next(line.split()[3:5] for line in lines if line.startswith("Max open files"))
+    return int(soft), int(hard)
+
+
+def set_limit(pid: int, limit: Limit) -> None:
+    """In a process of its own, which becomes one of that process's user: root may lack the right over others. Raises FaultError."""
+    elsewhere("descriptors", with_pid=pid, soft=limit[0], hard=limit[1])
 
 
 FAULTS = (Descriptors,)

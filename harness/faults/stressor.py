@@ -10,6 +10,7 @@ import argparse
 import ctypes
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -55,6 +56,17 @@ def hold(options: argparse.Namespace, goes_on: Goes) -> None:
     _say(held_mb=len(held))
     while goes_on():
         time.sleep(STEP_S)
+
+
+def descriptors(options: argparse.Namespace, _goes_on: Goes) -> None:
+    """Limit how many files `--with-pid` may have open to `--soft` (at most `--hard`), as its own user: no other needs to be let."""
+    user = Path("/proc", str(options.with_pid)).stat()
+    if user.st_uid != os.geteuid():
+        os.setgroups(())
+        os.setresgid(user.st_gid, user.st_gid, user.st_gid)
+        os.setresuid(user.st_uid, user.st_uid, user.st_uid)
+    resource.prlimit(options.with_pid, resource.RLIMIT_NOFILE, (options.soft, options.hard))
+    _say(soft=options.soft)
 
 
 def spin(options: argparse.Namespace, _goes_on: Goes) -> None:
@@ -128,14 +140,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--oom-score", type=int, default=0, help="1000: the first that the kernel kills for memory")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", default=".")
-    for number in ("kb", "mb", "mb-per-s"):
+    for number in ("kb", "mb", "mb-per-s", "soft", "hard"):
         parser.add_argument(f"--{number}", type=int, default=0)
     for seconds in ("cpu-s", "busy-s", "free-s"):
         parser.add_argument(f"--{seconds}", type=float, default=0.0)
     return parser.parse_args(argv)
 
 
-_MODES = {"burn": burn, "hold": hold, "interrupt": interrupt, "spin": spin, "write": write}
+_MODES = {"burn": burn, "descriptors": descriptors, "hold": hold, "interrupt": interrupt, "spin": spin, "write": write}
 
 
 def main(argv: list[str]) -> int:
