@@ -42,15 +42,15 @@ name: shop-survives
 hypothesis: The shop answers while its LLM is rate limited and its cache is slow, and is itself again when its app is back.
 {stack}
 load:
-  shape: [{{constant: 10/s}}]
+  shape: [{{constant: 15/s}}]
   mix: {{question: 1}}
   journeys: {{question: {{service: web, get: "/ask?q=What+is+new"}}}}
   timeout: 5s
-phases: {{warmup: 4s, steady_state: 7s, fault: 21s, recovery: 16s}}
+phases: {{warmup: 4s, steady_state: 8s, fault: 22s, recovery: 16s}}
 faults:
   - {{id: limited, type: llm.rate_limited, target: llm, at: fault, for: 6s, with: {{rate: 0.5/s}}}}
   - {{id: slow, type: network.latency, target: app->cache, at: fault+7s, for: 5s, with: {{delay: 100ms}}}}
-  - {{id: dead, type: process.kill, target: app, at: fault+13s, for: 5s}}
+  - {{id: dead, type: process.kill, target: app, at: fault+13s, for: 9s}}
 expect:
   - {{fault: dead, outcome: healed_by_harness}}
 objectives:
