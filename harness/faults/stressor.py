@@ -28,7 +28,6 @@ Goes = Callable[[], bool]
 
 def burn(options: argparse.Namespace, goes_on: Goes) -> None:
     """Keep `--workers` processors busy, as far as there are that many."""
-
     parent = os.getpid()
     for _ in range(options.workers):
         if os.fork() == 0:
@@ -36,7 +35,7 @@ def burn(options: argparse.Namespace, goes_on: Goes) -> None:
             while os.getppid() == parent:
                 for _ in range(50_000):
                     pass
-            os._exit(0)
+            return
     while goes_on():
         time.sleep(STEP_S)
 
@@ -92,9 +91,10 @@ def write(options: argparse.Namespace, _goes_on: Goes) -> None:
 
 def interrupt(options: argparse.Namespace, goes_on: Goes) -> None:
     """Stop the process `--with-pid` and its descendants for `--busy-s`, let them run for `--free-s`, and so on; they run in the end."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     try:
-        while goes_on():
+        while goes_on() and not told:
             _to_tree(options.with_pid, signal.SIGSTOP)
             time.sleep(options.busy_s)
             _to_tree(options.with_pid, signal.SIGCONT)

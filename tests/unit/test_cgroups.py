@@ -13,7 +13,10 @@ import pytest
 
 from harness import cgroups
 from harness.cgroups import Group, Hierarchy
+from harness.faults.cleanup import tear_down
+from harness.faults.lease_files import Holder
 from harness.record.clock import NS_PER_S, SystemClock
+from harness.stack import disks
 
 MINE = pytest.mark.skipif(cgroups.why_not() is not None, reason=f"no control groups for us: {cgroups.why_not()}")
 
@@ -106,6 +109,38 @@ def group() -> Iterator[Group]:
         assert cgroups.remove_groups(run_id) == []
         assert not any(folder.parent.exists() for folder in made.folders.values())
         assert cgroups.remove_groups(run_id) == []
+
+
+@MINE
+def test_the_groups_of_a_dead_run_are_removed_with_its_processes(tmp_path: Path) -> None:
+    run_id = f"test-{uuid.uuid4().hex[:8]}"
+    left = cgroups.hierarchy().group(run_id, "one")
+    left.make()
+    work_dir = tmp_path / f"gauntlet-{run_id}"
+    work_dir.mkdir()
+    with subprocess.Popen([sys.executable, "-c", "import time\nwhile True: time.sleep(0.05)"], cwd=work_dir) as process:
+        for controller in left.folders:
+            left.join(process.pid, controller)
+        torn_down = tear_down(Holder(run_id, 1, 0.0, work_dir, None), SystemClock())
+    assert torn_down.complete and len(torn_down.ended) == 1
+    assert not any(folder.parent.exists() for folder in left.folders.values())
+
+
+@MINE
+def test_a_slow_disk_is_kept(group: Group, tmp_path: Path) -> None:
+    if disks.why_not() is not None:
+        pytest.skip(str(disks.why_not()))
+    group.bound_disk(disks.device_of(tmp_path), 1 << 20)
+    script = (
+        "import os, sys\nsys.stdin.read(1)\nwith open(sys.argv[1], 'wb') as file: file.write(bytes(600_000)); file.flush(); os.fsync(file)"
+    )
+    clock = SystemClock()
+    with subprocess.Popen([sys.executable, "-c", script, tmp_path / "file"], stdin=subprocess.PIPE) as writing:
+        group.join(writing.pid, cgroups.DISKS)
+        start_ns = clock.now_ns()
+        writing.communicate(b"!", timeout=20)
+    assert writing.returncode == 0 and (clock.now_ns() - start_ns) / NS_PER_S > 0.4
+    group.bound_disk(disks.device_of(tmp_path), None)
 
 
 @MINE

@@ -48,7 +48,7 @@ class RecordingStack:
 def _touching(method: str) -> Callable[..., Any]:
     def touch(self: RecordingStack, target: str, *_: Any, **__: Any) -> Any:
         self.touched.add(str(target))
-        if method in ("place", "stress", "proxy", "admin"):
+        if method in ("place", "stress", "proxy", "admin", "volume"):
             raise StackError(f"nothing real stands behind {target}")
         return SimpleNamespace(cpus=None, memory_bytes=None)
 
