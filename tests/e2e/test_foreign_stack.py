@@ -21,7 +21,8 @@ from harness.stack.images import ensure
 from harness.stack.options import StackOptions
 from tests.e2e.conftest import StartRun
 from tests.e2e.docker_engine import docker, left_by, need_docker, why_not
-from tests.e2e.live_run import LiveRun, gauntlet
+from tests.e2e.live_run import GONE_S, LiveRun, gauntlet, left_of
+from tests.integration.backends import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -185,3 +186,13 @@ def test_without_the_plug_in_it_says_so(tmp: Path, theirs: Path, monkeypatch: py
     done = gauntlet("run", scenario, "--out", tmp / "runs", "--json", tmp=tmp)
     assert done.returncode == 4, done.stderr
     assert "install Docker's command line" in json.loads(done.stdout)["reason"]
+
+
+def test_a_run_that_is_killed_is_swept(images: Mapping[str, str], theirs: Path, start_run: StartRun) -> None:
+    run = start_run(SCENARIO.format(stack=STACK.format(file=theirs)))
+    run.wait_for(lambda events: any(event.kind == ev.STACK for event in events))
+    run_id = run.footprint().run_id
+    assert run_id is not None
+    wait_until(lambda: left_by(run_id) != [], "compose makes containers", 60)
+    held = run.kill()  # while the plug-in is still at it
+    wait_until(lambda: left_of(held, run.tmp) == [] and left_by(run_id) == [], "the watchdog has removed the project", GONE_S)

@@ -38,6 +38,12 @@ def probe(mapped: ComposeService, url: str) -> str | None:
     return http_probe.answers(f"{url}{mapped.health}") if mapped.health is not None else http_probe.reachable(url)
 
 
+def observed(mapped: ComposeService, url: str = "") -> dict[str, Any]:
+    """What an operator may know of it. `metrics` is left out where it is the usual path, so that each instance is scraped at its own."""
+    health, metrics = (f"{url}{path}" if path is not None else None for path in (mapped.health, mapped.metrics))
+    return {"kind": mapped.role, "critical": True, "health": health} | ({} if mapped.metrics == "/metrics" else {"metrics": metrics})
+
+
 def _secret(password: str) -> str:
     return f":{quote(password, safe='')}" if password else ""
 

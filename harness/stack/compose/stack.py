@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import threading
@@ -120,11 +121,11 @@ class ComposeStack:
 
     def targets(self) -> Mapping[str, Any]:
         """As of an external stack: every address is `static`."""
-        services = {name: {"kind": s.role, "critical": True, **self._looked_at(name, s)} for name, s in self._mapped.items()}
+        urls = {name: [instance.url for instance in self._of(name)] for name in self._mapped}
         return {
-            "services": services,
+            "services": {name: addresses.observed(mapped, *urls[name][:1]) for name, mapped in self._mapped.items()},
             "registry": None,
-            "static": {name: [instance.url for instance in self._of(name)] for name in services},
+            "static": urls,
             "edges": [list(edge) for edge in self._spec.edges],
         }
 
@@ -235,13 +236,10 @@ class ComposeStack:
         return instance
 
     def _take_down(self) -> None:
-        """As compose does it, so that services end in order; what is left of it goes by its label."""
+        """As compose does it, so that services end in order; what is left of it, for whatever reason, goes by its label."""
         command = cli.down(self._project, self._document, self._options.run_id, self._log)
-        try:
+        with contextlib.suppress(StackError):
             run_to_end("docker compose down", command, DOWN_DEADLINE_S, lambda: None)
-        except StackError as error:
-            with self._log.open("a", encoding="utf-8") as log:
-                log.write(f"{error}\n")
 
     # --- instances
 
@@ -279,16 +277,6 @@ class ComposeStack:
         if what not in self._admin_ports:
             raise StackError(otherwise)
         return AdminApi(f"http://{LOOPBACK}:{self._admin_ports[what]}", self._credentials.admin_token)
-
-    def _looked_at(self, name: str, mapped: ComposeService) -> dict[str, str | None]:
-        """`metrics` is left out where it is the usual path, so that each instance is scraped at its own."""
-        (url,) = [instance.url for instance in self._of(name)[:1]] or [""]
-        found: dict[str, str | None] = {"health": f"{url}{mapped.health}" if mapped.health is not None else None}
-        return (
-            found
-            if mapped.metrics == "/metrics"
-            else {**found, "metrics": f"{url}{mapped.metrics}" if mapped.metrics is not None else None}
-        )
 
     def _container(self, service: str, number: int) -> str:
         return f"{self._project}-{service}-{number}"

@@ -10,7 +10,7 @@ import pytest
 from harness.scenario.model import StackSpec
 from harness.scenario.services import ComposeService
 from harness.stack.base import Limits, StackError
-from harness.stack.compose.addresses import url_of
+from harness.stack.compose.addresses import observed, url_of
 from harness.stack.compose.instance import limits_of
 from harness.stack.compose.project import REACH, Beside, Plan, misfits, project
 from harness.sweep_containers import RUN_LABEL
@@ -155,3 +155,10 @@ def test_limits_are_read_however_they_were_given() -> None:
     assert limits_of({"NanoCpus": 500_000_000, "CpuQuota": 0, "Memory": 7}) == Limits(0.5, 7)
     assert limits_of({"CpuQuota": 20_000, "CpuPeriod": 100_000, "Memory": 0}) == Limits(0.2, None)
     assert limits_of({"CpuQuota": -1}) == Limits(None, None)
+
+
+def test_an_operator_is_told_where_to_look() -> None:
+    usual, other = ComposeService(port=1, metrics="/metrics", health="/ok"), ComposeService(port=1, metrics="/m")
+    assert observed(usual, "http://u") == {"kind": "http", "critical": True, "health": "http://u/ok"}
+    assert observed(other, "http://u") == {"kind": "http", "critical": True, "health": None, "metrics": "http://u/m"}
+    assert observed(ComposeService(role="redis"))["metrics"] is None
