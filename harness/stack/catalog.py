@@ -79,13 +79,6 @@ STACKS: Mapping[str, frozenset[str]] = {
 }
 """What each kind of stack can do where everything that it takes is there, and an external one names every command."""
 
-STACKS: Mapping[str, frozenset[str]] = {
-    "processes": REFERENCE_CAPABILITIES,
-    "containers": CONTAINER_CAPABILITIES,
-    "external": frozenset(ACTUATED.values()),
-}
-"""What each kind of stack can do where everything that it takes is there, and an external one names every command."""
-
 _OF_DRIVER: Mapping[Driver, frozenset[str]] = {"processes": REFERENCE_CAPABILITIES, "containers": CONTAINER_CAPABILITIES}
 
 
