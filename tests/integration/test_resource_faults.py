@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -49,7 +50,8 @@ class PlainStack:
     api_key = None
 
     def __init__(self, folder: Path) -> None:
-        self._options = StackOptions("plain", folder, folder)
+        self._options = StackOptions(f"plain-{uuid.uuid4().hex[:8]}", folder, folder)
+        self._groups = InstanceGroups(self._options.run_id)
         self._numbers = count()
         self._port = free_ports(1)[0]
         argv = [sys.executable, "-m", "tests.contract.tiny_service", "http", str(self._port), "1"]
@@ -62,6 +64,7 @@ class PlainStack:
         self.process.kill()
         self.process.wait()
         assert end_processes(processes_in(self._options.work_dir)) == []
+        assert self._groups.remove() == []
 
     def instances(self, _service: str) -> Sequence[Instance]:
         pid = self.process.pid if self.process.poll() is None else None
@@ -81,11 +84,7 @@ class PlainStack:
         return Place(self.process.pid)
 
     def stress(self, instance: str, script: Path, arguments: Sequence[str]) -> Stress:
-        groups = InstanceGroups("plain")
-        try:
-            return run_beside(instance, self.process.pid, next(self._numbers), script, arguments, self._options, groups)
-        finally:
-            groups.remove()  # harmless: in use, or never made
+        return run_beside(instance, self.process.pid, next(self._numbers), script, arguments, self._options, self._groups)
 
 
 def until(look: Callable[[], Any], what: str) -> Any:
