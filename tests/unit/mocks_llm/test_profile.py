@@ -44,6 +44,7 @@ def test_an_account_with_everything() -> None:
     [
         ({"model": ["a"]}, "unknown key in the profile: model"),
         ({"models": []}, "models must name at least one"),
+        ({"models": ["*"]}, "models must name at least one"),
         ({"models": "a"}, "models must be a list"),
         ({"ttft_ms": -1}, "ttft_ms must be a number of milliseconds"),
         ({"itl_ms": "5"}, "itl_ms must be"),

@@ -42,6 +42,13 @@ def test_every_api_gives_the_same_answer(path: str, body: Any, how: dict[str, An
     assert (row["finish_reason"], row["completion_tokens"], row["model"]) == ("stop", ANSWER_TOKENS, "rag-chat")
 
 
+def test_any_model_is_served_where_the_profile_says_so_and_only_named_ones_are_listed() -> None:
+    served = Served(models=["a", "*"])
+    reply = served.answered(chat(model="gpt-9"))
+    assert (reply.status, reply.document["model"]) == (200, "gpt-9")
+    assert [model["id"] for model in served.answered(None, "/v1/models", method="GET").document["data"]] == ["a"]
+
+
 def test_embeddings_and_models() -> None:
     served = Served(embedding_dimensions=8, snapshots={"rag-embedding": "rag-embedding-3"})
     first = served.answered(EMBEDDING, EMBEDDINGS_PATH).document
