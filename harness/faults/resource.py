@@ -65,13 +65,13 @@ class ResourceFault(InstanceFault[Parameters]):
         clock = self.context.clock
         deadline_ns = clock.now_ns() + round(TRIAL_TTL_S * NS_PER_S)
         try:
-            while (said := _said(running)) is None and identify(running.pid) is not None:
+            while _said(running) is None and identify(running.pid) is not None:
                 if clock.now_ns() > deadline_ns:
                     raise FaultError(f"a program beside {self.name} has not ended after {TRIAL_TTL_S:g} s")
                 clock.sleep(POLL_S)
-            return said or _said(running)  # its last word and its end may come together
         finally:
-            act("ending a trial", running.end)
+            act("ending a trial", running.end)  # which waits for its last word
+        return _said(running)
 
     def bound(self, *, cpus: float | None = None, memory_bytes: int | None = None) -> None:
         """Limit the instance to this, or to what it is limited to already where that is less. Raises FaultError."""
