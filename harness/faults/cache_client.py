@@ -8,16 +8,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
-
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.faults.base import Context, FaultError, Parameters, Target, TargetedFault, Undo
 from harness.faults.names import fresh_name
+from harness.lazy import Lazy
 from harness.record.clock import NS_PER_S
 from harness.stack.base import StackError
+
+if TYPE_CHECKING:
+    import redis
+    from redis import backoff, retry
+else:
+    redis, backoff, retry = Lazy("redis"), Lazy("redis.backoff"), Lazy("redis.retry")
 
 TIMEOUT_S = 5.0
 ENTRIES_MAX = 200_000
@@ -48,7 +51,8 @@ def client_of(url: str, name: str | None) -> Any:
     """
     timeouts = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
     # by the old protocol, which needs no greeting: where a cache is slow, each command of one would wait
-    return redis.Redis.from_url(url, single_connection_client=True, retry=Retry(NoBackoff(), 0), client_name=name, protocol=2, **timeouts)
+    once = retry.Retry(backoff.NoBackoff(), 0)
+    return redis.Redis.from_url(url, single_connection_client=True, retry=once, client_name=name, protocol=2, **timeouts)
 
 
 def entries(client: Any, match: str) -> dict[bytes, int]:

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from contextlib import suppress
 from statistics import median
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import redis
 from pydantic import Field, field_validator
 
 from harness.faults.base import Evidence
 from harness.faults.cache_client import RepeatedFault, connected, entries
+from harness.lazy import Lazy
 from harness.record.clock import NS_PER_S
 from harness.scenario.catalog import FaultParameters, FaultSpec
 from harness.scenario.model import Duration
+
+if TYPE_CHECKING:
+    import redis
+else:
+    redis = Lazy("redis")
 
 CLEARLY = 0.5  # of the delay asked for, at least, must show: one slow command
 HARDLY = 0.3  # of it, at most, may show when it is gone

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-from psycopg import sql
+from typing import TYPE_CHECKING
 
 from harness.faults.base import Evidence, FaultError, Parameters, Undo
 from harness.faults.data_target import CHUNKS, DOCUMENTS, PURGE, DataFault, service_of
 from harness.faults.database_client import Connection, connected, text
 from harness.faults.undo import execute
+from harness.lazy import Lazy
 from harness.stack.base import StackError
+
+if TYPE_CHECKING:
+    from psycopg import sql
+else:
+    sql = Lazy("psycopg.sql")
 
 QUIET_S = 1.0
 """What an indexer had in hand when its queue was purged is stored within that, and removed then."""

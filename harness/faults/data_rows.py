@@ -6,14 +6,20 @@ What was there waits in tables of the fault's own in the same database, and one 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from psycopg import sql
 from pydantic import Field
 
 from harness.faults.base import Evidence, FaultError, Undo
 from harness.faults.data_target import CHUNKS, DOCUMENTS, DataFault, Known
 from harness.faults.database_client import Connection, columns, connected, text
+from harness.lazy import Lazy
 from harness.scenario.catalog import FaultParameters, FaultSpec
+
+if TYPE_CHECKING:
+    from psycopg import sql
+else:
+    sql = Lazy("psycopg.sql")
 
 WITNESSES = 20  # questions tried until one is found whose document comes up
 _PUT_BACK_DELETED = """

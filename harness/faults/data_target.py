@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-from psycopg import sql
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.faults.base import Context, FaultError, Parameters, Target, act, capability
 from harness.faults.database_client import Connection, DatabaseFault, text
 from harness.faults.rag_api import RagApi
+from harness.lazy import Lazy
 from harness.scenario.catalog import FaultSpec, Role
 from harness.stack.base import CacheClearable, Questioned, Stack
+
+if TYPE_CHECKING:
+    from psycopg import sql
+else:
+    sql = Lazy("psycopg.sql")
 
 DOCUMENTS, CHUNKS = "documents", "chunks"
 _TABLES = {DOCUMENTS: ("doc_id",), CHUNKS: ("doc_id", "chunk_id", "text")}

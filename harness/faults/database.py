@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import psycopg
-from psycopg import errors, sql
 from pydantic import Field
 
 from harness.faults.base import Evidence, FaultError, Undo
 from harness.faults.database_client import END_OTHERS, DatabaseFault, at_database, connected, hot_tables, idle_write, open_session, text
 from harness.faults.process import NoParameters
 from harness.faults.store_down import StoreDown
+from harness.lazy import Lazy
 from harness.scenario.catalog import FaultParameters, FaultSpec
 from harness.scenario.model import Duration
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import errors, sql
+else:
+    psycopg = Lazy("psycopg")
+    errors = Lazy("psycopg.errors")
+    sql = Lazy("psycopg.sql")
 
 _MAINTENANCE = ("postgres", "template1")  # databases of every server; the one that is not the target's is used
 _SESSIONS = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"

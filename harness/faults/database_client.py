@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
-
-import psycopg
-from psycopg import sql
 
 from harness.faults.base import Context, FaultError, Parameters, Target, TargetedFault, Undo
 from harness.faults.names import fresh_name
+from harness.lazy import Lazy
 from harness.stack.base import StackError
 
-Connection = psycopg.Connection[Any]
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import sql
+
+    Connection = psycopg.Connection[Any]
+else:
+    Connection = Any
+    psycopg = Lazy("psycopg")
+    sql = Lazy("psycopg.sql")
+
 
 CONNECT_TIMEOUT_S = 2
 STATEMENT_TIMEOUT_MS = 5_000

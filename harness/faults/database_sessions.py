@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import psycopg
-from psycopg import errors, sql
 from pydantic import Field
 
 from harness.faults.base import Evidence, FaultError, Parameters, Undo
@@ -22,9 +20,18 @@ from harness.faults.database_client import (
     open_session,
     text,
 )
+from harness.lazy import Lazy
 from harness.record.clock import NS_PER_S
 from harness.scenario.catalog import FaultParameters, FaultSpec
 from harness.scenario.model import Duration
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import errors, sql
+else:
+    psycopg = Lazy("psycopg")
+    errors = Lazy("psycopg.errors")
+    sql = Lazy("psycopg.sql")
 
 LOCK_WITHIN_S = 5
 WAITS_MS = 200  # a look waits no longer for a lock

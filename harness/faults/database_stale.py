@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from psycopg import sql
 from pydantic import Field
 
 from harness.faults.base import Evidence, FaultError, Undo
 from harness.faults.database_client import Connection, DatabaseFault, columns, connected, text
+from harness.lazy import Lazy
 from harness.scenario.catalog import FaultParameters, FaultSpec
 from harness.scenario.model import Duration
+
+if TYPE_CHECKING:
+    from psycopg import sql
+else:
+    sql = Lazy("psycopg.sql")
 
 CATCH_UP_EVERY_S = 0.25
 ENDS_WITHIN_S = 10.0

@@ -29,7 +29,7 @@ _RLIMITS = ("RLIMIT_NOFILE", "RLIMIT_AS", "RLIMIT_NPROC", "RLIMIT_FSIZE", "RLIMI
 _NETWORK = (("iptables", "-S"), ("ip6tables", "-S"), ("tc", "qdisc", "show"))
 _OF_FAULTS = "^batch[-_][0-9a-f]{10}"  # names.fresh_name
 _FOLLOWED = "clock"
-"""A file that a process follows until its next start: what its clock says is for the fault to prove."""
+"""What a process follows until its next start (a file, or a folder with the library for it): its time is for the fault to prove."""
 _GROWING = frozenset({"postgres", "cache", "logs", "spool", "vectors", "corpus", "oncall", "lease"})
 """Folders of the work directory whose owners write into them all the time."""
 
@@ -142,10 +142,12 @@ def _walk(folder: Path) -> Iterator[Path]:
     except OSError:
         return  # somebody else's, or gone
     for entry in entries:
+        if entry.name == _FOLLOWED:
+            continue
         if entry.is_dir() and not entry.is_symlink():
             if entry.name not in _GROWING:
                 yield from _walk(entry)
-        elif entry.name != _FOLLOWED and entry.suffix not in (".log", ".new", ".part", ".tmp", ".pid", ".sock"):
+        elif entry.suffix not in (".log", ".new", ".part", ".tmp", ".pid", ".sock"):
             yield entry
 
 

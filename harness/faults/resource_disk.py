@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import psycopg
-import redis
 from pydantic import Field
 
 from harness.faults.base import Context, Evidence, FaultError, Target, capability
@@ -16,8 +15,16 @@ from harness.faults.cache_client import client_of
 from harness.faults.database_client import open_session
 from harness.faults.names import fresh_name
 from harness.faults.process import InstanceFault
+from harness.lazy import Lazy
 from harness.scenario.catalog import FaultParameters, FaultSpec
 from harness.stack.base import StackError, Volumed
+
+if TYPE_CHECKING:
+    import psycopg
+    import redis
+else:
+    psycopg = Lazy("psycopg")
+    redis = Lazy("redis")
 
 KB = 1 << 10
 TRIAL_BYTES = 512 * KB
