@@ -153,8 +153,14 @@ SCENARIOS = [(path, n, text) for path in PAGES for n, text in enumerate(blocks(p
 
 
 @pytest.mark.parametrize(("path", "n", "text"), SCENARIOS, ids=[f"{where(path)}-{n}" for path, n, _ in SCENARIOS])
-def test_scenarios_in_the_pages_are_valid(path: Path, n: int, text: str) -> None:
-    assert check_loaded(load_text(text)) == []
+def test_scenarios_in_the_pages_are_valid(path: Path, n: int, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_text(text)
+    stack = loaded.scenario.stack
+    if stack.use == "compose":  # the reader's own file, of which a page shows only what is mapped
+        monkeypatch.chdir(tmp_path)
+        own = {"services": {name: {"image": "example"} for name in stack.services}}
+        (tmp_path / str(stack.file)).write_text(yaml.safe_dump(own), encoding="utf-8")
+    assert [problem for problem in check_loaded(loaded) if problem.severity == "error"] == []
 
 
 FRAME = "name: a\nload: {shape: [{constant: 20/s}]}\nphases: {warmup: 10s, steady_state: 30s, fault: 60s, recovery: 20s}\n"
