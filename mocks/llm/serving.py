@@ -107,9 +107,7 @@ class Serving:
 
     def settle_faults(self, plan: Plan) -> None:
         """After the last edit: faults that have changed nothing have not been applied."""
-        if plan.void:
-            faults = self.entry.faults
-            self.entry.faults = {fault_id: faults[fault_id] for fault_id in self.engine.faults.retract(list(faults), plan.void)}
+        self.entry.faults = self.engine.faults.settle(self.entry.faults, plan.void)
 
     def when(self, due_s: float, callback: Callable[[], None]) -> None:
         """Call back that long after the answer began, now where that has passed."""
