@@ -57,7 +57,7 @@ def test_every_command_has_help(path: tuple[str, ...], command: click.Command) -
 
 
 def test_the_commands_of_the_contract_are_there() -> None:
-    contract = "run stop judge report show list check schema init faults mock doctor clean up down completion"
+    contract = "run stop judge report show list check schema init faults mock images doctor clean up down completion"
     assert set(cli.commands) == set(contract.split())
     overview = call("--help").stdout
     assert "..." not in overview.partition("Commands:")[2], "every command says in one line what it does"
