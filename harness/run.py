@@ -27,7 +27,7 @@ from harness.lifecycle.reset import Resetter
 from harness.lifecycle.sampler import Sampler
 from harness.lifecycle.signals import Interruption, interruptible
 from harness.lifecycle.starting import start
-from harness.lifecycle.systems import build_stack, proxied_edges, volumes
+from harness.lifecycle.systems import build_stack, proxied_edges, touched_services, volumes
 from harness.lifecycle.timeline import plan
 from harness.load import plan as load_plan
 from harness.load.driver import LoadError, LoadProcess
@@ -270,7 +270,7 @@ class _Run:
     def look_around(self, stack: Stack, on_call: OnCall, lease: Lease, work_dir: Path) -> Fingerprint:
         """The world that faults may touch; what the operator started is its own."""
         spared = [pid for pid in (on_call.pid, lease.watchdog_pid) if pid is not None]
-        return take(World(stack, self.run_id, work_dir, spared))
+        return take(World(stack, self.run_id, work_dir, spared, touched_services(self.scenario, stack.info)))
 
     def _show(self, phase: str, note: str) -> None:
         self.options.observe(LiveState(scenario=self.scenario.name, phase=phase, note=note))

@@ -8,7 +8,7 @@ another pid and may have another port; one that was added or taken away has no p
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,12 +30,16 @@ _SHOWN = 160
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is looked at: a stack, and the run that it belongs to. `spared` are pids whose descendants are nobody's business."""
+    """What is looked at: a stack, and the run that it belongs to. `spared` are pids whose descendants are nobody's business.
+
+    `networks` are the services whose network namespaces are looked into, which takes a tool for each look; None: all.
+    """
 
     stack: Stack
     run_id: str | None = None
     work_dir: Path | None = None
     spared: Sequence[int] = ()
+    networks: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def take(world: World) -> Fingerprint:
         of_instances = dict(
             zip(
                 [instance.name for instance in instances],
-                pool.map(lambda instance: _read(lambda: looks.of_instance(world.stack, instance)), instances),
+                pool.map(lambda instance: _read(lambda: looks.of_instance(world.stack, instance, _network(world, instance))), instances),
                 strict=True,
             )
         )
@@ -92,6 +96,10 @@ def _read(look: Callable[[], Marks]) -> Marks:
         return look()
     except (StackError, OSError, ValueError, KeyError) as error:
         return {"look": f"{UNREADABLE}{type(error).__name__}: {error}"}
+
+
+def _network(world: World, instance: Instance) -> bool:
+    return world.networks is None or instance.service in world.networks
 
 
 def _changes(where: str, before: Marks, after: Marks) -> Iterator[str]:

@@ -62,12 +62,12 @@ def _table(api: AdminApi) -> str:
         return f"no answer: {error}"
 
 
-def of_instance(stack: Stack, instance: Instance) -> Marks:
-    """What surrounds one instance: readiness, limits, mounts, environment, network, and an engine's settings."""
+def of_instance(stack: Stack, instance: Instance, network: bool) -> Marks:
+    """What surrounds one instance: readiness, limits, mounts, environment, an engine's settings, and its network, if wanted."""
     marks = {"state": "ready" if stack.probe(instance) is None else "not ready"}
     if instance.pid is not None:
         marks.update(_process_marks(instance.pid))
-    if isinstance(stack, Networked):
+    if network and isinstance(stack, Networked):
         marks.update((" ".join(tool), _rules(stack.run_in_network(instance.name, tool))) for tool in _NETWORK)
     ask = _SETTINGS.get(urlsplit(instance.url).scheme)
     if ask is not None and marks["state"] == "ready":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.faults.registry import CATALOG
+from harness.scenario.catalog import StackInfo
 from harness.scenario.model import Scenario, StackSpec
 from harness.scenario.targets import parse_target
 from harness.stack.base import Stack
@@ -62,3 +63,9 @@ def volumes(scenario: Scenario) -> frozenset[str]:
     """Services whose data need a file system of their own before the stack starts: those of faults that fill it."""
     info = info_for(scenario.stack)
     return frozenset(parse_target(use.target, info).service for use in scenario.faults if "Volumed" in CATALOG[use.type].needs)
+
+
+def touched_services(scenario: Scenario, info: StackInfo) -> frozenset[str]:
+    """Services that the scenario's faults go to; of an edge both ends."""
+    targets = [parse_target(use.target, info) for use in scenario.faults]
+    return frozenset(name for target in targets for name in (target.service, *(target.edge or ())))

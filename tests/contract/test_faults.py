@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -20,6 +21,7 @@ from harness.faults.registry import CATALOG, build
 from harness.faults.undo import execute
 from harness.record.clock import NS_PER_S, SystemClock
 from harness.scenario.model import FaultUse
+from harness.scenario.targets import parse_target
 from harness.stack.base import Restartable, Stack
 from tests.contract.conftest import FAILED
 from tests.contract.stacks import KINDS, Kind, Pool, kinds_for, order, refusals, sampled
@@ -63,7 +65,8 @@ def world(pool: Pool, name: str, kind: Kind, request: pytest.FixtureRequest) -> 
     if kind.docker:
         need_docker()
     try:
-        running = pool.world(kind, use)
+        target = parse_target(use.entry["target"], kind.info(use.options))
+        running = replace(pool.world(kind, use), networks={target.service, *(target.edge or ())})
         with traffic(running.stack, use.traffic):
             yield running
     except BaseException:
