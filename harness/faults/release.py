@@ -50,6 +50,8 @@ class BadRelease(TargetedFault[Release], Generic[Release]):
 
     def inject(self) -> None:
         """Returns when the new build serves, or has failed to."""
+        if self._released:
+            return
         instance = self.instance()
         if instance.version == self.parameters.version:
             raise FaultError(f"{self.name} already runs {instance.version}; name another version")
@@ -59,13 +61,16 @@ class BadRelease(TargetedFault[Release], Generic[Release]):
         except StackError as error:
             if not self.keeps_it_down:
                 raise FaultError(f"{self.name} does not come up with version {self.parameters.version}: {error}") from error
+        self._released = True
 
+    _released = False
     keeps_it_down = False
     """Whether the build is not expected to become ready."""
 
     def heal(self) -> None:
         """The declared build again, unless somebody has rolled back already. Raises FaultError."""
         self._set({})
+        self._released = False
         if self.context.stack.probe(self.instance()) is not None or reported_version(self.instance()) == self.parameters.version:
             act(f"rolling {self.name} back", self._restart)
 

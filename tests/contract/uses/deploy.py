@@ -5,7 +5,7 @@ USES: dict[str, dict[str, Any]] = {
     "deploy.crashing_version": {"target": "retrieval-1"},
     "deploy.bad_configuration": {
         "target": "retrieval-1",
-        "with": {"variable": "DATABASE_URL", "value": "postgresql://127.0.0.1:1/none"},
+        "with": {"variable": "PORT", "value": "eighty"},  # refused at once; one that is never ready takes its time
     },
     "deploy.slow_version": {"target": "query", "with": {"latency": "300ms"}},
     "deploy.wrong_answers": {"target": "generation"},
