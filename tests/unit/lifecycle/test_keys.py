@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ def typed(keys: bytes, waits_s: float) -> str:
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover  # another process
         os.chdir(ROOT)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored, and so inherited, where the tests run in a shell's background
         os.execv(sys.executable, [sys.executable, "-c", WAITS, str(waits_s)])
     try:
         said = b""
