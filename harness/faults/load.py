@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from harness.faults.base import Context, Evidence, FaultError, Parameters, Target, TargetedFault, Undo
-from harness.faults.crowd.running import Running
+from harness.faults.beside import Beside
 from harness.faults.http_look import LookError, ask
 from harness.faults.names import fresh_name
 from harness.scenario.catalog import FaultParameters, FaultSpec
@@ -19,6 +19,8 @@ from harness.scenario.model import Duration, Rate
 CLEARLY = 0.8  # of what is asked for, at least, must show
 ANSWER_S = 5.0
 QUESTION_CHARS_MAX = 10_000
+CROWD = "harness.faults.crowd"
+COUNTS = ("sent", "answered", "failed", "dropped", "held", "calls")
 HELPS = ("scale", "shed_load")
 
 
@@ -30,7 +32,7 @@ class CrowdFault(TargetedFault[Parameters], Generic[Parameters]):
     def __init__(self, target: Target, parameters: Parameters, context: Context) -> None:
         super().__init__(target, parameters, context)
         self._name = fresh_name(context)
-        self._running: Running | None = None
+        self._running: Beside | None = None
         self._began_ns = 0
 
     @abstractmethod
@@ -42,7 +44,7 @@ class CrowdFault(TargetedFault[Parameters], Generic[Parameters]):
         """Whether what has happened since the injection is what was asked for."""
 
     def undo(self) -> Sequence[Undo]:
-        return (Undo("terminate_named", {"argument": self._name}),)
+        return (Undo("terminate_named", {"argument": Beside.argument(self._name)}),)
 
     def inject(self) -> None:
         if self._running is not None and self._running.alive:
@@ -65,7 +67,7 @@ class CrowdFault(TargetedFault[Parameters], Generic[Parameters]):
             "plan": dict(self.plan()),
         }
         try:
-            self._running = Running(self._name, told)
+            self._running = Beside(CROWD, self._name, told)
         except OSError as error:
             raise FaultError(f"the clients do not start: {error}") from error
         self._began_ns = self.context.clock.now_ns()
@@ -74,8 +76,13 @@ class CrowdFault(TargetedFault[Parameters], Generic[Parameters]):
         """By what the target has answered, or holds open: it has certainly met them."""
         if self._running is None or not self._running.alive:
             return None
-        tally, since_s = self._running.tally(), (self.context.clock.now_ns() - self._began_ns) / 1e9
+        tally, since_s = self._tally(self._running), (self.context.clock.now_ns() - self._began_ns) / 1e9
         return {**tally, "since_s": since_s} if tally and self.bites(tally, since_s) else None
+
+    @staticmethod
+    def _tally(running: Beside) -> Mapping[str, int]:
+        """The latest; empty before the first."""
+        return {name: count for name in COUNTS if (count := running.said(name)) is not None}
 
     def heal(self) -> None:
         if self._running is not None:

@@ -1,4 +1,4 @@
-"""`python -m harness.faults.crowd NAME`: reads one JSON line from stdin, misbehaves, and ends when stdin does or its time is up.
+"""`python -m harness.faults.crowd --name=NAME`: reads one JSON line from stdin, misbehaves, and ends when stdin does or its time is up.
 
 The line: `{"kind", "host", "port", "path", "asks", "headers", "seed", "ttl_s", "plan"}`. Four times a second it prints its tally as a line
 of JSON. NAME is what the undo entry of the lease finds it by. Credentials come by stdin: command lines and environments can be read.
