@@ -57,7 +57,7 @@ class Fingerprint:
         found += [f"stopped process {name}" for name in self.stopped]
         found += _changes("", before.marks, self.marks)
         for instance in sorted(self.of_instances.keys() & before.of_instances.keys()):
-            found += _changes(f"{instance}: ", before.of_instances[instance], self.of_instances[instance])
+            found += _changes(f"{instance}: ", *_comparable(before.of_instances[instance], self.of_instances[instance]))
         return found
 
 
@@ -100,6 +100,14 @@ def _read(look: Callable[[], Marks]) -> Marks:
 
 def _network(world: World, instance: Instance) -> bool:
     return world.networks is None or instance.service in world.networks
+
+
+def _comparable(before: Marks, after: Marks) -> tuple[Marks, Marks]:
+    """Without what was never seen: an instance that was not ready had no settings to ask for, and is not left behind when it is ready."""
+    if before.get(looks.STATE) != looks.NOT_READY:
+        return before, after
+    seen = before.keys() - {looks.STATE}
+    return {name: before[name] for name in seen}, {name: mark for name, mark in after.items() if name in seen}
 
 
 def _changes(where: str, before: Marks, after: Marks) -> Iterator[str]:

@@ -19,6 +19,8 @@ from harness.stack.base import AdminApi, Instance, Networked, Programmable, Prox
 
 Marks = Mapping[str, str]
 
+STATE, READY, NOT_READY = "state", "ready", "not ready"
+
 ADMIN_TIMEOUT_S = 2.0
 CONNECT_TIMEOUT_S = 2
 LARGEST_HASHED = 1 << 20
@@ -64,13 +66,13 @@ def _table(api: AdminApi) -> str:
 
 def of_instance(stack: Stack, instance: Instance, network: bool) -> Marks:
     """What surrounds one instance: readiness, limits, mounts, environment, an engine's settings, and its network, if wanted."""
-    marks = {"state": "ready" if stack.probe(instance) is None else "not ready"}
+    marks = {STATE: READY if stack.probe(instance) is None else NOT_READY}
     if instance.pid is not None:
         marks.update(_process_marks(instance.pid))
     if network and isinstance(stack, Networked):
         marks.update((" ".join(tool), _rules(stack.run_in_network(instance.name, tool))) for tool in _NETWORK)
     ask = _SETTINGS.get(urlsplit(instance.url).scheme)
-    if ask is not None and marks["state"] == "ready":
+    if ask is not None and marks[STATE] == READY:
         marks.update(ask(instance.url))
     return marks
 

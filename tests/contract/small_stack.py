@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults import roundtrip
+from harness.faults.admin_client import call
+from harness.faults.base import FaultError
 from harness.faults.undo import process_tree
 from harness.record.clock import NS_PER_S, SystemClock
 from harness.scenario.catalog import StackInfo
 from harness.stack.base import AdminApi, Instance, StackError
+from harness.stack.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 READY_S = 15.0
@@ -66,8 +68,9 @@ class SmallStack:
         self._mocks = {"llm": ("mocks.llm",), "vector": ("mocks.vector", vector_store)}
         self._clock = SystemClock()
         names = [(service, f"{service}-{n + 1}") for service, count in self.info.services.items() for n in range(count)]
-        self._members = {name: Member(service, name, free_port()) for service, name in names}
-        self._admin_ports = {mock: free_port() for mock in MOCKS}
+        ports = iter(free_ports(len(names) + len(MOCKS)))
+        self._members = {name: Member(service, name, next(ports)) for service, name in names}
+        self._admin_ports = {mock: next(ports) for mock in MOCKS}
         self._proxy_admin_port = 0
         self._proxy: subprocess.Popen[bytes] | None = None
 
@@ -153,14 +156,17 @@ class SmallStack:
         with (self._folder / f"{member.name}.log").open("ab") as log:
             member.process = subprocess.Popen([sys.executable, "-m", *argv], cwd=ROOT, env=env, stdout=log, stderr=log)
         deadline_ns = self._clock.now_ns() + round(READY_S * NS_PER_S)
-        while (reason := self.probe(self._describe(member))) is not None:
-            if self._clock.now_ns() > deadline_ns:
-                raise StackError(f"{member.name}: {reason}")
+        while (reason := self._reason_to_wait(member)) is not None:
+            if self._clock.now_ns() > deadline_ns or member.pid is None:
+                raise StackError(f"{member.name}: {reason}: {(self._folder / f'{member.name}.log').read_text()[-500:]}")
             self._clock.sleep(0.02)
 
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    def _reason_to_wait(self, member: Member) -> str | None:
+        """A mock listens on two ports, one after the other."""
+        if (reason := self.probe(self._describe(member))) is not None or member.service not in MOCKS:
+            return reason
+        try:
+            call(self.admin(member.service), "GET", "/admin/faults")
+        except (ConnectionError, FaultError) as error:
+            return f"admin API: {error}"
+        return None

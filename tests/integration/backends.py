@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,6 +17,8 @@ from pathlib import Path
 
 import psycopg
 import redis
+
+from harness.stack.ports import free_ports
 
 START_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 10.0
@@ -31,11 +32,8 @@ def _package_folder(name: str) -> Path:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody listens on now, and that no outgoing connection will take."""
+    return free_ports(1)[0]
 
 
 def wait_until(condition: Callable[[], object], what: str, deadline_s: float = 20.0, every_s: float = 0.02) -> None:

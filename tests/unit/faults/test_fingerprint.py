@@ -48,6 +48,21 @@ def test_what_could_not_be_read_before_proves_nothing_and_what_cannot_be_read_af
     assert blind.differences(Fingerprint({})) == ["look: cannot be read: OSError: x, was nothing"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        ({}, {"state": "ready", "settings": "[]"}, []),  # it was not ready, and so was not asked for its settings
+        ({"limits": "nice 0"}, {"state": "ready", "limits": "nice 5"}, ["a-1: limits: nice 5, was nice 0"]),
+        ({"limits": "nice 0"}, {"state": "not ready", "limits": "nice 0"}, []),
+    ],
+)
+def test_an_instance_that_was_not_ready_is_compared_by_what_was_seen_of_it(
+    before: dict[str, str], after: dict[str, str], found: list[str]
+) -> None:
+    was = Fingerprint({}, {"a-1": {"state": "not ready", **before}})
+    assert Fingerprint({}, {"a-1": after}).differences(was) == found
+
+
 def test_it_waits_a_little_for_what_comes_back_by_itself() -> None:
     clock = FakeClock()
     down = replace(BEFORE, of_instances={"a-1": {"state": "not ready", "cgroup": "{}"}})

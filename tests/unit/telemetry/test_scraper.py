@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from harness.record.clock import SystemClock
+from harness.stack.ports import free_ports
 from harness.telemetry.scraper import Scraper, Target
 
 Answer = Callable[[socket.socket], None]
@@ -64,11 +65,6 @@ def dripping(sock: socket.socket) -> None:
 stopped = threading.Event()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
 def target(port: int, name: str = "a-1") -> Target:
     return Target(name, f"http://127.0.0.1:{port}/metrics")
 
@@ -82,7 +78,7 @@ def test_results_come_in_the_order_of_the_targets_with_the_reason_of_each_failur
         listening(dripping) as drip,
         listening(metrics("<html>")) as strange,
     ):
-        ports = [good, refusing, hanging, drip, strange, free_port()]
+        ports = [good, refusing, hanging, drip, strange, *free_ports(1)]
         with Scraper([target(port, f"t-{i}") for i, port in enumerate(ports)], clock, timeout_s=0.4) as scraper:
             begun_ns = clock.now_ns()
             results = scraper.scrape()
