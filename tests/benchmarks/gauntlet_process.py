@@ -30,9 +30,10 @@ class Ended:
     stderr: str
 
 
-def run_scenario(file: Path, seed: int, out: Path) -> Ended:
+def run_scenario(file: Path, seed: int, out: Path, stack: str | None = None) -> Ended:
     """Run one scenario to its end. Raises KeyboardInterrupt, after the run has put everything back, when it was interrupted."""
     command = [sys.executable, "-m", "harness.cli", "run", str(file), "--seed", str(seed), "--json", "--out", str(out)]
+    command += ["--stack", stack] if stack else []
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     clock = SystemClock()
     start_ns = clock.now_ns()

@@ -1,6 +1,6 @@
 """Runs every scenario with several seeds and prints one table of what came out.
 
-    python -m tests.benchmarks.scenario_table --out DIR [--runs 5] [--only NAME …] [--seeds-from 1] [--table-only]
+    python -m tests.benchmarks.scenario_table --out DIR [--runs 5] [--only NAME …] [--seeds-from 1] [--stack NAME] [--table-only]
 
 Resumable: each run becomes one line of DIR/results.jsonl at once, and a (scenario, seed) that has a line is not run again. Ctrl-C lets the
 run in progress put everything back, and records nothing of it. Exit 0: every scenario reached its goal; 1: one did not; 130: interrupted.
@@ -111,11 +111,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=5, help="seeds a scenario (default: 5)")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME")
     parser.add_argument("--seeds-from", type=int, default=1, metavar="N")
+    parser.add_argument("--stack", help="processes or containers, whatever the files say; a table of its own each (--out)")
     parser.add_argument("--table-only", action="store_true", help="run nothing")
     asked = parser.parse_args(argv)
     results = asked.out / "results.jsonl"
     files = scenario_files(asked.only)
-    interrupted = not asked.table_only and not carry_out(files, range(asked.seeds_from, asked.seeds_from + asked.runs), asked.out, results)
+    seeds = range(asked.seeds_from, asked.seeds_from + asked.runs)
+    interrupted = not asked.table_only and not carry_out(files, seeds, asked.out, results, asked.stack)
     rows = [r for r in read_rows(results) if r.scenario in {f.stem for f in files}]
     print(table(rows))
     if interrupted:
@@ -123,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if rows and all(s.reached for s in summaries(rows)) else 1
 
 
-def carry_out(files: Sequence[Path], seeds: Iterable[int], out: Path, results: Path) -> bool:
+def carry_out(files: Sequence[Path], seeds: Iterable[int], out: Path, results: Path, stack: str | None = None) -> bool:
     """False when interrupted. One seed of every scenario before the next seed of any: a part of the table is a fair one."""
     out.mkdir(parents=True, exist_ok=True)
     done = {(r.scenario, r.seed) for r in read_rows(results)}
@@ -132,7 +134,7 @@ def carry_out(files: Sequence[Path], seeds: Iterable[int], out: Path, results: P
             if (file.stem, seed) in done:
                 continue
             try:
-                ended = run_scenario(file, seed, out)
+                ended = run_scenario(file, seed, out, stack)
             except KeyboardInterrupt:
                 return False
             one = row(file.stem, seed, ended.exit_code, ended.wall_s, ended.document, ended.stderr)

@@ -1,4 +1,4 @@
-"""What tests of containers share: whether an engine answers, and the client's command line."""
+"""What tests of containers share: whether an engine answers, the client's command line, and a single service by testcontainers."""
 
 from __future__ import annotations
 
@@ -6,16 +6,62 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
 
 from harness.sweep_containers import RUN_LABEL
 
 LABEL = "gauntlet.test=images"
 """On every container that a test of images starts itself."""
+
+testcontainers_config.ryuk_disabled = True  # its reaper's image is in a registry; each container here ends with its `with`
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a single service runs: by default with no more privileges than it has, in bounded memory."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    shown: Mapping[Path, str] = field(default_factory=dict)  # folders of this machine -> where the container reads them
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
+    cap_drop: Sequence[str] = ()
+    read_only: bool = False
+    health_every_s: float | None = None  # as the image says
+
+    def but(self, **changes: Any) -> Options:
+        """The same with some of them otherwise."""
+        return replace(self, **changes)
+
+    def to_kwargs(self) -> dict[str, Any]:
+        """Arguments of the client library."""
+        often = {} if self.health_every_s is None else {"healthcheck": {"interval": round(self.health_every_s * 1e9)}}
+        key, _, value = LABEL.partition("=")
+        return {
+            "cap_drop": list(self.cap_drop),
+            "read_only": self.read_only,
+            "security_opt": ["no-new-privileges"],
+            "mem_limit": "512m",
+            "labels": {key: value},
+            **often,
+        }
+
+
+@contextmanager
+def single(name: str, image: str, command: Sequence[str], options: Options) -> Iterator[str]:
+    """A container of that name, until the end of the `with`; its volumes go with it."""
+    volumes = [(str(here), there, "ro") for here, there in options.shown.items()]
+    one = DockerContainer(image, name=name, env=dict(options.environment), volumes=volumes, **options.to_kwargs())
+    one.tmpfs = dict(options.tmpfs)
+    with one.with_command(list(command)):
+        yield name
 
 
 @cache

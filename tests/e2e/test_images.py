@@ -13,7 +13,7 @@ import yaml
 
 from harness import __version__
 from harness.stack.images import NAMES, OPTIONAL, Built, build, deployment
-from tests.e2e.docker_engine import LABEL, allowed_s, docker, inspect, why_not
+from tests.e2e.docker_engine import LABEL, Options, allowed_s, docker, inspect, single, why_not
 from tests.integration.backends import wait_until
 from tests.unit.test_deployment import dashboard
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 MOST_BYTES = 120_000_000
 COLD_WITHIN_S = 60.0
 UNCHANGED_WITHIN_S = 2.0
-HARDENED = ("--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", "--tmpfs=/tmp", "--memory=512m")
+HARDENED = Options(cap_drop=("ALL",), read_only=True, tmpfs={"/tmp": ""})
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,9 @@ def images() -> Iterator[Mapping[str, Built]]:
 
 
 @contextmanager
-def container(image: Built, *command: str, options: tuple[str, ...] = HARDENED) -> Iterator[str]:
-    name = f"gauntlet-test-{image.name}-{uuid.uuid4().hex[:8]}"
-    docker("run", "--detach", f"--name={name}", f"--label={LABEL}", *options, image.reference, *command)
-    try:
+def container(image: Built, *command: str, options: Options = HARDENED) -> Iterator[str]:
+    with single(f"gauntlet-test-{image.name}-{uuid.uuid4().hex[:8]}", image.reference, command, options) as name:
         yield name
-    finally:
-        docker("rm", "--force", "--volumes", name)
 
 
 def within(name: str, *command: str) -> str:
@@ -66,20 +62,20 @@ def wait_ready(name: str, *probe: str) -> None:
     wait_until(ready, f"{name} is ready", 20.0)
 
 
-RUNS: dict[str, tuple[str, ...]] = {
-    "services": (),
-    "postgres": ("--env=POSTGRES_HOST_AUTH_METHOD=trust",),
-    "valkey": (),
-    "nginx": ("--tmpfs=/run/tls:uid=65534",),
-    "prometheus": (f"--volume={deployment() / 'prometheus'}:/etc/prometheus:ro",),
-    "alertmanager": (f"--volume={deployment() / 'alertmanager'}:/etc/alertmanager:ro",),
-    "chroma": (),
+RUNS: dict[str, Options] = {
+    "services": HARDENED,
+    "postgres": HARDENED.but(environment={"POSTGRES_HOST_AUTH_METHOD": "trust"}),
+    "valkey": HARDENED,
+    "nginx": HARDENED.but(tmpfs={"/tmp": "", "/run/tls": "uid=65534"}),
+    "prometheus": HARDENED.but(shown={deployment() / "prometheus": "/etc/prometheus"}),
+    "alertmanager": HARDENED.but(shown={deployment() / "alertmanager": "/etc/alertmanager"}),
+    "chroma": HARDENED,
 }
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_health_is_told_by_the_image_itself_and_the_end_is_orderly(images: Mapping[str, Built], name: str) -> None:
-    with container(images[name], options=(*HARDENED, "--health-interval=1s", *RUNS[name])) as one:
+    with container(images[name], options=RUNS[name].but(health_every_s=1.0)) as one:
         wait_until(lambda: inspect(one)["State"]["Health"]["Status"] == "healthy", f"{name} is healthy", 30.0)
         docker("stop", "--time=10", one)
         assert inspect(one)["State"]["ExitCode"] == 0, docker("logs", one)
@@ -135,8 +131,8 @@ def test_a_build_asks_no_network(images: Mapping[str, Built]) -> None:
 
 
 def test_postgres_keeps_vectors_and_its_password(images: Mapping[str, Built]) -> None:
-    writable = (*HARDENED, "--env=POSTGRES_PASSWORD=it's secret", "--env=POSTGRES_DB=rag")
-    with container(images["postgres"], "-c", "max_connections=17", options=writable) as name:
+    options = HARDENED.but(environment={"POSTGRES_PASSWORD": "it's secret", "POSTGRES_DB": "rag"})
+    with container(images["postgres"], "-c", "max_connections=17", options=options) as name:
         wait_ready(name, "pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres")
         psql = ("psql", "-h", "127.0.0.1", "-U", "postgres", "-At", "rag", "-c")
         asked = "CREATE EXTENSION vector; SELECT '[1,2]'::vector <-> '[1,3]'::vector, current_setting('max_connections')"
@@ -159,7 +155,8 @@ def test_postgres_does_not_open_itself_to_everybody_unasked(images: Mapping[str,
 
 
 def test_valkey_asks_for_the_password_it_was_given(images: Mapping[str, Built]) -> None:
-    with container(images["valkey"], "--maxmemory", "64mb", options=(*HARDENED, '--env=VALKEY_PASSWORD=se"cr\\et')) as name:
+    options = HARDENED.but(environment={"VALKEY_PASSWORD": 'se"cr\\et'})
+    with container(images["valkey"], "--maxmemory", "64mb", options=options) as name:
         wait_ready(name, "valkey-healthcheck")
         ask = "printf '%s\\r\\n' \"$@\" | nc -w 1 127.0.0.1 6379"
         assert within(name, "sh", "-c", ask, "ask", "GET a").startswith("-NOAUTH")
@@ -168,7 +165,7 @@ def test_valkey_asks_for_the_password_it_was_given(images: Mapping[str, Built]) 
 
 
 def test_nginx_ends_tls_and_says_when_the_gateway_is_away(images: Mapping[str, Built]) -> None:
-    with container(images["nginx"], options=(*HARDENED, "--env=TLS_NAME=rag.example", "--tmpfs=/run/tls:uid=65534")) as name:
+    with container(images["nginx"], options=RUNS["nginx"].but(environment={"TLS_NAME": "rag.example"})) as name:
         wait_ready(name, "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/nginx-health")
         client = "openssl s_client -quiet -connect 127.0.0.1:8443 2> /dev/null"
         shown = within(name, "sh", "-c", f"{client.replace('-quiet ', '')} < /dev/null | openssl x509 -noout -subject")
