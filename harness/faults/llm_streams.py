@@ -27,7 +27,7 @@ def _after(default: int | None, says: str = "how much of the answer is sent befo
 
 def _stream(view: View, ended: Ended | None, shows: Callable[[Streamed, Exchange], Any]) -> Evidence | None:
     one = view.look.get(STREAM)
-    if one is None or one.status != 200 or (ended is not None and one.ended != ended):
+    if one is None or one.status != 200 or (ended is not None and not view.ended(one, ended)):
         return None
     found = streamed(one)
     told = shows(found, one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from harness.faults.base import Evidence
@@ -9,15 +10,19 @@ from harness.faults.programmed.common import WAIT, bodies, connections, gateway,
 from harness.faults.programmed.row import Look, Row, View
 from harness.faults.programmed.sees import refusal, slower_by
 from harness.faults.programmed.settings import choice, duration, text, whole
+from harness.faults.programmed.wire import Ended
 from harness.faults.vector_probe import CROWD, LIST, REUSE, SEARCH, hits_of
 
 RETRY_AFTER = duration("retry_after", "`Retry-After` to send; null: none", None, ge=0, le=3600)
 
 
+_ENDS: Mapping[str, Ended] = {"reset": "reset", "fin": "fin", "hang": "silent"}
+
+
 def _made_all_the_same(view: View) -> Evidence | None:
     """No acknowledgement, and yet everything is found."""
-    write, wanted = view.look.get("write"), {"reset": "reset", "fin": "fin", "hang": "silent"}[view.document["how"]]
-    if write is None or write.ended != wanted or write.status or not hits_of(view.look):
+    write, wanted = view.look.get("write"), _ENDS[view.document["how"]]
+    if write is None or not view.ended(write, wanted) or write.status or not hits_of(view.look):
         return None
     return {"write_ended": write.ended, "results": len(hits_of(view.look) or ())}
 

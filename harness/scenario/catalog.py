@@ -67,6 +67,7 @@ class StackInfo:
     roles: Mapping[str, Role] = field(default_factory=dict)  # of services; one that is not listed speaks HTTP
     programmable: frozenset[str] = field(default_factory=frozenset)  # services with an admin API for faults
     acts_on: Mapping[str, frozenset[str]] = field(default_factory=dict)  # capability -> the only services that have it; not listed: all
+    forwarded: bool = False  # from here its instances are reached through a forwarder, as the published ports of containers are
     quality: bool = False  # has questions with known answers
     settings: Mapping[str, Any] = field(default_factory=dict)  # run-time settings as declared
 

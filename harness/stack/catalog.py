@@ -104,6 +104,7 @@ def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = 
         proxyable=chosen.proxyable,
         roles={name: service.kind for name, service in chosen.services.items()},
         programmable=frozenset(chosen.programmable),
+        forwarded=driver != "processes",
         quality=True,
         settings={"llm_provider": PROVIDERS[0], "shed_ratio": 0.0},
     )
@@ -171,5 +172,6 @@ def compose_info(spec: StackSpec) -> StackInfo:
         proxyable=frozenset(spec.edges),
         roles=roles | ({LLM: "llm"} if mocks else {}),
         programmable=frozenset(mocks),
+        forwarded=True,
         acts_on={"Scalable": frozenset(name for name, role in roles.items() if role == "http")},
     )

@@ -29,7 +29,7 @@ from harness.stack.containers.stack import ContainerStack
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
 from tests.contract.small_stack import SmallStack
-from tests.contract.uses import USES, Use
+from tests.contract.uses import USES
 
 DOCUMENTS = 40
 ALL_FAULTS = "GAUNTLET_ALL_FAULTS"
@@ -76,21 +76,29 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+def options_for(name: str, kind: Kind) -> Mapping[str, Any]:
+    """Options of `stack:` with which a stack of that kind can take the fault: the tiny one has a vector service anyway."""
+    use = USES[name]
+    if use.mock and not kind.tiny and use.entry["target"] == "vector":
+        return {"vector_store": "qdrant", **use.options}
+    return use.options
+
+
 @cache
 def refusals(name: str, kind: Kind) -> list[str]:
     """Why a stack of that kind cannot take the fault as its row uses it; empty where it can."""
     use = USES[name]
     if kind.tiny and (use.real or use.options):
         return ["its row asks for more than stand-ins"]
-    if use.mock and not kind.tiny:
-        return ["its row is content with the mock of the tiny stack"]
+    if use.mock and not kind.tiny and not kind.docker:
+        return ["its row is content with the mock of the tiny stack, which is the same process"]
     document = {
         "name": "contract",
         "load": {"shape": [{"constant": "1/s"}]},
         "phases": {"steady_state": "30s", "fault": "60s"},
         "faults": [dict(use.entry)],
     }
-    return [str(problem) for problem in check_faults(load_text(yaml.safe_dump(document)), CATALOG, kind.info(use.options))]
+    return [str(problem) for problem in check_faults(load_text(yaml.safe_dump(document)), CATALOG, kind.info(options_for(name, kind)))]
 
 
 def kinds_for(name: str) -> list[Kind]:
@@ -123,12 +131,12 @@ def _commit() -> str:
     )
 
 
-def edges_of(kind: Kind, options_text: str) -> frozenset[tuple[str, str]]:
+def edges_of(kind: Kind, options: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     """Edges that need a proxy on a stack which serves all rows with these options."""
     found = set()
     for name, use in USES.items():
-        if use.options_text == options_text and not refusals(name, kind):
-            info = kind.info(use.options)
+        if options_for(name, kind) == options and not refusals(name, kind):
+            info = kind.info(options)
             edge = parse_target(use.entry["target"], info).edge
             if edge is not None and CATALOG[name].through_proxy(info.capabilities):
                 found.add(edge)
@@ -140,16 +148,17 @@ class Pool:
 
     def __init__(self, make_folder: Callable[[], Path]) -> None:
         self._make_folder = make_folder
-        self._running: tuple[str, str, World] | None = None
+        self._running: tuple[str, Mapping[str, Any], World] | None = None
 
-    def world(self, kind: Kind, use: Use) -> World:
-        """A running stack that can take the fault of this row, and what belongs to it."""
-        wanted = (kind.name, use.options_text)
+    def world(self, name: str, kind: Kind) -> World:
+        """A running stack that can take the fault, and what belongs to it."""
+        options = options_for(name, kind)
+        wanted = (kind.name, options)
         if self._running is not None and self._running[:2] == wanted:
             return self._running[2]
         self.end()
         run_id, folder = f"contract-{uuid.uuid4().hex[:8]}", self._make_folder()
-        stack = kind.make(run_id, folder, use.options, edges_of(kind, use.options_text))
+        stack = kind.make(run_id, folder, options, edges_of(kind, options))
         world = World(stack, run_id, folder / "work")
         self._running = (*wanted, world)  # before the start: what fails half-way has to be ended too
         stack.start()
@@ -164,4 +173,5 @@ class Pool:
 
 def order(name: str, kind: Kind) -> tuple[Any, ...]:
     """Sorts tests so that each stack is started once."""
-    return (list(KINDS).index(kind.name), json.loads(USES[name].options_text) != {}, USES[name].options_text)
+    options = options_for(name, kind)
+    return (list(KINDS).index(kind.name), options != {}, json.dumps(options, sort_keys=True))

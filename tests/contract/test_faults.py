@@ -24,7 +24,7 @@ from harness.scenario.model import FaultUse
 from harness.scenario.targets import parse_target
 from harness.stack.base import Restartable, Stack
 from tests.contract.conftest import FAILED
-from tests.contract.stacks import KINDS, Kind, Pool, kinds_for, order, refusals, sampled
+from tests.contract.stacks import KINDS, Kind, Pool, kinds_for, options_for, order, refusals, sampled
 from tests.contract.traffic import traffic
 from tests.contract.uses import USES
 from tests.e2e.docker_engine import need_docker
@@ -65,8 +65,8 @@ def world(pool: Pool, name: str, kind: Kind, request: pytest.FixtureRequest) -> 
     if kind.docker:
         need_docker()
     try:
-        target = parse_target(use.entry["target"], kind.info(use.options))
-        running = replace(pool.world(kind, use), networks={target.service, *(target.edge or ())})
+        target = parse_target(use.entry["target"], kind.info(options_for(name, kind)))
+        running = replace(pool.world(name, kind), networks={target.service, *(target.edge or ())})
         with traffic(running.stack, use.traffic):
             yield running
     except BaseException:

@@ -130,7 +130,7 @@ class ProgrammedFault(TargetedFault[FaultParameters]):
         return self._probe.look(kind, {**self.row.how(document), "healthy": self._healthy}, document.get("match", {}), again)
 
     def _view(self, look: Look, clearly: float) -> View:
-        return View(look, self.document(), self._healthy, clearly)
+        return View(look, self.document(), self._healthy, clearly, self.context.stack.info.forwarded)
 
     def _kind(self) -> str | None:
         return self._probe.kind_for(self.row, self.document().get("match", {}))

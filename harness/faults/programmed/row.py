@@ -10,7 +10,7 @@ import yaml
 
 from harness.faults.base import Evidence
 from harness.faults.programmed.settings import Setting
-from harness.faults.programmed.wire import Exchange
+from harness.faults.programmed.wire import Ended, Exchange
 from harness.scenario.catalog import Role
 
 Look = Mapping[str, Exchange]
@@ -24,13 +24,19 @@ class View:
     """One look, and what it is judged by.
 
     `healthy` is what the same look saw before the fault was set; None where nobody has looked. A measured time counts from `clearly` of
-    what was asked for: nearly all of it where the fault is to be proved, half of it where something may be left of it.
+    what was asked for: nearly all of it where the fault is to be proved, half of it where something may be left of it. `forwarded`: a
+    forwarder lies on the way to the service.
     """
 
     look: Look
     document: Document
     healthy: Look | None
     clearly: float
+    forwarded: bool = False
+
+    def ended(self, one: Exchange, how: Ended) -> bool:
+        """Whether it ended so, as far as can be told from here: a forwarder may make an end in order of a reset, and of a refusal."""
+        return one.ended == how or (self.forwarded and how in ("reset", "refused") and one.ended in ("fin", "reset"))
 
     @property
     def last(self) -> Exchange:

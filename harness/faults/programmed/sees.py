@@ -41,7 +41,7 @@ def cut_unanswered(how: Ended | None = None) -> Sees:
         wanted = view.document["how"] if how is None else how
         wanted = "silent" if wanted == "hang" else wanted
         for step, one in view.look.items():
-            if one.ended == wanted and not one.status and one.first_byte_s is None and _waited(one, view):
+            if view.ended(one, wanted) and not one.status and one.first_byte_s is None and _waited(one, view):
                 return {"step": step, "ended": one.ended, "took_s": one.took_s}
         return None
 

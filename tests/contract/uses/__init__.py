@@ -7,7 +7,7 @@ A row holds what a scenario would say (`target`, `with`, `for`, `instances`), an
     "traffic": who asks meanwhile, for a fault that hits nobody has no effect: "search", "ask", "ingest" (through the gateway),
                "chat", "embed" (at the provider), "store" (at the vector store); a tuple for several. Rows of `llm.*` have "chat",
                of `embedding.*` "embed", of `vector.*` "store" unless they say otherwise
-    "mock":    True where a mock plays all of it by itself: it is the same process on every stack, so that the tiny one will do
+    "mock":    True where a mock plays all of it by itself: it is the same process on every stack of processes, so that the tiny one will do
     "leaves":  True for a benign change that is taken back like any fault
     "root":    True where only root can do it; the test is skipped for anybody else, and says so
     "skip":    a reason why no stack here can take it
@@ -17,7 +17,6 @@ Which stacks it runs on is what `gauntlet check` says they can take.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -40,11 +39,6 @@ class Use:
     skip: str = ""
     mock: bool = False
     leaves: bool = False
-
-    @property
-    def options_text(self) -> str:
-        """The options in one form."""
-        return json.dumps(self.options, sort_keys=True)
 
 
 def _read(name: str, row: Mapping[str, Any]) -> Use:
