@@ -112,7 +112,8 @@ def test_an_edge_that_cannot_have_a_proxy_is_refused_before_anything_starts(tmp_
 
 def test_drivers_differ_in_what_they_can_do_and_in_nothing_else() -> None:
     processes, containers = (reference_info({}, driver=name) for name in DRIVERS)
-    assert containers == replace(processes, capabilities=containers.capabilities, alternatives=containers.alternatives)
+    assert (processes.forwarded, containers.forwarded) == (False, True)
+    assert containers == replace(processes, capabilities=containers.capabilities, alternatives=containers.alternatives, forwarded=True)
     assert processes.alternatives == {"{driver: containers}": containers.capabilities}
     assert containers.alternatives == {"{driver: processes}": processes.capabilities}
     assert containers.capabilities - processes.capabilities >= {"Networked"}
