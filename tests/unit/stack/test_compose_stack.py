@@ -44,6 +44,7 @@ def test_it_can_do_what_the_catalogue_says() -> None:
         proxyable=frozenset({("web", "db")}),
         roles={"web": "http", "db": "postgres", "llm": "llm"},
         programmable=frozenset({"llm"}),
+        forwarded=True,
         acts_on={"Scalable": frozenset({"web"})},
     )
     assert "Programmable" not in compose_info(spec()).capabilities
