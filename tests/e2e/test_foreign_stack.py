@@ -20,7 +20,7 @@ from harness.stack.compose.stack import ComposeStack
 from harness.stack.images import ensure
 from harness.stack.options import StackOptions
 from tests.e2e.conftest import StartRun
-from tests.e2e.docker_engine import docker, left_by, need_docker, why_not
+from tests.e2e.docker_engine import allowed_s, docker, left_by, need_docker, why_not
 from tests.e2e.live_run import GONE_S, LiveRun, gauntlet, left_of
 from tests.integration.backends import wait_until
 
@@ -195,4 +195,4 @@ def test_a_run_that_is_killed_is_swept(images: Mapping[str, str], theirs: Path, 
     assert run_id is not None
     wait_until(lambda: left_by(run_id) != [], "compose makes containers", 60)
     held = run.kill()  # while the plug-in is still at it
-    wait_until(lambda: left_of(held, run.tmp) == [] and left_by(run_id) == [], "the watchdog has removed the project", GONE_S)
+    wait_until(lambda: left_of(held, run.tmp) == [] and left_by(run_id) == [], "the watchdog has removed the project", allowed_s(GONE_S))
