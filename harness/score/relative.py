@@ -1,10 +1,10 @@
 """Limits relative to an earlier phase of the same run (`<= +25% of steady_state`), which must not blame noise.
 
-Kept by the measured value: PASS. Broken and significant (permutation of whole 5 s blocks, p <= 5 %), and clearly more than what changed
+Kept by the measured value: PASS. Broken and significant (scatter of whole 5 s blocks, p <= 5 %), and clearly more than what changed
 within the phases themselves: FAIL. Broken but within the run's own noise: WARN up to twice the allowance, INCONCLUSIVE beyond it, because
 then the noise hides more than the limit is about. Too few samples or blocks: INCONCLUSIVE.
 
-Permuting blocks takes them for independent. Where latency wanders over tens of seconds, neighbouring blocks are alike, and a phase holds
+The test takes blocks for independent. Where latency wanders over tens of seconds, neighbouring blocks are alike, and a phase holds
 only two or three of its swings: without the second condition up to a fifth of such runs would fail against themselves, which
 tests/quality/test_noise.py bounds.
 """
@@ -18,8 +18,9 @@ from harness.record.history import History
 from harness.record.views import PhaseSpan
 from harness.scenario.slis import SliName
 from harness.scenario.units import Limit
+from harness.score import blockwise, stats
 from harness.score import sli as slis
-from harness.score import stats
+from harness.score.blockwise import Blocks
 from harness.score.check import Result, Status
 from harness.score.sli import Context, Observations, Proportion
 from harness.score.spans import blocks, of_phase
@@ -58,15 +59,15 @@ def _broken(
 ) -> Result:
     measured, base = values
     sides = [_blocks(history, side, sli, limit.op, limit.bound(base)) for side in (reference, candidate)]
-    if any(len(side) < MIN_BLOCKS for side in sides) or stats.splits(*sides) < 1.0 / stats.ALPHA:
+    if any(len(side) < MIN_BLOCKS for side in sides):
         reason = f"breaks {limit.text}, but {len(sides[0])} and {len(sides[1])} blocks of 5s are too few to tell it from noise"
         return replace(result, reason=reason)
-    p = stats.block_permutation_p(*sides)
+    p = blockwise.still(*(Blocks.of_shares(side) for side in sides)).above(0.0)
     change = f"{_change(measured, base)} {limit.of} breaks {limit.text}"
     wandering = stats.share_of(sides[1]) - stats.share_of(sides[0]) <= BEYOND_DRIFT * max(stats.drift(side) for side in sides)
     if p <= stats.ALPHA and not wandering:
-        return replace(result, status=Status.FAIL, reason=f"{change}, p={p:.2g} by permuting blocks of 5s")
-    why = "it changed by as much within a phase" if p <= stats.ALPHA else f"p={p:.2g} by permuting blocks of 5s"
+        return replace(result, status=Status.FAIL, reason=f"{change}, p={p:.2g} over blocks of 5s")
+    why = "it changed by as much within a phase" if p <= stats.ALPHA else f"p={p:.2g} over blocks of 5s"
     noise = f"{change}, but may be this run's own noise ({why})"
     twice = limit.value * 2.0
     if abs(measured - base) <= abs(base * twice):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -145,32 +144,6 @@ def total(values: NDArray[Any]) -> float:
 
 
 Block = tuple[float, int]  # (bad, samples) of one stretch of time
-_MOST_BLOCKS = 8  # a side: C(16, 8) = 12 870 splits are enumerated exactly, so no random numbers are needed
-
-
-def splits(reference: Sequence[Block], candidate: Sequence[Block]) -> int:
-    """How many ways there are to split the blocks; 1 / splits is the smallest p-value that they can give."""
-    a, b = len(_merged(reference)), len(_merged(candidate))
-    return math.comb(a + b, a) if a and b else 0
-
-
-def block_permutation_p(reference: Sequence[Block], candidate: Sequence[Block]) -> float:
-    """P-value of "the candidate's share of bad ones is larger only by chance", exchanging whole time blocks, never single requests.
-
-    Requests of the same seconds share their fate, so blocks are the unit. Long phases are merged to at most eight blocks a side.
-    Raises ValueError when a side is empty.
-    """
-    first, second = _merged(reference), _merged(candidate)
-    if not first or not second:
-        raise ValueError("a permutation test needs blocks on both sides")
-    blocks = [*first, *second]
-    bad = np.array([b for b, _ in blocks], dtype=np.float64)
-    samples = np.array([n for _, n in blocks], dtype=np.float64)
-    chosen = np.array(list(combinations(range(len(blocks)), len(second))))
-    chosen_bad, chosen_samples = bad[chosen].sum(axis=1), samples[chosen].sum(axis=1)
-    difference = chosen_bad / chosen_samples - (bad.sum() - chosen_bad) / (samples.sum() - chosen_samples)
-    # `combinations` yields the true candidate (the last indices) last.
-    return float(np.count_nonzero(difference >= difference[-1] - 1e-12)) / len(difference)
 
 
 def share_of(blocks: Sequence[Block]) -> float:
@@ -183,11 +156,3 @@ def drift(blocks: Sequence[Block]) -> float:
     """How much the share of bad ones changed from the first half of the blocks to the second; an odd one in the middle is in neither."""
     half = len(blocks) // 2
     return abs(share_of(blocks[len(blocks) - half :]) - share_of(blocks[:half]))
-
-
-def _merged(blocks: Sequence[Block]) -> list[Block]:
-    """At most `_MOST_BLOCKS` runs of neighbouring blocks, empty ones left out."""
-    filled = [b for b in blocks if b[1] > 0]
-    size = max(1, math.ceil(len(filled) / _MOST_BLOCKS))
-    groups = [filled[i : i + size] for i in range(0, len(filled), size)]
-    return [(math.fsum(b for b, _ in group), sum(n for _, n in group)) for group in groups]

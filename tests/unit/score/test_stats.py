@@ -67,26 +67,6 @@ def test_percentile_interval_is_that_of_the_order_statistics() -> None:
     assert stats.percentile_interval(np.arange(50), 95.0) is None, "50 samples do not reach beyond a p95"
 
 
-def test_permutation_finds_a_shift_and_not_one_bad_stretch() -> None:
-    good, bad = [(2.0, 125)] * 5, [(12.0, 125)] * 5
-    assert stats.block_permutation_p(good, bad) == pytest.approx(1 / 252)
-    assert stats.block_permutation_p(bad, good) == 1.0
-    assert stats.block_permutation_p(good, [(2.0, 125)] * 4 + [(120.0, 125)]) == 0.5, "one bad block may as well have been the other side's"
-    assert stats.block_permutation_p(good, good) == 1.0
-
-
-def test_permutation_exchanges_neighbouring_seconds_together() -> None:
-    """Seven of ten blocks a hundred times worse pass a rank test of averages; here they fail."""
-    assert stats.block_permutation_p([(5.0, 100)] * 10, [(5.0, 100)] * 3 + [(100.0, 100)] * 7) < 0.05
-    assert stats.splits([(1.0, 10)] * 60, [(1.0, 10)] * 60) == 12870
-    assert stats.splits([(0.0, 0)], [(1.0, 10)]) == 0
-
-
-def test_permutation_needs_two_sides() -> None:
-    with pytest.raises(ValueError, match="both sides"):
-        stats.block_permutation_p([], [(1.0, 10)])
-
-
 @given(st.lists(st.sampled_from([0.0, 1.0, 1 / 3, 0.1, 0.5]), max_size=50), st.randoms())
 def test_total_does_not_depend_on_the_order(values: list[float], random: object) -> None:
     shuffled = sorted(values, key=lambda _: random.random())  # type: ignore[attr-defined]  # hypothesis' own Random
