@@ -116,13 +116,16 @@ def why_not() -> str | None:
 def remove_groups(run_id: str) -> list[str]:
     """Remove all groups of a run, whose processes have ended; returns those that resist. Harmless where there are none.
 
+    A run of two versions has another set, of `<run id>.<version>`; with the run's own id all are meant.
+
     They are looked for everywhere: the run may have been started from within another group than we are in.
     """
     found = _found()
     if isinstance(found, str):
         return []
     name = f"{PREFIX}{run_id}"
-    own = {Path(folder, name) for point in found.points for folder, inner, _ in os.walk(point) if name in inner}
+    walked = [(folder, inner) for point in found.points for folder, inner, _ in os.walk(point)]
+    own = {Path(folder, one) for folder, inner in walked for one in inner if one == name or one.startswith(f"{name}.")}
     return [str(folder) for folder in sorted(own) if not _remove(folder)]
 
 

@@ -6,6 +6,7 @@ import click
 
 from harness import __version__
 from harness.commands.catalogue import faults
+from harness.commands.compare import baseline, compare
 from harness.commands.console import EPILOG
 from harness.commands.files import check, init, schema
 from harness.commands.images import images
@@ -27,7 +28,27 @@ def cli() -> None:
     """
 
 
-for _command in (run, stop, judge, show, report, list_runs, check, schema, init, faults, mock, images, doctor, clean, up, down, completion):
+for _command in (
+    run,
+    stop,
+    judge,
+    show,
+    report,
+    list_runs,
+    compare,
+    baseline,
+    check,
+    schema,
+    init,
+    faults,
+    mock,
+    images,
+    doctor,
+    clean,
+    up,
+    down,
+    completion,
+):
     cli.add_command(_command)
 
 

@@ -16,7 +16,7 @@ from harness.score.check import Result, Status, merge
 EXIT_PASS = 0
 EXIT_FAIL = 1
 EXIT_INCONCLUSIVE = 3
-ASSERTED = ("objective", "expect")  # groups by which a scenario asks something; validity and safety alone assert nothing
+ASSERTED = ("objective", "expect", "compare")  # groups by which a scenario asks something; validity and safety alone assert nothing
 _POINTS = {Status.PASS: 1.0, Status.WARN: 0.5, Status.FAIL: 0.0}
 
 
@@ -30,6 +30,10 @@ class Verdict:
     results: tuple[Result, ...]
     score: float | None = None
 
+    def outranks(self, other: Verdict) -> bool:
+        """Is this one the worse of the two?"""
+        return self.status is not other.status and merge([self.status, other.status]) is self.status
+
     def to_json(self) -> dict[str, Any]:
         """A stable, JSON-ready document."""
         return {
@@ -39,6 +43,13 @@ class Verdict:
             "score": self.score,
             "checks": [result.to_json() for result in self.results],
         }
+
+
+def compared(results: Sequence[Result], *, strict: bool = False) -> Verdict:
+    """The verdict of a comparison: every metric must pass; nothing compared is INCONCLUSIVE."""
+    status = merge(r.status for r in results)
+    reason = _worst(status, results) if results else "nothing was compared"
+    return _verdict(status, reason, results, None, strict)
 
 
 def decide(results: Sequence[Result], scenario: Scenario, *, strict: bool = False) -> Verdict:

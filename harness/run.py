@@ -20,9 +20,11 @@ from harness.faults.lease import Lease
 from harness.faults.schedule import FaultSchedule
 from harness.inbox.server import Inbox
 from harness.lifecycle import host
+from harness.lifecycle.candidate import candidate_stack, split_block_s
 from harness.lifecycle.oncall import OnCall, targets_document
 from harness.lifecycle.play import Parts, Player
 from harness.lifecycle.provider_journal import JournalCollector
+from harness.lifecycle.questions import question_truth
 from harness.lifecycle.reset import Resetter
 from harness.lifecycle.sampler import Sampler
 from harness.lifecycle.signals import Interruption, interruptible
@@ -139,7 +141,11 @@ class _Run:
             if stack is None:
                 self.append(ev.INTERRUPTED, signal=self.interruption.signal)
                 return "interrupted"
-            load = self.start_load(stack, work_dir, cleanup)
+            candidate = candidate_stack(self.scenario, self.run_id, work_dir / "candidate", self.directory.logs)
+            if candidate is not None and not self.start_candidate(candidate, cleanup):
+                self.append(ev.INTERRUPTED, signal=self.interruption.signal)
+                return "interrupted"
+            load = self.start_load(stack, candidate, work_dir, cleanup)
             on_call = self.start_observers(stack, load, work_dir, cleanup)
             return self.play(stack, load, on_call, lease, work_dir, cleanup)
 
@@ -172,13 +178,32 @@ class _Run:
         self.append(ev.STACK, state="ready", instances={s: [i.name for i in stack.instances(s)] for s in stack.info.services})
         return stack
 
+    def start_candidate(self, stack: Stack, cleanup: ExitStack) -> bool:
+        """The second version, ready; False when the run was interrupted before it was."""
+        self._show("starting", "the candidate starts")
+        self.append(ev.CANDIDATE, state="starting")
+        cleanup.callback(self.stop_candidate, stack)
+        try:
+            started = start(stack, self.interruption, self.clock)
+        except StackError as error:
+            self.append(ev.CANDIDATE, state="failed", detail=str(error))
+            raise
+        if started:
+            instances = {s: [i.name for i in stack.instances(s)] for s in stack.info.services}
+            self.append(ev.CANDIDATE, state="ready", instances=instances)
+        return started
+
+    def stop_candidate(self, stack: Stack) -> None:
+        stack.stop()
+        self.append(ev.CANDIDATE, state="stopped")
+
     def stop_stack(self, stack: Stack) -> None:
         self._show("stopping", "the stack stops")
         self.append(ev.STACK, state="stopping")
         stack.stop()
         self.append(ev.STACK, state="stopped")
 
-    def start_load(self, stack: Stack, work_dir: Path, cleanup: ExitStack) -> LoadProcess:
+    def start_load(self, stack: Stack, candidate: Stack | None, work_dir: Path, cleanup: ExitStack) -> LoadProcess:
         """Start the load process up to the point where it waits for the first instant."""
         self._show("starting", "the load generator starts")
         asked = stack if isinstance(stack, Questioned) else None
@@ -197,8 +222,10 @@ class _Run:
             service_urls={i.service: i.url for s in stack.info.services for i in stack.instances(s)},
             preferred_model=asked.preferred_model if asked is not None else None,
             allowed_hosts=frozenset(self.scenario.stack.allow_hosts),
+            candidate_url=candidate.entry_url if candidate is not None else None,
+            block_s=split_block_s(self.scenario),
         )
-        load = LoadProcess(planned, work_dir, stack.api_key, self.clock)
+        load = LoadProcess(planned, work_dir, stack.api_key, self.clock, candidate.api_key if candidate is not None else None)
         cleanup.callback(load.stop)
         load.start()
         load.wait_ready(LOAD_READY_S)
@@ -282,14 +309,4 @@ def inbox_document(base_url: str, token: str) -> Mapping[str, Any]:
         "claims": {name: f"{base_url}/claims/{name}" for name in ("alerts", "diagnoses", "escalations")},
         "actions": {"url": f"{base_url}/actions"},
         "token": token,
-    }
-
-
-def question_truth(corpus: Path, questions: Path) -> dict[str, Any]:
-    """The record's truth about the questions: gold documents by their line number in the corpus file."""
-    numbers = {json.loads(line)["doc_id"]: n for n, line in enumerate(corpus.read_text(encoding="utf-8").splitlines())}
-    asked = [json.loads(line) for line in questions.read_text(encoding="utf-8").splitlines()]
-    return {
-        "documents": len(numbers),
-        "questions": [{"id": q["id"], "gold": [numbers[d] for d in q["gold"]], "answerable": q["answerable"]} for q in asked],
     }

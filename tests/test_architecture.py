@@ -33,6 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "gate": {"score", "record", "scenario"},
     "report": {"gate", "score", "record", "scenario"},
     "judging": {"gate", "score", "report", "record", "scenario"},
+    "comparing": {"gate", "judging", "score", "report", "record", "scenario"},
+    "baselines": {"score", "record"},
     "testing": {"record"},
 }
 ANYTHING = {"run", "cli", "commands", "lifecycle"}  # the top: composes everything

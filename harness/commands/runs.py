@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.compare import BASELINE, BASELINES, against, refuse_no_run
 from harness.commands.console import EPILOG, FILES, JSON, OUT, RUN, STRICT, CommandError, command, emit, say
 from harness.lifecycle.exit_codes import FAILED, OK, worst
 
@@ -22,13 +24,28 @@ if TYPE_CHECKING:
 @click.option("--stack", type=click.Choice(["processes", "containers"]), help="Driver of the reference stack, not the scenario's own.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Instead of the scenario's own.")
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, metavar="N", help="Run each file N times, with seeds counting up.")
+@BASELINE
+@BASELINES
 @STRICT
 @JSON
-def run(files: tuple[Path, ...], out: Path, stack: Driver | None, seed: int | None, repeat: int, strict: bool, as_json: bool) -> int:
+def run(
+    files: tuple[Path, ...],
+    out: Path,
+    stack: Driver | None,
+    seed: int | None,
+    repeat: int,
+    baseline: Path | None,
+    baselines: Path,
+    strict: bool,
+    as_json: bool,
+) -> int:
     """Run scenarios, and judge them."""
     from harness.lifecycle.batch import Batch
 
-    batch = Batch(out=out, stack=stack, seed=seed, repeat=repeat, strict=strict, quiet=as_json, argv=tuple(sys.argv))
+    if baseline is not None:
+        refuse_no_run(baseline)
+    compared = partial(against, baseline=baseline, baselines=baselines, strict=strict) if baseline is not None else None
+    batch = Batch(out=out, stack=stack, seed=seed, repeat=repeat, strict=strict, quiet=as_json, argv=tuple(sys.argv), compared=compared)
     outcomes = batch.carry_out(files, say)
     code = worst(o.exit_code for o in outcomes)
     if as_json:
@@ -55,9 +72,11 @@ def stop(run: Path) -> int:
 
 @command(epilog=EPILOG)
 @RUN
+@BASELINE
+@BASELINES
 @STRICT
 @JSON
-def judge(run: Path, strict: bool, as_json: bool) -> int:
+def judge(run: Path, baseline: Path | None, baselines: Path, strict: bool, as_json: bool) -> int:
     """Judge a recorded run again, and write its reports.
 
     Works from the record alone, on any machine: same record, same verdict, byte for byte.
@@ -65,6 +84,8 @@ def judge(run: Path, strict: bool, as_json: bool) -> int:
     from harness.judging import judge_run, write_reports
 
     judged = judge_run(run, strict=strict)
+    if baseline is not None:
+        judged = against(judged, baseline, baselines, strict=strict)
     write_reports(judged)
     _tell(judged, as_json)
     return judged.verdict.exit_code

@@ -11,7 +11,7 @@ from harness import run
 from harness.faults.base import FaultError
 from harness.faults.lease_files import LeaseError
 from harness.inbox.server import InboxError
-from harness.judging import judge_run, write_reports
+from harness.judging import Judged, judge_run, write_reports
 from harness.lifecycle.checking import load_all
 from harness.lifecycle.exit_codes import INTERRUPTED, NOT_STARTED
 from harness.lifecycle.keys import STOP_KEY, stop_key
@@ -45,6 +45,7 @@ class Batch:
     strict: bool
     quiet: bool
     argv: tuple[str, ...]
+    compared: Callable[[Judged], Judged] | None = None  # adds the comparison with a baseline to the verdict
 
     def carry_out(self, files: Sequence[Path], say: Callable[[str], None]) -> list[RunOutcome]:
         """Run every file; invalid ones raise one ScenarioError before any has started. Ends after an interrupted run."""
@@ -70,6 +71,8 @@ class Batch:
                 say(f"{loaded.path}: did not start: {error}")
                 return RunOutcome(NOT_STARTED, {"exit_code": NOT_STARTED, "verdict": None, "reason": str(error), "scenario": loaded.path})
         judged = judge_run(finished.directory.path, strict=self.strict)
+        if self.compared is not None:
+            judged = self.compared(judged)
         write_reports(judged)
         if not self.quiet:
             terminal.show(judged.verdict, judged.history, judged.scenario, judged.directory.path)

@@ -43,9 +43,19 @@ def facts() -> Mapping[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "kernel": platform.release(),
         "machine": platform.machine(),
+        "cpu": _cpu(),
         "python": platform.python_version(),
         "versions": {"rag-gauntlet": __version__, **_installed(_PACKAGES)},
     }
+
+
+def _cpu() -> str:
+    """The processor's model name; empty where the kernel tells none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def _installed(packages: Sequence[str]) -> dict[str, str]:

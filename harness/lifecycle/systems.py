@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.faults.registry import CATALOG
@@ -11,7 +12,7 @@ from harness.scenario.targets import parse_target
 from harness.stack.base import Stack
 from harness.stack.catalog import info_for
 from harness.stack.external import ActuatedStack, ExternalStack
-from harness.stack.options import StackOptions
+from harness.stack.options import DEFAULT_VERSION, StackOptions
 from harness.stack.processes import ProcessStack
 
 
@@ -24,6 +25,9 @@ def build_stack(
     seed: int = 1,
     proxied: frozenset[tuple[str, str]] = frozenset(),
     volumes: frozenset[str] = frozenset(),
+    environment: Mapping[str, Mapping[str, str]] | None = None,
+    version: str | None = None,
+    side: str = "",
 ) -> Stack:
     """The stack, not started."""
     if spec.use == "external":
@@ -40,6 +44,9 @@ def build_stack(
         vector_store=spec.vector_store,
         proxied_edges=proxied,
         volumes=volumes,
+        environment=environment or {},
+        version=version or DEFAULT_VERSION,
+        side=side,
     )
     if spec.use == "compose":
         from harness.stack.compose.stack import ComposeStack

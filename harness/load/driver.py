@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.load.plan import API_KEY_VARIABLE, LoadPlan
+from harness.load.sides import CANDIDATE_KEY_VARIABLE
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 
 RUN_ID_VARIABLE = "GAUNTLET_RUN_ID"
@@ -31,10 +32,12 @@ class LoadProcess:
     environment, and ends by itself when this one dies.
     """
 
-    def __init__(self, plan: LoadPlan, work_dir: Path, api_key: str | None, clock: Clock | None = None) -> None:
+    def __init__(
+        self, plan: LoadPlan, work_dir: Path, api_key: str | None, clock: Clock | None = None, candidate_key: str | None = None
+    ) -> None:
         self._plan = plan
         self._work_dir = work_dir
-        self._api_key = api_key
+        self._keys = {API_KEY_VARIABLE: api_key, CANDIDATE_KEY_VARIABLE: candidate_key}
         self._clock = clock or SystemClock()
         self._log_file = work_dir / "logs" / "load.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -150,9 +153,10 @@ class LoadProcess:
         environment = dict(os.environ)
         environment[RUN_ID_VARIABLE] = self._plan.run_id
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_SOURCE), environment.get("PYTHONPATH")]))
-        environment.pop(API_KEY_VARIABLE, None)
-        if self._api_key is not None:
-            environment[API_KEY_VARIABLE] = self._api_key
+        for variable, key in self._keys.items():
+            environment.pop(variable, None)
+            if key is not None:
+                environment[variable] = key
         return environment
 
     def _running(self) -> subprocess.Popen[bytes]:

@@ -37,6 +37,7 @@ class Observation:
     preferred: int = -1
     sources: list[int] = field(default_factory=list)
     citations: list[int] = field(default_factory=list)
+    side: int = 0
     size: int = 0
 
     @property
@@ -59,7 +60,7 @@ class Observation:
             self.seq, self.journey, self.outcome, self.finish, self.drop_cause, self.status, min(self.attempts, 0xFFFF),
             self.intended_ns, self.start_ns, self.first_ns, self.last_ns, self.end_ns, self.max_gap_ns,
             self.chunks, self.tokens, self.question, self.canary, self.refused, self.degraded, self.preferred,
-            _padded(self.sources, SOURCES_KEPT), _padded(self.citations, CITATIONS_KEPT),
+            _padded(self.sources, SOURCES_KEPT), _padded(self.citations, CITATIONS_KEPT), self.side,
         )  # fmt: skip
 
 

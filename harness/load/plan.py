@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
@@ -56,10 +56,20 @@ class LoadPlan:
     timeout_s: float
     max_in_flight: int
     preferred_model: str | None  # the model that names the preferred path in answers
+    candidate_url: str | None = None  # the entry of a second version, which is asked in turn
+    block_s: float = 0.0  # of that turn; 0: drawn for each arrival
 
     @property
     def shape(self) -> Shape:
         return Shape(self.pieces)
+
+    def of_candidate(self) -> LoadPlan:
+        """What the second version is asked: journeys to the base's entry go to its own."""
+        if self.candidate_url is None:
+            return self
+        base, other = self.base_url + "/", self.candidate_url + "/"
+        moved = tuple(replace(j, url=other + j.url.removeprefix(base)) if j.url.startswith(base) else j for j in self.journeys)
+        return replace(self, base_url=self.candidate_url, journeys=moved)
 
     @property
     def journey_names(self) -> tuple[str, ...]:
@@ -107,6 +117,8 @@ def build(
     preferred_model: str | None = None,
     metrics_port: int = 0,
     allowed_hosts: frozenset[str] = frozenset(),
+    candidate_url: str | None = None,
+    block_s: float = 0.0,
 ) -> LoadPlan:
     """The plan of a scenario's load. `base_url` is the entry of the stack, `service_urls` are the bases of the scenario's own journeys.
 
@@ -126,6 +138,8 @@ def build(
         timeout_s=load.timeout,
         max_in_flight=load.max_in_flight,
         preferred_model=preferred_model,
+        candidate_url=candidate_url.rstrip("/") if candidate_url else None,
+        block_s=block_s,
     )
     _check(plan, allowed_hosts)
     return plan
@@ -150,7 +164,7 @@ def _check(plan: LoadPlan, allowed_hosts: frozenset[str]) -> None:
         for name, value in journey.headers.items():
             if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
                 raise PlanError(f"journey {journey.name!r}: {name!r}: {value!r} is no HTTP header")
-    for url in (plan.base_url, *(j.url for j in plan.journeys)):
+    for url in (plan.base_url, *((plan.candidate_url,) if plan.candidate_url else ()), *(j.url for j in plan.journeys)):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise PlanError(f"{url!r} is no http(s) URL")

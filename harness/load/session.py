@@ -15,11 +15,11 @@ from harness.load.arrivals import Arrival, schedule
 from harness.load.dispatch import Dispatcher
 from harness.load.health import CpuMeter, DispatchLag, quantile_ms
 from harness.load.ingest import IngestCheck, IngestChecker, IngestLog
-from harness.load.journeys import Journeys
 from harness.load.metrics import ClientMetrics
 from harness.load.observation import Observation
 from harness.load.plan import LoadPlan
 from harness.load.recorder import Recorder
+from harness.load.sides import Performer, SidesChecker
 from harness.record.clock import NS_PER_S, Clock
 from harness.record.events import LOAD, Event
 from harness.record.requests import Outcome
@@ -73,7 +73,7 @@ class LoadSession:
         concurrency: Concurrency,
         sinks: Sinks,
         ingested: IngestLog,
-        journeys: Journeys,
+        journeys: Performer,
     ) -> None:
         self._plan = plan
         self._knowledge = knowledge
@@ -97,7 +97,7 @@ class LoadSession:
         self._dispatcher.walk(arrivals, t0_ns)
         self._drain()
 
-    def finish(self, checker: IngestChecker) -> None:
+    def finish(self, checker: IngestChecker | SidesChecker) -> None:
         """Check that accepted documents were indexed, and write the last event."""
         counts = self._dispatcher.counts
         cancelled = counts.in_flight
@@ -190,7 +190,7 @@ class LoadSession:
                 return
             self._concurrency.sleep(_PING_S)
 
-    def _check_ingested(self, checker: IngestChecker) -> IngestCheck:
+    def _check_ingested(self, checker: IngestChecker | SidesChecker) -> IngestCheck:
         ids = self._ingested.ids
         if not ids:
             return IngestCheck()

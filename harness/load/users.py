@@ -36,15 +36,16 @@ from locust.env import Environment
 from locust.exception import StopUser
 from prometheus_client import disable_created_metrics, make_wsgi_app
 
-from harness.load.answers import load_knowledge
+from harness.load.answers import Knowledge, load_knowledge
 from harness.load.http import RequestTimeoutError, UnreachableError
-from harness.load.ingest import IngestChecker, IngestLog
+from harness.load.ingest import IngestChecker
 from harness.load.journeys import Journeys
 from harness.load.metrics import ClientMetrics
 from harness.load.observation import Observation
 from harness.load.plan import API_KEY_VARIABLE, LoadPlan
 from harness.load.recorder import Recorder
 from harness.load.session import LoadSession, Sinks
+from harness.load.sides import CANDIDATE_KEY_VARIABLE, Performer, Sides, SidesChecker, SidesLog, Split
 from harness.load.transport import GeventTransport
 from harness.record.clock import SystemClock
 from harness.record.events import LOAD, Event
@@ -111,17 +112,19 @@ def _run(plan: LoadPlan, clock: SystemClock, journal: Journal, recorder: Recorde
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a series beside each counter, of use to nobody here
     api_key = os.environ.get(API_KEY_VARIABLE)
     knowledge = load_knowledge(plan.questions_file, plan.corpus_file)
-    transport, metrics, ingested = GeventTransport(clock), ClientMetrics(plan.journey_names), IngestLog()
+    transport, metrics = GeventTransport(clock), ClientMetrics(plan.journey_names)
     walked: AsyncResult = AsyncResult()  # the end of the load, or the exception that ended it
     greenlets = Greenlets(walked.set_exception)
     environment = Environment()
     sinks = Sinks(journal.append, recorder, metrics, lambda o, journey: _announce(environment, o, journey))
-    journeys = Journeys(plan, knowledge, transport, clock, ingested, api_key)
-    session = LoadSession(plan, knowledge, clock, greenlets, sinks, ingested, journeys)
+    versions = _Versions(plan, knowledge, transport, clock, api_key)
+    session = LoadSession(plan, knowledge, clock, greenlets, sinks, versions.ingested, versions.performer)
 
     server = WSGIServer(("127.0.0.1", plan.metrics_port), make_wsgi_app(metrics.registry), log=None)
     server.start()
-    _warm(transport, plan.base_url)
+    for url in (plan.base_url, plan.candidate_url):
+        if url is not None:
+            _warm(transport, url)
     begin: AsyncResult = AsyncResult()
     gevent.spawn(_take_orders, begin, session, gevent.getcurrent())
     gevent.signal_handler(signal.SIGTERM, _stop, begin, session)
@@ -136,8 +139,28 @@ def _run(plan: LoadPlan, clock: SystemClock, journal: Journal, recorder: Recorde
     runner = environment.create_local_runner()
     runner.start(1, spawn_rate=1)
     walked.get()
-    session.finish(IngestChecker(transport, plan.base_url, api_key, clock, greenlets.sleep))
+    session.finish(versions.checker(greenlets.sleep))
     runner.quit()
+
+
+class _Versions:
+    """Who is asked, who accepted documents, and who is asked for them in the end: one version, or two in turn."""
+
+    def __init__(self, plan: LoadPlan, knowledge: Knowledge, transport: GeventTransport, clock: SystemClock, api_key: str | None) -> None:
+        self._asked = [(plan, api_key)]
+        if plan.candidate_url is not None:
+            self._asked.append((plan.of_candidate(), os.environ.get(CANDIDATE_KEY_VARIABLE)))
+        self._transport = transport
+        self._clock = clock
+        self.ingested = SidesLog()
+        journeys = [Journeys(one, knowledge, transport, clock, self.ingested.of(side), key) for side, (one, key) in enumerate(self._asked)]
+        self.performer: Performer = Sides(journeys, Split(plan.seed, plan.block_s)) if len(journeys) > 1 else journeys[0]
+
+    def checker(self, sleep: Callable[[float], None]) -> SidesChecker:
+        checkers = {
+            side: IngestChecker(self._transport, one.base_url, key, self._clock, sleep) for side, (one, key) in enumerate(self._asked)
+        }
+        return SidesChecker(checkers, self.ingested)
 
 
 def _open_loop_user(session: LoadSession, t0_ns: int, walked: AsyncResult) -> type[User]:

@@ -13,6 +13,7 @@ SCHEMA_VERSION = 1
 # Kinds of event. One line each in docs/record.md; the fields of each are read by record/views.py.
 PHASE = "phase"  # name, state: start | end, planned_start_ns, planned_end_ns
 STACK = "stack"  # state: starting | ready | failed | stopping | stopped, detail
+CANDIDATE = "candidate"  # of a run that serves two versions: state: starting | ready | failed | stopped, detail, instances
 INSTANCE = "instance"  # service, instance, state: ready | down (the harness's own readiness probe)
 SAMPLER = "sampler"  # state: failed, detail: the harness's own look at metrics and readiness went wrong
 FAULT = "fault"  # id, step, and on `intended` the whole truth (views.FaultTruth)

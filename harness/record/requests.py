@@ -13,6 +13,7 @@ import numpy as np
 
 SOURCES_KEPT = 10
 CITATIONS_KEPT = 6
+BASE, CANDIDATE = 0, 1  # `side`
 NOTHING = -1  # padding of `sources` and `citations`
 UNKNOWN_DOCUMENT = -2  # an id that the corpus does not hold
 
@@ -62,7 +63,9 @@ REQUEST = np.dtype(
         ("preferred", "i1"),  # 1 the preferred path served it, 0 another one did (by the model's own name), -1 unknown
         ("sources", "<i4", (SOURCES_KEPT,)),  # rank order, document numbers of the corpus file
         ("citations", "<i4", (CITATIONS_KEPT,)),
+        ("side", "u1"),  # the version that was asked: 0 the base (or the only one), 1 the candidate
     ]
 )
 
 REQUEST_DTYPE: np.dtype[Any] = REQUEST
+ADDED = frozenset({"side"})  # fields that older segments lack, and for which zero is right then

@@ -19,7 +19,7 @@ from harness.record.frames import FrameError, is_torn, read_frames, read_header
 from harness.record.history import History, Question
 from harness.record.journal import JournalError, read_journal
 from harness.record.provider import CUT, ProviderJournal, read_journals
-from harness.record.requests import REQUEST_DTYPE
+from harness.record.requests import ADDED, REQUEST_DTYPE
 
 RUN_FILE = "run.json"
 
@@ -188,7 +188,7 @@ def _read_requests(directory: RunDirectory, damage: list[str]) -> tuple[NDArray[
             header = read_header(file)
             journeys = tuple(str(name) for name in header["journeys"])
             # A field that a segment lacks would be read as zero, and an outcome of zero is `ok`.
-            lacking = set(REQUEST_DTYPE.names or ()) - {str(described[0]) for described in header["dtype"]}
+            lacking = set(REQUEST_DTYPE.names or ()) - ADDED - {str(described[0]) for described in header["dtype"]}
             if lacking:
                 raise FrameError(f"{file}: requests without {', '.join(sorted(lacking))}")
             frames.extend(read_frames(file, REQUEST_DTYPE))

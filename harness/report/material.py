@@ -20,6 +20,7 @@ GROUP_TITLES: Mapping[str, str] = {
     "safety": "Was everything put back?",
     "expect": "Operator and outcome",
     "objective": "Service level objectives",
+    "compare": "Candidate against base",
     "containment": "Did anything outside the blast radius suffer?",
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")

@@ -17,7 +17,7 @@ from harness.scenario.model import Scenario
 from harness.score.check import Result, Status
 
 STYLES = {Status.PASS: "bold green", Status.WARN: "bold yellow", Status.INCONCLUSIVE: "bold magenta", Status.FAIL: "bold red"}
-_ASCII = str.maketrans({"\u2192": "->", "\u2264": "<=", "\u2265": ">=", "\u2013": "-", "\u2014": "-", "\u2026": "...", "\u00b1": "+/-"})
+ASCII = str.maketrans({"\u2192": "->", "\u2264": "<=", "\u2265": ">=", "\u2013": "-", "\u2014": "-", "\u2026": "...", "\u00b1": "+/-"})
 
 
 def show(verdict: Verdict, history: History, scenario: Scenario, directory: Path, console: Console | None = None) -> None:
@@ -34,7 +34,7 @@ def show(verdict: Verdict, history: History, scenario: Scenario, directory: Path
 def plain_lines(material: Material, directory: Path) -> Iterator[str]:
     """The whole summary, ASCII only, one fact a line."""
     for line in _plain(material, directory):
-        yield clean(line.translate(_ASCII)).encode("ascii", "backslashreplace").decode() if line else ""
+        yield clean(line.translate(ASCII)).encode("ascii", "backslashreplace").decode() if line else ""
 
 
 def _plain(material: Material, directory: Path) -> Iterator[str]:

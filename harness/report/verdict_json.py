@@ -47,7 +47,7 @@ def document(verdict: Verdict, history: History, scenario: Scenario) -> dict[str
             "reproduce": material.command,
         },
     }
-    return {name: _finite(value) for name, value in found.items()}
+    return {name: finite(value) for name, value in found.items()}
 
 
 def _scores(history: History, scenario: Scenario) -> dict[str, Any]:
@@ -142,9 +142,10 @@ def _run_schema() -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The same document without numbers that JSON cannot hold."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value
+        return {k: finite(v) for k, v in value.items()}
+    return [finite(v) for v in value] if isinstance(value, list | tuple) else value

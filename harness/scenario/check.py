@@ -7,6 +7,7 @@ from harness.scenario.checks.expect import check_expectations
 from harness.scenario.checks.faults import Catalog, check_faults
 from harness.scenario.checks.objectives import check_abort, check_anything_asserted, check_gate, check_objectives
 from harness.scenario.checks.system import check_load, check_stack
+from harness.scenario.checks.versions import check_versions
 from harness.scenario.loader import Loaded
 from harness.scenario.problem import Problem
 
@@ -27,6 +28,7 @@ def check(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> list[Problem]:
         *check_objectives(loaded, stack),
         *check_abort(loaded),
         *check_gate(loaded),
+        *check_versions(loaded, stack),
         *check_anything_asserted(loaded),
     ]
     return sorted(problems, key=lambda p: (p.line, p.column, p.message))

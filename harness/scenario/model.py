@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_va
 
 from harness.scenario import services as of_services
 from harness.scenario import units
+from harness.scenario.comparison import Comparison
 from harness.scenario.fields import Duration as Duration  # part of this module's own names
 from harness.scenario.fields import Instances, LimitText, Model, Percent, PositiveDuration
 from harness.scenario.fields import Rate as Rate
@@ -278,6 +279,7 @@ class Scenario(Model):
     objectives: dict[PhaseName, dict[Sli, LimitText]] = Field(default_factory=dict)
     abort: list[AbortRule] = Field(default_factory=list)
     gate: Gate | None = None
+    compare: Comparison | None = Field(default=None, description="how versions are compared, and the one to serve beside the base")
     operator: OperatorSpec = Field(default_factory=OperatorSpec)
     time_scale: Annotated[float, Field(ge=1, le=3600)] = Field(
         default=1.0, description="compresses alerting windows; printed in every report"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.record.history import History
 from harness.scenario.model import Scenario
-from harness.score import clients_check, containment, expect, slo, validity
+from harness.score import clients_check, containment, expect, slo, validity, versions
 from harness.score.check import Check, Result, run_safely
 
 CHECKS: tuple[tuple[str, Check], ...] = (
@@ -13,6 +13,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("expect", expect.check),
     ("callers", clients_check.check),
     ("containment", containment.check),
+    ("compare", versions.check),
     ("safety", validity.safety),
 )
 

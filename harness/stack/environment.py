@@ -106,7 +106,17 @@ class Environments:
         """Everything for a service or mock. `listening` says where (HOST, PORT), `admin` where its admin API does, if it is a mock."""
         service = self._topology.services[member.service]
         particular = self._of_service(member) if service.kind == "http" else {**self._of_mock(member), **admin}
-        return {**listening, "INSTANCE": member.name, "VERSION": member.version, **particular, **self.added_to(member.name)}
+        return {
+            **listening,
+            "INSTANCE": member.name,
+            "VERSION": member.version,
+            **particular,
+            **self._declared(member),
+            **self.added_to(member.name),
+        }
+
+    def _declared(self, member: Member) -> Mapping[str, str]:
+        return self._options.environment.get(member.service, {})
 
     def state_of(self, instance: str) -> Path:
         """The folder that is the instance's own; made here."""

@@ -24,13 +24,15 @@ class StackOptions:
     """One stack. `work_dir` is made by `start` and removed by `stop`; logs stay, in `logs_dir`, which must exist.
 
     `proxied_edges` are (caller, callee) pairs of `StackInfo.proxyable` that get a proxy in between. `volumes` are
-    engines whose data lie on a small file system of their own, where the driver can make one. `timing` is by provider.
+    engines whose data lie on a small file system of their own, where the driver can make one. `timing` is by provider,
+    `environment` by service: what its instances are told besides. `side` tells a second stack of the same run apart.
     """
 
     run_id: str
     work_dir: Path
     logs_dir: Path
     seed: int = 1
+    side: str = ""
     replicas: Mapping[str, int] = field(default_factory=dict)
     documents: int = 400
     corpus: Path | None = None
@@ -38,6 +40,7 @@ class StackOptions:
     proxied_edges: frozenset[tuple[str, str]] = frozenset()
     volumes: frozenset[str] = frozenset()
     version: str = DEFAULT_VERSION
+    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     timing: Mapping[str, ProviderTiming] = field(
         default_factory=lambda: {"llm": ProviderTiming(100.0, 6.0), "llm_fallback": ProviderTiming(130.0, 6.0)}
     )

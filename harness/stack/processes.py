@@ -37,7 +37,7 @@ class ProcessStack(ReferenceStack):
         """Check the options; nothing is started. Raises ValueError."""
         super().__init__(options, reference_info(options.replicas, options.vector_store), clock)
         self._engines: dict[str, Engine] = {}
-        self._groups = InstanceGroups(options.run_id)
+        self._groups = InstanceGroups(f"{options.run_id}.{options.side}" if options.side else options.run_id)
         self._stresses = count(1)
         self._launcher: Launcher = Launcher(options, self._topology, self._environments, self._engines, self._groups)
         self._proxies: EdgeProxies = EdgeProxies(options, self._credentials.admin_token, self._proxy_command, self._reason_to_give_up)

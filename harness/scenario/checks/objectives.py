@@ -68,7 +68,9 @@ def check_gate(loaded: Loaded) -> Iterator[Problem]:
 
 def check_anything_asserted(loaded: Loaded) -> Iterator[Problem]:
     """Legal, and never a pass."""
-    if not loaded.scenario.objectives and not loaded.scenario.expect:
+    scenario = loaded.scenario
+    compares = scenario.compare is not None and scenario.compare.candidate is not None
+    if not scenario.objectives and not scenario.expect and not compares:
         yield loaded.at((), "nothing is asserted: the verdict can only be INCONCLUSIVE", "add `objectives` or `expect`", "warning")
 
 

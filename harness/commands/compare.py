@@ -1,0 +1,152 @@
+"""Commands that compare: two runs, a run and its baseline, two files of pytest-benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands.console import EPILOG, JSON, RUN, STRICT, CommandError, command, emit, say
+from harness.lifecycle.exit_codes import OK, USAGE
+
+if TYPE_CHECKING:
+    from harness.comparing import Comparison
+    from harness.judging import Judged
+    from harness.scenario.comparison import Metric
+
+STORED = "stored"
+BASELINE = click.option(
+    "--baseline", metavar="RUN", type=click.Path(path_type=Path), help="Compare with this run as well; `stored`: with the one that was set."
+)
+BASELINES = click.option(
+    "--baselines",
+    default="baselines",
+    show_default=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where baselines are kept.",
+)
+
+
+@command(epilog=EPILOG)
+@click.argument("base", metavar="BASE", type=click.Path(path_type=Path))
+@click.argument("candidate", metavar="CANDIDATE", type=click.Path(path_type=Path))
+@click.option("--worse-by", metavar="PERCENT", help="What a benchmark may lose, for files of pytest-benchmark.  [default: 10%]")
+@BASELINES
+@STRICT
+@JSON
+def compare(base: Path, candidate: Path, worse_by: str | None, baselines: Path, strict: bool, as_json: bool) -> int:
+    """Say whether CANDIDATE is worse than BASE: two runs, or two files of pytest-benchmark.
+
+    BASE may be `stored`: the baseline that was set for the scenario of CANDIDATE on its machine, and its anchor. Works from disk alone.
+    """
+    from harness.comparing import compare as compare_two
+
+    anchor = None
+    if str(base) == STORED:
+        base, anchor = stored(candidate, baselines)
+    found = compare_two(base, candidate, anchor=anchor, strict=strict, metric=_metric(worse_by))
+    tell(found, as_json)
+    return found.verdict.exit_code
+
+
+def _metric(worse_by: str | None) -> Metric | None:
+    from pydantic import ValidationError
+
+    from harness.scenario.comparison import Metric
+
+    if worse_by is None:
+        return None
+    try:
+        return Metric(worse_by=worse_by)
+    except ValidationError as error:
+        raise CommandError(USAGE, f"--worse-by: {error.errors()[0]['msg']}") from error
+
+
+def stored(candidate: Path, baselines: Path) -> tuple[Path, Path | None]:
+    """The current baseline and the anchor for a run. Raises CommandError where there is none."""
+    from harness.baselines import run_of, shelf
+    from harness.record import store
+
+    kept = shelf(baselines, store.read(run_of(candidate).path))
+    if kept.current is None:
+        told = f"{baselines}: no baseline of this scenario on this machine ({kept.path.name}); set one: gauntlet baseline set RUN"
+        raise CommandError(USAGE, told)
+    return kept.current, kept.anchor
+
+
+def refuse_no_run(baseline: Path) -> None:
+    """Before anything starts: a baseline that is no record. Raises RecordError or ScenarioError."""
+    if str(baseline) != STORED:
+        from harness.comparing import read_arm
+
+        read_arm(baseline)
+
+
+def against(judged: Judged, baseline: Path, baselines: Path, *, strict: bool) -> Judged:
+    """A judged run with the comparison in its verdict; the whole of it is in `comparison.json` beside the record."""
+    from harness.comparing import with_baseline, without_baseline
+    from harness.report import comparison
+
+    anchor = None
+    if str(baseline) == STORED:
+        try:
+            baseline, anchor = stored(judged.directory.path, baselines)
+        except CommandError as error:
+            return without_baseline(judged, str(error), strict=strict)
+    merged, found = with_baseline(judged, baseline, anchor=anchor, strict=strict)
+    (judged.directory.path / "comparison.json").write_bytes(comparison.render(found))
+    return merged
+
+
+def tell(found: Comparison, as_json: bool) -> None:
+    from harness.report import comparison
+
+    if as_json:
+        emit(comparison.document(found))
+    else:
+        comparison.show(found)
+
+
+@command("set")
+@RUN
+@click.option("--anchor", is_flag=True, help="Compare with this one from now on, whatever was the anchor before.")
+@BASELINES
+def set_baseline(run: Path, anchor: bool, baselines: Path) -> int:
+    """Keep a run as the baseline of its scenario on its machine.
+
+    A run that failed, or whose record lacks what a comparison needs, is refused. The first baseline stays the anchor: candidates are
+    compared with it as well, so that small steps cannot add up unseen.
+    """
+    from harness.baselines import run_of, shelf
+    from harness.judging import judge_run
+    from harness.score.check import Status
+    from harness.score.versions import unfit
+
+    directory = run_of(run)
+    judged = judge_run(directory.path)
+    if judged.verdict.status is Status.FAIL:
+        raise CommandError(USAGE, f"{run}: this run failed ({judged.verdict.reason}); what fails is nothing to compare with")
+    if reason := unfit(judged.history, judged.scenario):
+        raise CommandError(USAGE, f"{run}: {reason}; it could be compared with nothing")
+    say(f"{shelf(baselines, judged.history).put(directory.path, judged.history, anchor=anchor)}: kept")
+    return OK
+
+
+@command("list")
+@BASELINES
+@JSON
+def list_baselines(baselines: Path, as_json: bool) -> int:
+    """List baselines: scenario, machine, commit, and which is the anchor and which the current one."""
+    from harness.baselines import listed
+
+    rows = listed(baselines)
+    if as_json:
+        emit({"baselines": [row.to_json() for row in rows]})
+    for row in rows if not as_json else ():
+        click.echo(f"{row.role or '-':<8} {row.scenario:<28} {row.machine:<32} {row.commit:<8} {row.path}")
+    return OK
+
+
+baseline = click.Group("baseline", commands=[set_baseline, list_baselines], help="Runs that others are compared with.")

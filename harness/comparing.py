@@ -1,0 +1,116 @@
+"""From two things on disk - run records, or files of pytest-benchmark - to a verdict on the second. Works on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.gate import Verdict, compared
+from harness.judging import Judged, recorded_scenario
+from harness.record import store
+from harness.record.history import History
+from harness.scenario.comparison import Metric
+from harness.score import comparable, timings, versions
+from harness.score.check import Result, Status
+from harness.score.compare import Compared
+from harness.score.timings import TimingFile
+from harness.score.versions import Arm
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One side of a comparison, as people know it."""
+
+    name: str
+    commit: str
+    machine: Mapping[str, Any] | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": self.name, "commit": self.commit, "machine": self.machine}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of one comparison. `base` is the baseline, `anchor` the first one of all, where the two differ."""
+
+    base: Party
+    candidate: Party
+    metrics: tuple[Compared, ...]
+    verdict: Verdict
+    remarks: tuple[str, ...] = ()
+    anchor: Party | None = None
+
+
+def compare(base: Path, candidate: Path, *, anchor: Path | None = None, strict: bool = False, metric: Metric | None = None) -> Comparison:
+    """Two runs, or two files of pytest-benchmark. `metric` is what is asked of each benchmark.
+
+    Raises RecordError (not a record, or a damaged file) or ScenarioError.
+    """
+    files = [path.is_file() for path in (base, candidate)]
+    if all(files):
+        return _benchmarks(base, candidate, metric or Metric(worse_by="10%"), strict)
+    if any(files):
+        raise store.RecordError(f"{base} and {candidate}: one is a file, the other is not; give two runs, or two files of pytest-benchmark")
+    return _runs(base, candidate, anchor, strict)
+
+
+def _runs(base: Path, candidate: Path, anchor: Path | None, strict: bool) -> Comparison:
+    before, after = read_arm(base), read_arm(candidate)
+    metrics = versions.sequential(before, after)
+    anchored = None
+    if anchor is not None and anchor.resolve() != base.resolve():
+        arm = read_arm(anchor)
+        metrics += versions.sequential(arm, after, "compare.anchor")
+        anchored = _party(anchor, arm.history)
+    return Comparison(
+        _party(base, before.history),
+        _party(candidate, after.history),
+        metrics,
+        compared([c.result for c in metrics], strict=strict),
+        tuple(comparable.remarks(before.history, after.history)),
+        anchored,
+    )
+
+
+def read_arm(path: Path) -> Arm:
+    """One run as a side of a comparison. Raises RecordError or ScenarioError."""
+    directory = store.RunDirectory(path.resolve())
+    history = store.read(directory.path)
+    return Arm(history, recorded_scenario(directory, history.run))
+
+
+def _benchmarks(base: Path, candidate: Path, metric: Metric, strict: bool) -> Comparison:
+    files = [TimingFile.parse(_read(path), str(path)) for path in (base, candidate)]
+    metrics = timings.compare_files(files[0], files[1], metric)
+    parties = [Party(str(path), file.commit, file.machine) for path, file in zip((base, candidate), files, strict=True)]
+    return Comparison(parties[0], parties[1], metrics, compared([c.result for c in metrics], strict=strict))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise store.RecordError(f"{path}: {error}") from error
+
+
+def _party(path: Path, history: History) -> Party:
+    return Party(str(path), str(history.run.get("git", {}).get("sha", "nogit")), comparable.machine(history))
+
+
+def with_baseline(judged: Judged, base: Path, *, anchor: Path | None = None, strict: bool = False) -> tuple[Judged, Comparison]:
+    """A judged run whose verdict also counts how it compares with a baseline. Raises RecordError or ScenarioError."""
+    found = compare(base, judged.directory.path, anchor=anchor, strict=strict)
+    own = judged.verdict
+    worst = found.verdict if found.verdict.outranks(own) else own
+    results = (*own.results, *(c.result for c in found.metrics))
+    return replace(judged, verdict=replace(worst, results=results, score=own.score)), found
+
+
+def without_baseline(judged: Judged, reason: str, *, strict: bool = False) -> Judged:
+    """A judged run that was to be compared, and could be with nothing: the first run of all proves no more than itself."""
+    missing = Result(f"{versions.GROUP}.baseline", versions.GROUP, Status.INCONCLUSIVE, reason)
+    added, own = compared([missing], strict=strict), judged.verdict
+    worst = added if added.outranks(own) else own
+    return replace(judged, verdict=replace(worst, results=(*own.results, missing), score=own.score))

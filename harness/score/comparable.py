@@ -1,0 +1,67 @@
+"""May two runs be compared at all? Where they were not asked the same, or not on the same machine, a difference is nobody's fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.record.history import History
+from harness.scenario.model import Scenario
+
+MACHINE = ("machine", "cpu", "cpus", "memory_gib")
+_SAME = ("load", "phases", "faults", "operator", "time_scale")  # of the scenarios; what a version is may differ
+
+
+def machine(history: History) -> dict[str, Any] | None:
+    """What makes two machines alike for a comparison; None where the record does not say."""
+    host = history.run.get("host")
+    if not isinstance(host, Mapping) or not all(name in host for name in ("machine", "cpus", "memory_bytes")):
+        return None
+    memory_gib = round(float(host["memory_bytes"]) / 2**30)
+    return {"machine": host["machine"], "cpu": host.get("cpu", ""), "cpus": host["cpus"], "memory_gib": memory_gib}
+
+
+def described(found: Mapping[str, Any]) -> str:
+    """A machine in words."""
+    return f"{found['cpus']} x {found['cpu'] or found['machine']}, {found['memory_gib']} GiB"
+
+
+def obstacles(base: tuple[History, Scenario], candidate: tuple[History, Scenario]) -> Iterator[str]:
+    """Why nothing can be concluded from comparing them; nothing for two runs that can be."""
+    if _same_record(base[0], candidate[0]):
+        yield "both sides are one and the same record, which has nothing to say about itself"
+    machines = machine(base[0]), machine(candidate[0])
+    if None in machines:
+        yield "a record does not say on which machine it was made"
+    elif machines[0] != machines[1]:
+        told = [described(found) for found in machines if found is not None]
+        yield f"they ran on different machines ({told[0]}; {told[1]}), which differ by more than versions do"
+    for part in _SAME:
+        if _plain(base[1], part) != _plain(candidate[1], part):
+            yield f"their scenarios differ in `{part}`: the two were not asked the same"
+
+
+def remarks(base: History, candidate: History) -> Iterator[str]:
+    """What a reader should know beside the verdict."""
+    for name, what in (("kernel", "kernels"), ("python", "Python versions")):
+        values = [history.run.get("host", {}).get(name) for history in (base, candidate)]
+        if values[0] != values[1]:
+            yield f"different {what}: {values[0]}, {values[1]}"
+    shas = [str(history.run.get("git", {}).get("sha")) for history in (base, candidate)]
+    dirty = [history.run.get("git", {}).get("dirty") for history in (base, candidate)]
+    if shas[0] == shas[1] and not any(dirty):
+        yield f"both are of commit {shas[0][:7]}"
+    if any(dirty):
+        yield "the working tree had changes that no commit names"
+
+
+def _same_record(base: History, candidate: History) -> bool:
+    if base.run.get("clock") is not None and base.run.get("clock") == candidate.run.get("clock"):
+        return True
+    return len(base.requests) > 0 and np.array_equal(base.requests, candidate.requests)
+
+
+def _plain(scenario: Scenario, part: str) -> Any:
+    return scenario.model_dump(mode="json", by_alias=True)[part]
