@@ -30,6 +30,8 @@ def described(found: Mapping[str, Any]) -> str:
 
 def obstacles(base: tuple[History, Scenario], candidate: tuple[History, Scenario]) -> Iterator[str]:
     """Why nothing can be concluded from comparing them; nothing for two runs that can be."""
+    if any(serves_two(scenario) for _, scenario in (base, candidate)):
+        yield "a run that served two versions is a comparison itself, and stands for neither of them: its own verdict tells"
     if _same_record(base[0], candidate[0]):
         yield "both sides are one and the same record, which has nothing to say about itself"
     machines = machine(base[0]), machine(candidate[0])
@@ -41,6 +43,11 @@ def obstacles(base: tuple[History, Scenario], candidate: tuple[History, Scenario
     for part in _SAME:
         if _plain(base[1], part) != _plain(candidate[1], part):
             yield f"their scenarios differ in `{part}`: the two were not asked the same"
+
+
+def serves_two(scenario: Scenario) -> bool:
+    """Did it serve a candidate beside the base?"""
+    return scenario.compare is not None and scenario.compare.candidate is not None
 
 
 def remarks(base: History, candidate: History) -> Iterator[str]:

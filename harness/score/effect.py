@@ -129,45 +129,59 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class Durations:
+    """One side's durations in ascending order, each with its block, and how many each block has."""
+
+    values: NDArray[np.float64]  # nanoseconds
+    places: NDArray[np.int64]
+    counts: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, side: Side) -> Durations:
+        """Raises ValueError where none lies in the blocks."""
+        place = side.places
+        values, place = side.observations.values[place >= 0].astype(np.float64), place[place >= 0]
+        if not len(values):
+            raise ValueError("a side without samples cannot be compared")
+        order = np.argsort(values, kind="stable")
+        counts = np.bincount(place, minlength=len(side.blocks)).astype(np.float64)
+        return cls(values[order], place[order], counts)
+
+    def above(self, threshold: float) -> Blocks:
+        """Which of them exceed a threshold, by blocks."""
+        first = int(np.searchsorted(self.values, threshold, side="right"))
+        over = np.bincount(self.places[first:], minlength=len(self.counts)).astype(np.float64)
+        return Blocks(over, self.counts, float(len(self.values) - first))
+
+
+@dataclass(frozen=True)
 class Growth:
     """Of a percentile, as a ratio less one."""
 
     comparison: Comparison
     percentile: float
-    base: NDArray[np.float64]  # durations in nanoseconds
-    base_places: NDArray[np.int64]
-    candidate: NDArray[np.float64]
-    candidate_places: NDArray[np.int64]
+    base: Durations
+    candidate: Durations
 
     @classmethod
     def of(cls, comparison: Comparison, percentile: float) -> Growth:
-        """Raises ValueError where a side has no reading in its blocks, or a duration is not positive."""
-        parts: list[NDArray[np.float64]] = []
-        places: list[NDArray[np.int64]] = []
-        for side in (comparison.base, comparison.candidate):
-            place = side.places
-            parts.append(side.observations.values[place >= 0].astype(np.float64))
-            places.append(place[place >= 0])
-            if not len(parts[-1]):
-                raise ValueError("a side without samples cannot be compared")
-        found = cls(comparison, percentile, parts[0], places[0], parts[1], places[1])
+        """Raises ValueError where a side has too few blocks, or no reading in them."""
+        found = cls(comparison, percentile, Durations.of(comparison.base), Durations.of(comparison.candidate))
         found.contrast(0.0)  # raises here rather than later
         return found
 
     @cached_property
     def measured(self) -> float:
-        base, candidate = (stats.nearest_rank(values.astype(np.int64), self.percentile) for values in (self.base, self.candidate))
-        return candidate / base - 1.0 if base > 0 else (math.inf if candidate > 0 else 0.0)
+        base, candidate = (side.values[_rank(self.percentile, len(side.values))] for side in (self.base, self.candidate))
+        return float(candidate / base) - 1.0 if base > 0 else (math.inf if candidate > 0 else 0.0)
 
     def contrast(self, growth: float) -> Contrast:
         """The shares that exceed the common percentile, were the candidate's durations `1 + growth` times too long."""
-        scaled = self.candidate / (1.0 + growth)
-        pooled = np.concatenate([self.base, scaled])
-        rank = max(0, math.ceil(self.percentile / 100.0 * len(pooled)) - 1)
-        threshold = np.partition(pooled, rank)[rank]
-        base = _exceeding(self.base, self.base_places, threshold, len(self.comparison.base.blocks))
-        candidate = _exceeding(scaled, self.candidate_places, threshold, len(self.comparison.candidate.blocks))
-        return self.comparison.contrast(base, candidate)
+        scaled = self.candidate.values / (1.0 + growth)
+        rank = _rank(self.percentile, len(self.base.values) + len(scaled))
+        threshold = _of_both(self.base.values, scaled, rank)
+        shrunk = replace(self.candidate, values=scaled)
+        return self.comparison.contrast(self.base.above(threshold), shrunk.above(threshold))
 
     def above(self, value: float) -> float:
         return self.contrast(value).above(0.0)
@@ -181,9 +195,18 @@ class Growth:
         return (low, high)
 
 
-def _exceeding(values: NDArray[np.float64], places: NDArray[np.int64], threshold: float, blocks: int) -> Blocks:
-    over = (values > threshold).astype(np.float64)
-    return Blocks.count(over, places, blocks)
+def _rank(percentile: float, count: int) -> int:
+    """The place of a percentile among ascending values (nearest rank)."""
+    return max(0, stats.rank_of(percentile, count) - 1)
+
+
+def _of_both(first: NDArray[np.float64], second: NDArray[np.float64], rank: int) -> float:
+    """The value at that place of two ascending rows taken together."""
+    low, high = max(0, rank - len(second)), min(rank, len(first))  # how many of the first come before it
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if first[middle] < second[rank - middle - 1] else (low, middle)
+    return min(float(row[n]) for row, n in ((first, low), (second, rank - low)) if n < len(row))
 
 
 def _edge(beyond: Callable[[float], bool]) -> float:

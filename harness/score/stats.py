@@ -105,7 +105,7 @@ def bound_of_none(n: int) -> float:
 
 def nearest_rank(values: NDArray[Any], percentile: float) -> int:
     """The exact percentile of integer values: the smallest one that at least `percentile` per cent of them do not exceed."""
-    rank = _rank(percentile, len(values))
+    rank = rank_of(percentile, len(values))
     return int(np.partition(values, rank - 1)[rank - 1])
 
 
@@ -124,7 +124,8 @@ def percentile_interval(values: NDArray[Any], percentile: float) -> tuple[int, i
     return (int(ordered[low - 1]), int(ordered[high - 1]))
 
 
-def _rank(percentile: float, n: int) -> int:
+def rank_of(percentile: float, n: int) -> int:
+    """How many of n values a percentile is at least as large as, from 1 (nearest rank)."""
     return max(1, math.ceil(Fraction(str(percentile)) * n / 100))
 
 

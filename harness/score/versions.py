@@ -63,6 +63,8 @@ def sequential(base: Arm, candidate: Arm, name: str = "compare") -> tuple[Compar
 
 def unfit(history: History, scenario: Scenario) -> str | None:
     """Why a run is nothing to compare with; None where it is."""
+    if comparable.serves_two(scenario):
+        return "a run that served two versions stands for neither of them"
     before = Preconditions(history, scenario)
     return next(
         (reason for phase in (scenario.compare or Comparison()).phases_of(scenario.phases) if (reason := before.phase(phase))), None

@@ -113,9 +113,14 @@ def without_its_end(one: Arm) -> Arm:
     return replace(one, history=replace(one.history, events=events))
 
 
+def two_versions(one: Arm) -> Arm:
+    return replace(one, scenario=asked(600, compare={"candidate": {"version": "2"}}))
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        (two_versions, "is a comparison itself"),
         (other_machine, "different machines"),
         (nameless, "does not say on which machine"),
         (other_load, "differ in `load`"),
