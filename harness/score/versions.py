@@ -83,10 +83,11 @@ def _judged(base: Arm, candidate: Arm, asked: Comparison, name: str, obstacles: 
             if reason or obstacles:
                 refused[one.name] = "; ".join([*obstacles, *([reason] if reason else [])])
     judged = compare.judge(measured)
-    if not judged:
-        nothing = Result(f"{name}.nothing", GROUP, Status.INCONCLUSIVE, "nothing to compare: no metric has a reading on either side")
-        return (Compared(nothing),)
-    return tuple(_refused(c, refused[c.result.name]) if c.result.name in refused else c for c in judged)
+    found = tuple(_refused(c, refused[c.result.name]) if c.result.name in refused else c for c in judged)
+    if any(m.asked.critical for m in measured):
+        return found
+    nothing = Result(f"{name}.nothing", GROUP, Status.INCONCLUSIVE, "nothing that decides has a reading on either side")
+    return (*found, Compared(nothing))
 
 
 def _refused(compared: Compared, reason: str) -> Compared:

@@ -167,6 +167,15 @@ def test_nothing_compared_is_inconclusive() -> None:
     assert compared([]).status is Status.INCONCLUSIVE
 
 
+def test_what_does_not_decide_cannot_pass_alone() -> None:
+    spec = {"ttft_p95": {"worse_by": "10%", "must_have_data": False}, "latency_p50": {"worse_by": "10%", "critical": False}}
+    found = versions.interleaved(*beside(33, compare={"metrics": spec}))
+    assert [(c.result.name, c.result.status) for c in found] == [
+        ("compare.steady_state.latency_p50", Status.PASS),
+        ("compare.nothing", Status.INCONCLUSIVE),
+    ]
+
+
 def test_a_side_that_was_never_asked_is_inconclusive() -> None:
     history, scenario = beside(32)
     rows = history.requests.copy()
