@@ -10,6 +10,7 @@ from harness.commands.compare import baseline, compare
 from harness.commands.console import EPILOG
 from harness.commands.files import check, init, schema
 from harness.commands.images import images
+from harness.commands.kubernetes import kubernetes
 from harness.commands.machine import clean, completion, doctor, down, up
 from harness.commands.mocks import mock
 from harness.commands.runs import judge, list_runs, report, run, show, stop
@@ -43,6 +44,7 @@ for _command in (
     faults,
     mock,
     images,
+    kubernetes,
     doctor,
     clean,
     up,

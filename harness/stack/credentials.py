@@ -37,6 +37,10 @@ class Credentials:
 
     def write_keys_file(self, path: Path) -> None:
         """`KEYS_FILE` of the gateway and the user service, readable by its owner alone."""
+        write_private(path, self.keys())
+
+    def keys(self) -> dict[str, Any]:
+        """What that file holds."""
         key = {
             "id": "key-1",
             "sha256": hashlib.sha256(self.api_key.encode()).hexdigest(),
@@ -44,7 +48,7 @@ class Credentials:
             "roles": ["reader", "writer", "admin"],
             "plan": "internal",
         }
-        write_private(path, {"keys": [key], "plans": {"internal": dict(UNLIMITED), "standard": dict(STANDARD)}})
+        return {"keys": [key], "plans": {"internal": dict(UNLIMITED), "standard": dict(STANDARD)}}
 
 
 def write_private(path: Path, document: Mapping[str, Any]) -> None:

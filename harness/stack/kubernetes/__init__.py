@@ -1,0 +1,1 @@
+"""The reference stack on Kubernetes: its manifests (`manifests.render`) and its driver (`stack.KubernetesStack`)."""
