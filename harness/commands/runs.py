@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 @command(epilog=EPILOG)
 @FILES
 @OUT
-@click.option("--stack", type=click.Choice(["processes", "containers"]), help="Driver of the reference stack, not the scenario's own.")
+@click.option(
+    "--stack",
+    type=click.Choice(["processes", "containers", "kubernetes"]),
+    help="Driver of the reference stack, not the scenario's own.",
+)
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Instead of the scenario's own.")
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, metavar="N", help="Run each file N times, with seeds counting up.")
 @BASELINE

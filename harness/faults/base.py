@@ -55,7 +55,8 @@ class Undo:
     """How to take a fault back without the harness: written to the lease before the fault is injected.
 
     `op` is one of `continue` (pid, create_time_s), `terminate` (pid, create_time_s), `terminate_named` (argument), `http` (method, url,
-    token), `rmtree` (path), `command` (argv), `sql` (dsn, statements, quiet_s), `redis` (url, commands, end_clients).
+    token), `rmtree` (path), `command` (argv), `kubernetes` (kubeconfig, context, namespace, kind, name), `sql` (dsn, statements, quiet_s),
+    `redis` (url, commands, end_clients).
     """
 
     op: str

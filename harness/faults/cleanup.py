@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import cgroups, mounts
+from harness import cgroups, mounts, sweep_kubernetes
 from harness.faults.lease_files import Holder, outstanding
 from harness.faults.undo import Undone, execute
 from harness.record.clock import Clock
@@ -40,10 +40,11 @@ def undo_outstanding(work_dir: Path, skip: Collection[str] = ()) -> dict[str, li
 
 
 def tear_down(holder: Holder, clock: Clock, spare: Collection[int] = ()) -> TornDown:
-    """End every process of the run but those in `spare`; remove its containers, its control groups and its work directory.
+    """End every process of the run but those in `spare`; remove what it has on a cluster, its containers, control groups and directory.
 
     Never raises for what is gone.
     """
+    on_cluster = sweep_kubernetes.sweep(holder.work_dir, holder.run_id, clock)
     removed, stuck = _remove_things(holder.run_id)
     ended: dict[int, Found] = {}
     for _ in range(SWEEPS_MAX):
@@ -53,10 +54,12 @@ def tear_down(holder: Holder, clock: Clock, spare: Collection[int] = ()) -> Torn
         end_processes(found)
         ended.update((process.pid, process) for process in found)
     left = [process for process in processes_of(holder.run_id, holder.work_dir) if process.pid not in spare]
-    names = [*stuck, *(_name(process) for process in left), *cgroups.remove_groups(holder.run_id)]
+    names = [*on_cluster.left, *stuck, *(_name(process) for process in left), *cgroups.remove_groups(holder.run_id)]
+    if on_cluster.left:  # where the rest is, only a note in the directory says
+        return TornDown((*on_cluster.removed, *removed, *(_name(process) for process in ended.values())), tuple(names))
     if not remove_directory(holder.work_dir, clock):
         names.append(str(holder.work_dir))
-    return TornDown((*removed, *(_name(process) for process in ended.values())), tuple(names))
+    return TornDown((*on_cluster.removed, *removed, *(_name(process) for process in ended.values())), tuple(names))
 
 
 def _remove_things(run_id: str) -> tuple[list[str], list[str]]:

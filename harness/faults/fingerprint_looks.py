@@ -15,7 +15,7 @@ import psutil
 
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError
-from harness.stack.base import AdminApi, Instance, Networked, Programmable, Proxied, Stack, StackError
+from harness.stack.base import AdminApi, Instance, Meshed, Networked, Programmable, Proxied, Stack, StackError
 
 Marks = Mapping[str, str]
 
@@ -37,8 +37,18 @@ _GROWING = frozenset({"postgres", "cache", "logs", "spool", "vectors", "corpus",
 
 
 def tables(stack: Stack) -> Marks:
-    """What the admin APIs of proxies and mocks hold."""
-    return {name: _table(api) for name, api in _apis(stack)}
+    """What the admin APIs of proxies and mocks hold, and what faults are objects beside the stack."""
+    return {**{name: _table(api) for name, api in _apis(stack)}, **_objects(stack)}
+
+
+def _objects(stack: Stack) -> Marks:
+    """Of Chaos Mesh; none where it is not installed."""
+    if not isinstance(stack, Meshed):
+        return {}
+    try:
+        return {"objects of Chaos Mesh": ", ".join(sorted(stack.mesh().objects()))}
+    except StackError:
+        return {}
 
 
 def _apis(stack: Stack) -> Iterator[tuple[str, AdminApi]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pydantic import ValidationError
 
@@ -46,6 +46,7 @@ from harness.faults import (
 )
 from harness.faults.base import Context, Fault, FaultError, KnownFault, Target
 from harness.faults.group import GroupFault
+from harness.faults.mesh import table as mesh
 from harness.faults.scope import refuse_foreign
 from harness.scenario.catalog import FaultParameters, FaultSpec, StackInfo
 from harness.scenario.model import FaultUse
@@ -104,6 +105,22 @@ FAMILIES = (
 CLASSES: tuple[Any, ...] = tuple(kind for family in FAMILIES for kind in family.FAULTS)
 BY_NAME: Mapping[str, FaultClass] = {kind.spec.name: kind for kind in CLASSES}
 CATALOG: Mapping[str, FaultSpec] = {name: kind.spec for name, kind in BY_NAME.items()}
+_MESHED_CATALOG: Mapping[str, FaultSpec] = {**CATALOG, **mesh.SPECS}
+
+
+def catalog_of(capabilities: Collection[str]) -> Mapping[str, FaultSpec]:
+    """The catalogue as a stack with these capabilities has it: with Chaos Mesh, some faults are done and proved by other means."""
+    return _MESHED_CATALOG if "Meshed" in capabilities else CATALOG
+
+
+def _as_meshed(spec: FaultSpec, capabilities: Collection[str]) -> FaultSpec:
+    return mesh.SPECS.get(spec.name, spec) if "Meshed" in capabilities else spec
+
+
+def _class_of(name: str, capabilities: Collection[str]) -> FaultClass | None:
+    if "Meshed" in capabilities and name in mesh.CLASSES:
+        return cast(FaultClass, mesh.CLASSES[name])
+    return BY_NAME.get(name)
 
 
 def build(use: FaultUse, context: Context) -> KnownFault:
@@ -111,7 +128,7 @@ def build(use: FaultUse, context: Context) -> KnownFault:
 
     Raises FaultError for what the running stack cannot take; `gauntlet check` has refused the rest before.
     """
-    kind = BY_NAME.get(use.type)
+    kind = _class_of(use.type, context.stack.info.capabilities)
     if kind is None:
         raise FaultError(f"no such fault: {use.type!r}; known: {', '.join(sorted(BY_NAME))}")
     ttl_s = UNBOUNDED_TTL_S if use.for_s is None else use.for_s + TTL_MARGIN_S
@@ -191,7 +208,7 @@ def describe(spec: FaultSpec, stacks: Mapping[str, frozenset[str]]) -> dict[str,
         "roles": list(spec.only_roles) or "any",
         "needs": list(spec.needs),
         "either": list(spec.either),
-        "stacks": {name: _lacking(spec, capabilities) for name, capabilities in stacks.items()},
+        "stacks": {name: _lacking(_as_meshed(spec, capabilities), capabilities) for name, capabilities in stacks.items()},
         "parameters": [_parameter(name, field, name in required) for name, field in schema.get("properties", {}).items()],
         "recoverable_by": list(spec.recoverable_by),
         "evidence": spec.evidence,

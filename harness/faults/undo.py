@@ -11,12 +11,15 @@ from typing import Any
 
 import psutil
 
+from harness.cluster import Cluster, ClusterError, ClusterRef
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError, Undo
 from harness.faults.undo_stores import undo_named, undo_redis, undo_sql
+from harness.record.clock import SystemClock
 from harness.stack.base import AdminApi
 from harness.sweep import Found, same_process
 from harness.sweep_containers import unpause
+from harness.sweep_kubernetes import remove_chaos
 
 HTTP_TIMEOUT_S = 1.0
 COMMAND_TIMEOUT_S = 60.0
@@ -86,6 +89,21 @@ def _http(args: Mapping[str, Any], _work_dir: Path) -> str:
     return f"{args['method']} {args['url']}"
 
 
+def _kubernetes(args: Mapping[str, Any], _work_dir: Path) -> str:
+    """A fault that is an object on a cluster: deleted, and waited for, because only its finalizer says that it is taken back."""
+    what = f"{args['kind']} {args['name']}"
+    clock = SystemClock()
+    try:
+        cluster = Cluster.connect(ClusterRef(args["kubeconfig"], args["context"]))
+        if cluster.find(str(args["kind"]), str(args["namespace"]), str(args["name"])) is None:
+            return f"{what} is gone"
+        if not remove_chaos(cluster, str(args["namespace"]), str(args["kind"]), str(args["name"]), clock):
+            raise FaultError(f"{what} is not taken back: its finalizer is still there")
+    except ClusterError as error:
+        raise FaultError(f"{what}: {error}") from error
+    return f"deleted {what}"
+
+
 def _rmtree(args: Mapping[str, Any], work_dir: Path) -> str:
     path = Path(str(args["path"]))
     if work_dir.resolve() not in path.resolve().parents:
@@ -115,6 +133,7 @@ _OPERATIONS: Mapping[str, Callable[[Mapping[str, Any], Path], str]] = {
     "http": _http,
     "rmtree": _rmtree,
     "command": _command,
+    "kubernetes": _kubernetes,
     "sql": undo_sql,
     "redis": undo_redis,
     "terminate_named": undo_named,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import cgroups, mounts
+from harness.cluster import CHAOS_GROUP, Cluster, ClusterError, ClusterRef
 from harness.faults.clean import leftovers
 from harness.stack import disks
 from harness.stack.base import StackError
@@ -22,6 +23,7 @@ from harness.stack.unprivileged import choose_account
 
 MEMORY_WANTED = 3 << 30
 DISK_WANTED = 1 << 30
+CLUSTER_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ def _options() -> Iterator[Finding]:
     yield _docker()
     refused_compose = compose.why_not()
     yield Finding("docker compose", "none" if refused_compose else "ok", refused_compose or "compose files can be run")
+    yield _cluster()
     refused = cgroups.why_not()
     limits = f"limits of processes, as out-of-memory kills and CPU quotas take: {refused or 'control groups can be made'}"
     yield Finding("control groups", "ok" if refused is None else "none", limits)
@@ -116,6 +119,21 @@ def _docker() -> Finding:
         return Finding("Docker", "ok", f"engine {EngineApi.found().version()} answers: runs can take `--stack containers`")
     except StackError as error:
         return Finding("Docker", "none", f"{error}; the embedded stack needs none")
+
+
+def _cluster() -> Finding:
+    """The one that kubectl would take; a run may name another."""
+    if find_spec("kubernetes") is None:
+        return Finding("Kubernetes", "none", "no client: pip install 'rag-gauntlet[kubernetes]'; only `driver: kubernetes` needs one")
+    try:
+        ref = ClusterRef().resolved()
+        cluster = Cluster.connect(ref, CLUSTER_TIMEOUT_S)
+        found = f"the cluster of context {ref.context} answers, version {cluster.version()}"
+        meshed = cluster.serves(CHAOS_GROUP)
+    except ClusterError as error:
+        return Finding("Kubernetes", "none", f"{error}; only `driver: kubernetes` needs one")
+    without = "Chaos Mesh is not installed there: no faults but those of the mocks and stores"
+    return Finding("Kubernetes", "ok" if meshed else "none", f"{found}; {'so does Chaos Mesh' if meshed else without}")
 
 
 def _left() -> Iterator[Finding]:

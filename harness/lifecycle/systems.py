@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.faults.registry import CATALOG
+from harness.faults.registry import catalog_of
 from harness.scenario.catalog import StackInfo
 from harness.scenario.model import Scenario, StackSpec
 from harness.scenario.targets import parse_target
@@ -56,20 +56,26 @@ def build_stack(
         from harness.stack.containers.stack import ContainerStack  # and with it what builds images: for those who want containers
 
         return ContainerStack(options)
+    if spec.driver == "kubernetes":
+        from harness.stack.kubernetes.stack import KubernetesStack
+
+        return KubernetesStack(options, spec.cluster)
     return ProcessStack(options)
 
 
 def proxied_edges(scenario: Scenario) -> frozenset[tuple[str, str]]:
     """Edges that need a proxy before the stack starts: those of faults that act through one. No other edge pays for one."""
     info = info_for(scenario.stack)
-    targets = (parse_target(use.target, info) for use in scenario.faults if CATALOG[use.type].through_proxy(info.capabilities))
+    catalog = catalog_of(info.capabilities)
+    targets = (parse_target(use.target, info) for use in scenario.faults if catalog[use.type].through_proxy(info.capabilities))
     return frozenset(target.edge for target in targets if target.edge is not None)
 
 
 def volumes(scenario: Scenario) -> frozenset[str]:
     """Services whose data need a file system of their own before the stack starts: those of faults that fill it."""
     info = info_for(scenario.stack)
-    return frozenset(parse_target(use.target, info).service for use in scenario.faults if "Volumed" in CATALOG[use.type].needs)
+    catalog = catalog_of(info.capabilities)
+    return frozenset(parse_target(use.target, info).service for use in scenario.faults if "Volumed" in catalog[use.type].needs)
 
 
 def touched_services(scenario: Scenario, info: StackInfo) -> frozenset[str]:

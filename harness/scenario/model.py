@@ -13,7 +13,7 @@ from harness.scenario.fields import Duration as Duration  # part of this module'
 from harness.scenario.fields import Instances, LimitText, Model, Percent, PositiveDuration
 from harness.scenario.fields import Rate as Rate
 from harness.scenario.services import Actuator as Actuator
-from harness.scenario.services import ComposeService, Service, ServiceUrl
+from harness.scenario.services import ClusterSpec, ComposeService, Service, ServiceUrl
 from harness.scenario.slis import PHASES, SliName, sli_name
 
 Kind = Literal[
@@ -31,7 +31,7 @@ Sli = Annotated[str, AfterValidator(lambda text: sli_name(text).text)]
 PhaseName = Literal["warmup", "steady_state", "fault", "recovery", "cooldown"]
 
 
-Driver = Literal["processes", "containers"]
+Driver = Literal["processes", "containers", "kubernetes"]
 
 
 class StackSpec(Model):
@@ -46,6 +46,7 @@ class StackSpec(Model):
     file: str | None = Field(default=None, description="the compose file of a compose stack, from the working directory")
     llm: bool = Field(default=False, description="whether a mock LLM runs beside a compose stack, as its service `llm`")
     services: dict[str, Service] = Field(default_factory=dict)
+    cluster: ClusterSpec | None = Field(default=None, description="where and with which images the driver `kubernetes` works")
     edges: list[tuple[str, str]] = Field(default_factory=list, description="caller, callee; for external and compose stacks")
     allow_hosts: list[str] = Field(
         default_factory=list, description="hosts other than this machine that load and faults may reach; everything else is refused"

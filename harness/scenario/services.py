@@ -1,4 +1,4 @@
-"""Services of stacks that are not ours: one that runs already, by its URL, and one of a compose file, by its port there."""
+"""What a stack is made of that is not on this machine by our hand: services by URL, services of a compose file, a cluster."""
 
 from __future__ import annotations
 
@@ -68,6 +68,21 @@ class ComposeService(Model):
     def listens_on(self) -> int:
         """The port in its container."""
         return self.port if self.port is not None else PORTS[self.role]
+
+
+class ClusterSpec(Model):
+    """Where the driver `kubernetes` works."""
+
+    context: str | None = Field(default=None, description="of the kubeconfig; default: the current one")
+    images: str = Field(
+        default="rag-gauntlet/{image}:latest", description="how nodes call an image; {image} is its name in `gauntlet images list`"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> Self:
+        if "{image}" not in self.images:
+            raise ValueError("`images` does not say where the name of an image goes: write, e.g., registry.example/rag/{image}:1.0")
+        return self
 
 
 class _Composed(dict[str, Any]):

@@ -17,6 +17,7 @@ from harness.stack.capabilities import Environed as Environed
 from harness.stack.capabilities import Killable as Killable
 from harness.stack.capabilities import Limitable as Limitable
 from harness.stack.capabilities import Logged as Logged
+from harness.stack.capabilities import Meshed as Meshed
 from harness.stack.capabilities import Named as Named
 from harness.stack.capabilities import Networked as Networked
 from harness.stack.capabilities import Observable as Observable
@@ -36,6 +37,7 @@ from harness.stack.capabilities import capabilities_of as capabilities_of
 from harness.stack.parts import AdminApi as AdminApi
 from harness.stack.parts import Instance as Instance
 from harness.stack.parts import Limits as Limits
+from harness.stack.parts import Mesh as Mesh
 from harness.stack.parts import Names as Names
 from harness.stack.parts import Place as Place
 from harness.stack.parts import StackError as StackError

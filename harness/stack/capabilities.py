@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from harness.stack.parts import AdminApi, Limits, Names, Place, Stress
+from harness.stack.parts import AdminApi, Limits, Mesh, Names, Place, Stress
 
 
 @runtime_checkable
@@ -189,12 +189,19 @@ class Networked(Protocol):
         ...
 
 
+@runtime_checkable
+class Meshed(Protocol):
+    def mesh(self) -> Mesh:
+        """What Chaos Mesh can do to the instances. Raises StackError where it is not installed."""
+        ...
+
+
 CAPABILITIES: Mapping[str, type] = {
     protocol.__name__: protocol
     for protocol in (
         Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable,
         Stoppable, Placed, Environed, Limitable, DiskLimitable, Stressable, Wrapped, Volumed, Named, Networked, Observable,
-        Logged, Clocked, Credentialed,
+        Logged, Clocked, Credentialed, Meshed,
     )
 }  # fmt: skip
 

@@ -71,15 +71,23 @@ COMPOSE_CAPABILITIES = frozenset(
 )
 """Of `ComposeStack`; Programmable only with its mock LLM."""
 
+KUBERNETES_CAPABILITIES = frozenset({"Killable", "Meshed", "Programmable", "Restartable", "Rollbackable", "Scalable", "Stoppable"})
+"""Of `KubernetesStack`."""
+
 STACKS: Mapping[str, frozenset[str]] = {
     "processes": REFERENCE_CAPABILITIES,
     "containers": CONTAINER_CAPABILITIES,
+    "kubernetes": KUBERNETES_CAPABILITIES,
     "compose": COMPOSE_CAPABILITIES,
     "external": frozenset(ACTUATED.values()),
 }
 """What each kind of stack can do where everything that it takes is there, and an external one names every command."""
 
-_OF_DRIVER: Mapping[Driver, frozenset[str]] = {"processes": REFERENCE_CAPABILITIES, "containers": CONTAINER_CAPABILITIES}
+_OF_DRIVER: Mapping[Driver, frozenset[str]] = {
+    "processes": REFERENCE_CAPABILITIES,
+    "containers": CONTAINER_CAPABILITIES,
+    "kubernetes": KUBERNETES_CAPABILITIES,
+}
 
 
 def info_for(spec: StackSpec) -> StackInfo:
@@ -93,15 +101,15 @@ def info_for(spec: StackSpec) -> StackInfo:
 
 def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = "pgvector", driver: Driver = "processes") -> StackInfo:
     """The reference stack with that many replicas of some services. Raises ValueError."""
-    chosen = topology(vector_store)
+    chosen, capabilities = topology(vector_store), _can(driver)
     return StackInfo(
         name="reference",
         services=chosen.declared_replicas(replicas),
         edges=frozenset(chosen.edges),
-        capabilities=_can(driver),
+        capabilities=capabilities,
         alternatives={f"{{driver: {other}}}": _can(other) for other in _OF_DRIVER if other != driver},
         journeys=frozenset({"ask", "ask_stream", "search", "ingest"}),
-        proxyable=chosen.proxyable,
+        proxyable=chosen.proxyable if "Proxied" in capabilities else frozenset(),
         roles={name: service.kind for name, service in chosen.services.items()},
         programmable=frozenset(chosen.programmable),
         forwarded=driver != "processes",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class StackError(RuntimeError):
@@ -74,4 +74,56 @@ class Names(Protocol):
 
     def tell(self, urls: Sequence[str] | None) -> None:
         """Tell it these from now on; None: the truth."""
+        ...
+
+
+class Mesh(Protocol):
+    """Faults as objects of Chaos Mesh beside the instances, and what can be seen of those without asking it. All raise StackError."""
+
+    def place(self, kind: str, name: str, spec: Mapping[str, Any]) -> None:
+        """Make an object; it acts by itself from then on."""
+        ...
+
+    def find(self, kind: str, name: str) -> Mapping[str, Any] | None:
+        """An object with its status; None once it is gone, and so all that it did is taken back."""
+        ...
+
+    def lift(self, kind: str, name: str) -> None:
+        """Delete an object, and wait until it is gone; harmless when it is."""
+        ...
+
+    def objects(self) -> Sequence[str]:
+        """Kind and name of every object that there is."""
+        ...
+
+    def undo(self, kind: str, name: str) -> Mapping[str, Any]:
+        """Arguments of the undo operation `kubernetes` for that object."""
+        ...
+
+    def selector(self, service: str, instance: str | None = None) -> Mapping[str, Any]:
+        """Chaos Mesh's selector of the pods of a service, or of the pod of one instance."""
+        ...
+
+    def pods(self, service: str) -> Mapping[str, str]:
+        """Names of the pods that a service has now, those that are ending included, by their uids."""
+        ...
+
+    def pod(self, instance: str) -> tuple[str, str]:
+        """Name and uid of the pod that is that instance now."""
+        ...
+
+    def addresses(self, service: str) -> Sequence[str]:
+        """IP addresses of its pods."""
+        ...
+
+    def inside(self, service: str) -> tuple[str, int]:
+        """Under which name and port others find a service."""
+        ...
+
+    def data_folder(self, service: str) -> str:
+        """Where the volume of its data is mounted."""
+        ...
+
+    def run(self, instance: str, argv: Sequence[str], timeout_s: float) -> str:
+        """Run a program in the instance's pod; returns what it printed."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -12,9 +13,10 @@ import pytest
 
 from harness.scenario.model import Driver, StackSpec, VectorStoreName
 from harness.stack.base import CAPABILITIES, Stack, StackError, capabilities_of
-from harness.stack.catalog import CONTAINER_CAPABILITIES, REFERENCE_CAPABILITIES, external_info, reference_info
+from harness.stack.catalog import CONTAINER_CAPABILITIES, KUBERNETES_CAPABILITIES, REFERENCE_CAPABILITIES, external_info, reference_info
 from harness.stack.containers.stack import ContainerStack
 from harness.stack.external import ExternalStack
+from harness.stack.kubernetes.stack import KubernetesStack
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
 from harness.stack.topology import MIGRATION, Topology, topology
@@ -26,7 +28,11 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "reference-stack.md").read_text
 TOPOLOGIES = tuple(topology(name) for name in get_args(VectorStoreName))
 
 
-DRIVERS: dict[Driver, type[ProcessStack | ContainerStack]] = {"processes": ProcessStack, "containers": ContainerStack}
+DRIVERS: dict[Driver, type[ProcessStack | ContainerStack | KubernetesStack]] = {
+    "processes": ProcessStack,
+    "containers": ContainerStack,
+    "kubernetes": KubernetesStack,
+}
 
 
 @pytest.fixture(params=DRIVERS)
@@ -42,6 +48,7 @@ def options(folder: Path, **changes: Any) -> StackOptions:
 def test_the_catalogue_says_what_the_reference_stack_can_do() -> None:
     assert capabilities_of(ProcessStack) == REFERENCE_CAPABILITIES <= frozenset(CAPABILITIES)
     assert capabilities_of(ContainerStack) == CONTAINER_CAPABILITIES <= frozenset(CAPABILITIES)
+    assert capabilities_of(KubernetesStack) == KUBERNETES_CAPABILITIES <= frozenset(CAPABILITIES)
 
 
 def test_an_external_stack_has_none() -> None:
@@ -90,15 +97,16 @@ def test_before_the_start_nothing_exists_and_stop_is_harmless(tmp_path: Path, dr
     stack = DRIVERS[driver](options(tmp_path))
     assert list(tmp_path.iterdir()) == []
     assert stack.instances("query") == []
-    for use in (
-        lambda: stack.kill("query-1"),
-        lambda: stack.restart("query-1"),
-        lambda: stack.entry_url,
-        lambda: stack.instances("nobody"),
-        lambda: stack.place("query-1"),
-        lambda: stack.admin("llm"),
-        lambda: stack.proxy("retrieval", "postgres"),
-    ):
+    uses: dict[str, Callable[[], object]] = {
+        "Killable": lambda: stack.kill("query-1"),
+        "Restartable": lambda: stack.restart("query-1"),
+        "Programmable": lambda: stack.admin("llm"),
+        "Placed": lambda: stack.place("query-1"),  # type: ignore[union-attr]  # where it is that capable
+        "Proxied": lambda: stack.proxy("retrieval", "postgres"),  # type: ignore[union-attr]
+        "Meshed": lambda: stack.mesh(),  # type: ignore[union-attr]
+    }
+    able = capabilities_of(stack)
+    for use in (lambda: stack.entry_url, lambda: stack.instances("nobody"), *(uses[name] for name in uses if name in able)):
         with pytest.raises(StackError):
             use()
     stack.stop()
@@ -111,9 +119,12 @@ def test_an_edge_that_cannot_have_a_proxy_is_refused_before_anything_starts(tmp_
 
 
 def test_drivers_differ_in_what_they_can_do_and_in_nothing_else() -> None:
-    processes, containers = (reference_info({}, driver=name) for name in DRIVERS)
-    assert (processes.forwarded, containers.forwarded) == (False, True)
-    assert containers == replace(processes, capabilities=containers.capabilities, alternatives=containers.alternatives, forwarded=True)
-    assert processes.alternatives == {"{driver: containers}": containers.capabilities}
-    assert containers.alternatives == {"{driver: processes}": processes.capabilities}
+    processes, containers, kubernetes = (reference_info({}, driver=name) for name in DRIVERS)
+    can = {"processes": processes.capabilities, "containers": containers.capabilities, "kubernetes": kubernetes.capabilities}
+    for name, info in zip(can, (processes, containers, kubernetes), strict=True):
+        own = {field: getattr(info, field) for field in ("capabilities", "alternatives", "proxyable", "forwarded")}
+        assert info == replace(processes, **own)
+        assert info.forwarded == (name != "processes")
+        assert info.alternatives == {f"{{driver: {other}}}": able for other, able in can.items() if other != name}
+        assert info.proxyable == (processes.proxyable if "Proxied" in info.capabilities else frozenset())
     assert containers.capabilities - processes.capabilities >= {"Networked"}

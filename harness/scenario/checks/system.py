@@ -22,6 +22,9 @@ def check_stack(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
         yield loaded.at(("stack",), "an external stack without services cannot be reached", hint)
     if spec.use == "reference" and spec.services:
         yield loaded.at_key(("stack", "services"), "the reference stack brings its own services", "write `use: external` for yours")
+    if spec.cluster is not None and (spec.use != "reference" or spec.driver != "kubernetes"):
+        hint = "add `driver: kubernetes`, or drop `cluster`" if spec.use == "reference" else "drop `cluster`"
+        yield loaded.at_key(("stack", "cluster"), "`cluster` says where the driver `kubernetes` of the reference stack works", hint)
     yield from check_composed(loaded, stack)
     if spec.use != "compose":
         yield from _choices(loaded, stack)

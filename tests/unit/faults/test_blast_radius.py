@@ -34,7 +34,7 @@ class RecordingStack:
 
     def __init__(self, replicas: dict[str, int], url: str = "http://127.0.0.1:9", pid: int | None = None) -> None:
         declared = reference_info({})
-        self.info = replace(declared, services={**declared.services, **replicas}, capabilities=frozenset(CAPABILITIES))
+        self.info = replace(declared, services={**declared.services, **replicas}, capabilities=frozenset(CAPABILITIES) - {"Meshed"})
         self.touched: set[str] = set()
         self.entry_url, self.api_key, self._url, self._pid = url, None, url, pid
 

@@ -23,15 +23,18 @@ from harness.stack.base import CAPABILITIES, Instance, Stack
 from harness.stack.catalog import STACKS, reference_info
 from harness.testing import FakeClock
 
+ALL = frozenset(CAPABILITIES) - {"Meshed"}
+"""That a stack could have at once: with Chaos Mesh, faults are others (`tests/contract/test_kubernetes_faults.py`)."""
+
 INFO = StackInfo(
     name="small",
     services={"gateway": 1, "retrieval": 3, "postgres": 1, "cache": 1, "llm": 1, "user": 1},
     edges=frozenset({("gateway", "retrieval"), ("gateway", "user"), ("retrieval", "postgres"), ("user", "postgres"), ("retrieval", "llm")}),
-    capabilities=frozenset(CAPABILITIES),
+    capabilities=ALL,
     journeys=frozenset(),
     roles={"llm": "llm"},
 )
-REFERENCE, WITH_VECTORS = (replace(reference_info({}, store), capabilities=frozenset(CAPABILITIES)) for store in ("pgvector", "qdrant"))
+REFERENCE, WITH_VECTORS = (replace(reference_info({}, store), capabilities=ALL) for store in ("pgvector", "qdrant"))
 VERBS = {"restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex"}
 
 
