@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from harness.record import events as ev
 from harness.record.events import Event
 from harness.record.history import History, Question
+from harness.record.pieces import Requests
 from harness.record.requests import NOTHING, REQUEST_DTYPE, Outcome
 from harness.scenario.model import Scenario
 from harness.scenario.slis import PHASES
@@ -53,7 +54,7 @@ def history(*lines: str, requests: NDArray[Any] | None = None, load: Mapping[str
         builder.add(line)
     builder.be_well()
     events = sorted(builder.events, key=lambda e: e.t_ns)
-    return History(events=tuple(events), requests=rows, **{"journeys": JOURNEYS, **fields})
+    return History(events=tuple(events), requests=Requests.of(rows), **{"journeys": JOURNEYS, **fields})
 
 
 def traffic(

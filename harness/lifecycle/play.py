@@ -74,9 +74,8 @@ class Player:
 
     def __post_init__(self) -> None:
         self._shape = lay_out(self.scenario.load.shape, self.scenario.duration_s, self.scenario.load.mix)
-        self._abort = AbortWatch(self.scenario.abort, Context.of(store.read(self.directory.path)))
-        self._tail = RequestTail(self.directory.requests, keep_s=self._abort.keep_s + self.scenario.load.timeout + live.WINDOW_S)
-
+        self._abort = AbortWatch(self.scenario.abort, Context.of(store.read(self.directory.path, live=True)))
+        self._tail = RequestTail(self.directory.requests, keep_s=max(self._abort.keep_s, live.WINDOW_S))
         self._events = JournalTail(self.directory.events)
 
     def play(self, parts: Parts) -> Ending:
@@ -135,7 +134,7 @@ class Player:
 
     def _steady(self) -> Ending | None:
         """Whether it is worth breaking anything: a fault injected into a system that is not in steady state proves nothing."""
-        history = store.read(self.directory.path)
+        history = store.read(self.directory.path, live=True)
         bad = [r.reason for r in steady_state(history, self.scenario, live=True) if r.status is not Status.PASS]
         if not bad:
             return None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError
+from harness.record.journal import JournalError
 from harness.record.provider import Exchange, ProviderJournal, ProviderWriter, parse_rows, read_journal
 from harness.stack.base import AdminApi, Programmable, Stack, StackError
 
@@ -80,7 +81,10 @@ def saved_journal(file: Path) -> ProviderJournal:
         journal = parse_rows(file.stem, requests)
         return replace(journal, missing=(*journal.missing, *_before(journal.rows, document.get("cleared"))))
     if isinstance(header, dict) and "schema" in header:
-        return read_journal(file)
+        try:
+            return read_journal(file)
+        except JournalError as error:
+            raise ProviderJournalError(str(error)) from error
     raise ProviderJournalError(f"{file} is no journal: neither an answer of GET /admin/journal nor provider/*.jsonl of a run")
 
 
@@ -92,7 +96,7 @@ def _json(text: str) -> Any:
         return None
 
 
-def _before(rows: Sequence[Exchange], cleared: object) -> Iterator[str]:
+def _before(rows: Iterable[Exchange], cleared: object) -> Iterator[str]:
     """An answer without a cursor holds the last rows only, and one with a cursor begins behind it."""
     absent = min((row.seq for row in rows), default=1) - 1 - (cleared if type(cleared) is int else 0)
     if absent > 0:

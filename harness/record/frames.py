@@ -10,14 +10,15 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.record.events import SCHEMA_VERSION
+from harness.record.journal import newer
 
 _MAGIC = b"GFR1"
 _FRAME = b"FRAM"
@@ -25,7 +26,11 @@ _FRAME_HEAD = struct.Struct("<4sII")
 
 
 class FrameError(ValueError):
-    """The file is no segment, or of a newer schema."""
+    """The file is no segment, or not the one that it was."""
+
+
+class NewerSchemaError(FrameError):
+    """The file was written by a newer program."""
 
 
 class FrameWriter:
@@ -51,24 +56,63 @@ class FrameWriter:
             self._fd = -1
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The segment's header. Raises FrameError."""
-    with path.open("rb") as file:
-        header, _ = _header(file.read(1 << 20), path)
-    return header
-
-
 def read_frames(path: Path, into: np.dtype[Any] | None = None) -> Iterator[NDArray[Any]]:
     """The whole frames of a segment, in order; stops at the first torn or damaged one.
 
     With `into`, rows are returned in that dtype: fields are matched by name, and one that the file lacks is zero.
     """
-    with path.open("rb") as file:
-        header, offset = _header(file.read(1 << 20), path)
-        dtype = np.dtype([tuple(f) for f in _tuples(header["dtype"])])
-        file.seek(offset)
-        while (frame := _next_frame(file, dtype)) is not None:
-            yield frame if into is None or into == dtype else _convert(frame, into)
+    for _, rows in FrameScan(path).blocks():
+        yield rows if into is None or into == rows.dtype else convert(rows, into)
+
+
+class FrameScan:
+    """One pass over a segment. The header is read at once; raises FrameError for what is none, or of a newer schema."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            self.header, self._start = _header(file.read(1 << 20), path)
+        self.dtype: np.dtype[Any] = np.dtype([tuple(f) for f in _tuples(self.header["dtype"])])
+        self.torn = False
+        """After `blocks`: bytes follow the last whole frame, so the writer was cut off."""
+
+    def blocks(self, most: int = 1 << 20) -> Iterator[tuple[int, NDArray[Any]]]:
+        """(offset in the file, rows) of all that lies in whole frames, in order: a frame each, a longer one in blocks of `most` rows."""
+        with self.path.open("rb", buffering=1 << 20) as file:
+            file.seek(self._start)
+            end = self._start
+            while (frame := self._whole(file, most)) is not None:
+                for offset, rows in frame:
+                    yield offset, rows
+                    end = offset + rows.nbytes
+                file.seek(end)  # a long frame was read ahead of its blocks
+            self.torn = self.path.stat().st_size > end
+
+    def _whole(self, file: BinaryIO, most: int) -> Iterator[tuple[int, NDArray[Any]]] | None:
+        """The blocks of the next frame, once all of it is proved; None at the end."""
+        head = file.read(_FRAME_HEAD.size)
+        if len(head) < _FRAME_HEAD.size:
+            return None
+        magic, count, crc = _FRAME_HEAD.unpack(head)
+        if magic != _FRAME:
+            return None
+        start, found = file.tell(), 0
+        blocks = [(start + n * self.dtype.itemsize, min(most, count - n)) for n in range(0, count, most)]
+        for _, rows in blocks:
+            body = file.read(rows * self.dtype.itemsize)
+            if len(body) < rows * self.dtype.itemsize:
+                return None
+            found = zlib.crc32(body, found)
+        if found != crc:
+            return None
+        if len(blocks) == 1:
+            return iter([(start, np.frombuffer(body, dtype=self.dtype))])
+        return self._again(file, blocks)
+
+    def _again(self, file: BinaryIO, blocks: Iterable[tuple[int, int]]) -> Iterator[tuple[int, NDArray[Any]]]:
+        for offset, rows in blocks:
+            file.seek(offset)
+            yield offset, np.frombuffer(file.read(rows * self.dtype.itemsize), dtype=self.dtype)
 
 
 class FrameTail:
@@ -93,19 +137,8 @@ class FrameTail:
             frames = []
             while (frame := _next_frame(file, self._dtype)) is not None:
                 self._offset = file.tell()
-                frames.append(_convert(frame, self._into))
+                frames.append(frame if self._dtype == self._into else convert(frame, self._into))
             return frames
-
-
-def is_torn(path: Path) -> bool:
-    """True when bytes follow the last whole frame: the writer was cut off."""
-    with path.open("rb") as file:
-        header, offset = _header(file.read(1 << 20), path)
-        dtype = np.dtype([tuple(f) for f in _tuples(header["dtype"])])
-        file.seek(offset)
-        while _next_frame(file, dtype) is not None:
-            offset = file.tell()
-        return path.stat().st_size > offset
 
 
 def _next_frame(file: Any, dtype: np.dtype[Any]) -> NDArray[Any] | None:
@@ -132,7 +165,7 @@ def _header(data: bytes, path: Path) -> tuple[dict[str, Any], int]:
     if not isinstance(header, dict) or not {"schema", "dtype"} <= header.keys():
         raise FrameError(f"{path}: the header is no segment header")
     if header["schema"] > SCHEMA_VERSION:
-        raise FrameError(f"{path}: schema {header['schema']} is newer than this program's {SCHEMA_VERSION}; upgrade rag-gauntlet")
+        raise NewerSchemaError(newer(path, header["schema"]))
     return header, 8 + length
 
 
@@ -151,7 +184,8 @@ def _tuples(fields: list[list[Any]]) -> list[tuple[Any, ...]]:
     return [(f[0], f[1]) if len(f) == 2 else (f[0], f[1], tuple(f[2])) for f in fields]
 
 
-def _convert(frame: NDArray[Any], into: np.dtype[Any]) -> NDArray[Any]:
+def convert(frame: NDArray[Any], into: np.dtype[Any]) -> NDArray[Any]:
+    """Rows in another dtype: fields are matched by name, and one that the rows lack is zero."""
     rows = np.zeros(len(frame), dtype=into)
     for name in set(into.names or ()) & set(frame.dtype.names or ()):
         rows[name] = frame[name]

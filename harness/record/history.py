@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.record import views
 from harness.record.events import ENDED, FAULT, Event
+from harness.record.pieces import Requests
 from harness.record.provider import ProviderJournal
-from harness.record.requests import REQUEST, Outcome
+from harness.record.requests import REQUEST_DTYPE
+
+Derived = TypeVar("Derived")
 
 
 @dataclass(frozen=True)
@@ -27,19 +29,24 @@ class Question:
 
 @dataclass(frozen=True)
 class History:
-    """Events (merged by time), requests (rows of `REQUEST`, any order) and facts of one run.
+    """Events (merged by time), requests (in any order) and facts of one run.
 
-    Tests write it by hand; `record.store.read` builds it from disk.
+    Tests write it by hand; `record.store.read` builds it from disk, and leaves the requests there (`record.pieces`).
     """
 
     events: tuple[Event, ...] = ()
-    requests: NDArray[Any] = field(default_factory=lambda: np.zeros(0, dtype=REQUEST))
+    requests: Requests = field(default_factory=lambda: Requests.of(np.zeros(0, dtype=REQUEST_DTYPE)))
     journeys: tuple[str, ...] = ("ask", "ask_stream", "ingest")
     run: Mapping[str, Any] = field(default_factory=dict)
     questions: Mapping[int, Question] = field(default_factory=dict)
     documents: int = 0
     damage: tuple[str, ...] = ()  # what could not be read: torn segments, missing files
     providers: tuple[ProviderJournal, ...] = ()  # what the mock providers saw of their callers
+    _derived: dict[tuple[Hashable, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.requests, np.ndarray):  # rows written by hand
+            object.__setattr__(self, "requests", Requests.of(self.requests))
 
     @cached_property
     def phases(self) -> tuple[views.PhaseSpan, ...]:
@@ -70,7 +77,7 @@ class History:
         """The start of the first phase, or of the record."""
         return self.phases[0].start_ns if self.phases else (self.events[0].t_ns if self.events else 0)
 
-    @property
+    @cached_property
     def end_ns(self) -> int:
         """The last thing that was recorded."""
         return max((e.t_ns for e in self.events), default=0)
@@ -96,20 +103,24 @@ class History:
         """Every recorded step of one fault."""
         return (e for e in self.of_kind(FAULT) if e.data.get("id") == fault_id)
 
-    def between(self, start_ns: int, end_ns: int) -> NDArray[Any]:
+    def between(self, start_ns: int, end_ns: int) -> Requests:
         """Requests whose intended start lies in [start_ns, end_ns)."""
-        intended = self.requests["intended_ns"]
-        return self.requests[(intended >= start_ns) & (intended < end_ns)]
+        return self.requests.between(start_ns, end_ns)
 
-    def in_phase(self, name: str) -> NDArray[Any]:
-        """Requests of a phase, by intended start; empty when the run never reached it."""
+    def in_phase(self, name: str) -> Requests:
+        """Requests of a phase, by intended start; none when the run never reached it."""
         span = self.phase(name)
         if span is None:
-            return self.requests[:0]
+            return self.between(0, 0)
         return self.between(span.start_ns, span.end_ns if span.end_ns is not None else self.end_ns + 1)
 
+    def once(self, key: tuple[Hashable, ...], derive: Callable[[], Derived], of: object = None) -> Derived:
+        """What `derive` gives, derived once for each key: scorers ask for the same thing, and a pass over ten million rows takes seconds.
 
-def ok(rows: NDArray[Any]) -> NDArray[np.bool_]:
-    """Mask of the requests that were served."""
-    mask: NDArray[np.bool_] = rows["outcome"] == Outcome.OK
-    return mask
+        `of` is a further input that has no hash (the scenario); it is told apart by identity.
+        """
+        place = (*key, id(of))
+        if place not in self._derived:
+            self._derived[place] = (of, derive())  # held with its input, whose identity nothing else can take on meanwhile
+        found: Derived = self._derived[place][1]
+        return found

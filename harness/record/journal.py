@@ -14,6 +14,11 @@ from harness.record.events import SCHEMA_VERSION, Event, Source
 _LAST_NS = 2**63 - 1  # what a monotonic clock can say
 
 
+def newer(path: Path, schema: int) -> str:
+    """Why a file of a newer program is refused: what it says may not mean what this program would read in it."""
+    return f"{path}: schema {schema} is newer than this program's {SCHEMA_VERSION}; upgrade rag-gauntlet"
+
+
 class JournalError(ValueError):
     """The file is no journal, or of a newer schema."""
 
@@ -72,9 +77,7 @@ def read_journal(path: Path, damage: list[str] | None = None) -> Iterator[Event]
                 continue
             if "schema" in document and "kind" not in document:
                 if document["schema"] > SCHEMA_VERSION:
-                    raise JournalError(
-                        f"{path}: schema {document['schema']} is newer than this program's {SCHEMA_VERSION}; upgrade rag-gauntlet"
-                    )
+                    raise JournalError(newer(path, document["schema"]))
                 continue
             yield Event.from_json(document)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.record.events import SCHEMA_VERSION
+from harness.record.journal import JournalError, newer
 
 OWN_USER_AGENT = "gauntlet"
 """Of the harness's own requests to a provider, which are no caller's."""
@@ -77,16 +79,13 @@ class ProviderJournal:
     """The exchanges of one service, and why they may not be all of them."""
 
     service: str
-    rows: tuple[Exchange, ...] = ()
+    rows: Collection[Exchange] = ()  # of a record: read anew by whoever goes through them
     missing: tuple[str, ...] = ()
 
 
 def exchange(service: str, row: Mapping[str, Any]) -> Exchange:
     """A journal row, typed. Raises ValueError for one without sequence number or times."""
-    arrived_s, duration_ms = _number(row.get("arrived_s")), _number(row.get("duration_ms"))
-    seq = row.get("seq")
-    if type(seq) is not int or arrived_s is None or duration_ms is None:
-        raise ValueError(f"no row of a journal: seq {seq!r}, arrived_s {row.get('arrived_s')!r}, duration_ms {row.get('duration_ms')!r}")
+    seq, arrived_s, duration_ms = _placed(row)
     left_ms, last_sent_ms = _number(row.get("disconnected_after_ms")), _number(row.get("last_sent_ms"))
     status = row.get("status")
     return Exchange(
@@ -94,26 +93,35 @@ def exchange(service: str, row: Mapping[str, Any]) -> Exchange:
         seq=seq,
         arrived_s=arrived_s,
         ended_s=arrived_s + (duration_ms if left_ms is None else left_ms) / 1000.0,
-        method=_text(row.get("method")) or "POST",
-        route=_text(row.get("route")) or "",
-        path=_text(row.get("path")) or "",
+        method=_word(row.get("method")) or "POST",
+        route=_word(row.get("route")) or "",
+        path=_word(row.get("path")) or "",
         status=status if type(status) is int else 0,
-        user_agent=_text(row.get("user_agent")),
-        account=_text(row.get("account")),
+        user_agent=_word(row.get("user_agent")),
+        account=_word(row.get("account")),
         trace_id=_text(row.get("trace_id")),
         body=_text(row.get("body_sha")),
         client_attempt=_count(row.get("client_attempt")),
         stream=row.get("stream") is True,
         faults=tuple(_faults(row.get("faults"))),
-        error=_text(row.get("error")),
+        error=_word(row.get("error")),
         retry_after_s=_number(row.get("retry_after_s")),
         should_retry=_flag(row.get("should_retry")),
-        finish_reason=_text(row.get("finish_reason")),
-        ending=_text(row.get("ending")) or "open",
+        finish_reason=_word(row.get("finish_reason")),
+        ending=_word(row.get("ending")) or "open",
         left_s=None if left_ms is None else left_ms / 1000.0,
         last_sent_s=None if last_sent_ms is None else last_sent_ms / 1000.0,
         connection=row["connection"] if type(row.get("connection")) is int else None,
     )
+
+
+def _placed(row: Mapping[str, Any]) -> tuple[int, float, float]:
+    """Number, arrival and duration; a row without them is none. Raises ValueError."""
+    arrived_s, duration_ms = _number(row.get("arrived_s")), _number(row.get("duration_ms"))
+    seq = row.get("seq")
+    if type(seq) is not int or arrived_s is None or duration_ms is None:
+        raise ValueError(f"no row of a journal: seq {seq!r}, arrived_s {row.get('arrived_s')!r}, duration_ms {row.get('duration_ms')!r}")
+    return seq, arrived_s, duration_ms
 
 
 def kept(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,30 +167,68 @@ def read_journals(folder: Path) -> tuple[ProviderJournal, ...]:
 
 def parse_rows(service: str, documents: Iterable[Any]) -> ProviderJournal:
     """A journal from its documents: rows, and lines that say what is missing."""
-    rows: list[Exchange] = []
-    missing: list[str] = []
-    unreadable = 0
-    for document in documents:
-        if isinstance(document, dict) and isinstance(document.get("missing"), str):
-            missing.append(document["missing"])
-            continue
-        try:
-            rows.append(exchange(service, document if isinstance(document, dict) else {}))
-        except ValueError:
-            unreadable += 1
-    if unreadable:
-        missing.append(f"{unreadable} rows cannot be read")
-    return ProviderJournal(service, tuple(rows), tuple(dict.fromkeys(missing)))
+    found = _Reading()
+    rows = tuple(exchange(service, row) for row in found.rows(documents))
+    return ProviderJournal(service, rows, found.missing)
 
 
 def read_journal(file: Path) -> ProviderJournal:
-    """One journal of a record."""
-    documents = list(_documents(file))
-    ends = [d for d in documents if isinstance(d, dict) and d.get("end") is True]
-    journal = parse_rows(file.stem, [d for d in documents if not (isinstance(d, dict) and ("schema" in d or "end" in d))])
-    if not ends or ends[-1].get("rows") != len(journal.rows):
-        return ProviderJournal(journal.service, journal.rows, (*journal.missing, CUT))
-    return journal
+    """One journal of a record, gone through once to see whether it is whole. Raises JournalError for one of a newer schema."""
+    found = _Reading()
+    count = sum(1 for _ in found.rows(_documents(file)))
+    if found.schema > SCHEMA_VERSION:
+        raise JournalError(newer(file, found.schema))
+    missing = found.missing if found.told == count else (*found.missing, CUT)
+    return ProviderJournal(file.stem, _RowsOnDisk(file, count), missing)
+
+
+class _Reading:
+    """Goes through the documents of a journal, and notes what is no row."""
+
+    def __init__(self) -> None:
+        self.schema = 0
+        self.told: object = None  # how many rows there are, by its end
+        self._missing: list[str] = []
+        self._unreadable = 0
+
+    def rows(self, documents: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
+        """Those that `exchange` reads."""
+        for document in documents:
+            row = document if isinstance(document, dict) else {}
+            if "schema" in row or "end" in row:
+                self.schema = max(self.schema, row["schema"] if type(row.get("schema")) is int else 0)
+                self.told = row.get("rows") if row.get("end") is True else self.told
+            elif isinstance(row.get("missing"), str):
+                self._missing.append(row["missing"])
+            else:
+                try:
+                    _placed(row)
+                except ValueError:
+                    self._unreadable += 1
+                else:
+                    yield row
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        unreadable = [f"{self._unreadable} rows cannot be read"] if self._unreadable else []
+        return tuple(dict.fromkeys([*self._missing, *unreadable]))
+
+
+@dataclass(frozen=True, slots=True)
+class _RowsOnDisk(Collection[Exchange]):
+    """Two hundred thousand exchanges take a hundred megabytes, and few scenarios ask about callers."""
+
+    file: Path
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return (exchange(self.file.stem, row) for row in _Reading().rows(_documents(self.file)))
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == other for other in self)
 
 
 def _documents(file: Path) -> Iterator[Any]:
@@ -202,6 +248,12 @@ def _faults(value: object) -> Iterator[tuple[str, str]]:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _word(value: object) -> str | None:
+    """A text that comes again and again: kept once."""
+    text = _text(value)
+    return None if text is None else sys.intern(text)
 
 
 def _number(value: object) -> float | None:

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.record import views
+from harness.record.blocks import OnDisk, Segment
 from harness.record.events import ENDED, SCHEMA_VERSION, Event
-from harness.record.frames import FrameError, is_torn, read_frames, read_header
+from harness.record.frames import FrameError, FrameScan, NewerSchemaError
 from harness.record.history import History, Question
-from harness.record.journal import JournalError, read_journal
+from harness.record.journal import JournalError, newer, read_journal
+from harness.record.pieces import Requests
 from harness.record.provider import CUT, ProviderJournal, read_journals
 from harness.record.requests import ADDED, REQUEST_DTYPE
 
@@ -111,8 +113,8 @@ def write_run_file(directory: RunDirectory, document: Mapping[str, Any]) -> None
     directory.run_file.write_text(text + "\n", encoding="utf-8")
 
 
-def read(path: Path) -> History:
-    """Read a run record, also one that was cut in the middle.
+def read(path: Path, *, live: bool = False) -> History:
+    """Read a run record, also one that was cut in the middle. Of a run that still goes on: without the journals of providers.
 
     Raises RecordError when there is no run.json, or the schema is newer.
     """
@@ -122,7 +124,7 @@ def read(path: Path) -> History:
     events = _read_events(directory, damage)
     requests, journeys = _read_requests(directory, damage)
     questions, documents = _read_questions(directory, damage)
-    providers = _read_providers(directory, events, damage)
+    providers = () if live else _read_providers(directory, events, damage)
     return History(
         events=events,
         requests=requests,
@@ -142,8 +144,10 @@ def _read_run_file(directory: RunDirectory) -> dict[str, Any]:
         run = json.loads(directory.run_file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RecordError(f"{directory.run_file}: {error}") from error
-    if not isinstance(run, dict) or type(run.get("schema")) is not int or run["schema"] > SCHEMA_VERSION:
-        raise RecordError(f"{directory.run_file}: not a run of schema <= {SCHEMA_VERSION}")
+    if not isinstance(run, dict) or type(run.get("schema")) is not int:
+        raise RecordError(f"{directory.run_file}: no run: it names no schema")
+    if run["schema"] > SCHEMA_VERSION:
+        raise RecordError(newer(directory.run_file, run["schema"]))
     return run
 
 
@@ -171,7 +175,10 @@ def _lost(events: Sequence[Event]) -> Iterator[str]:
 
 def _read_providers(directory: RunDirectory, events: Sequence[Event], damage: list[str]) -> tuple[ProviderJournal, ...]:
     """The journals of the mock providers. The last event of a whole record says whose there were; until then they are being written."""
-    found = read_journals(directory.providers)
+    try:
+        found = read_journals(directory.providers)
+    except JournalError as error:
+        raise RecordError(str(error)) from error
     told = next((event.data.get("providers") for event in events if event.kind == ENDED), None)
     if isinstance(told, list):
         damage.extend(f"{journal.service}.jsonl: {CUT}" for journal in found if CUT in journal.missing)
@@ -180,23 +187,35 @@ def _read_providers(directory: RunDirectory, events: Sequence[Event], damage: li
     return found
 
 
-def _read_requests(directory: RunDirectory, damage: list[str]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    frames: list[NDArray[Any]] = []
-    journeys: tuple[str, ...] = ()
+def _read_requests(directory: RunDirectory, damage: list[str]) -> tuple[Requests, tuple[str, ...]]:
+    segments: list[Segment] = []
+    journeys: list[str] = []
     for file in sorted(directory.requests.glob("*.seg")):
         try:
-            header = read_header(file)
-            journeys = tuple(str(name) for name in header["journeys"])
+            scan = FrameScan(file)
+            numbers = _numbers([str(name) for name in scan.header["journeys"]], journeys)
             # A field that a segment lacks would be read as zero, and an outcome of zero is `ok`.
-            lacking = set(REQUEST_DTYPE.names or ()) - ADDED - {str(described[0]) for described in header["dtype"]}
+            lacking = set(REQUEST_DTYPE.names or ()) - ADDED - set(scan.dtype.names or ())
             if lacking:
                 raise FrameError(f"{file}: requests without {', '.join(sorted(lacking))}")
-            frames.extend(read_frames(file, REQUEST_DTYPE))
-            if is_torn(file):
+            segments.append(Segment.find(scan, numbers))
+            if scan.torn:
                 damage.append(f"{file.name}: the last frame is torn")
-        except (FrameError, KeyError, TypeError, ValueError, IndexError) as error:
+        except NewerSchemaError as error:
+            raise RecordError(str(error)) from error
+        except (FrameError, KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             damage.append(f"{file.name}: {str(error).removeprefix(f'{file}: ')}")  # the verdict must not depend on where the record lies
-    return (np.concatenate(frames) if frames else np.zeros(0, dtype=REQUEST_DTYPE)), journeys
+    return Requests(OnDisk(segments)), tuple(journeys)
+
+
+def _numbers(names: Sequence[str], known: list[str]) -> NDArray[np.uint8] | None:
+    """The record's number of each journey of a segment, whose new ones join the `known`; None where both number them alike."""
+    known.extend(name for name in names if name not in known)
+    if known[: len(names)] == list(names):
+        return None
+    numbers = np.full(256, 255, dtype=np.uint8)
+    numbers[: len(names)] = [known.index(name) for name in names]
+    return numbers
 
 
 def _read_questions(directory: RunDirectory, damage: list[str]) -> tuple[dict[int, Question], int]:

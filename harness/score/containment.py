@@ -71,9 +71,9 @@ def _contained(history: History, scenario: Scenario, fault: FaultTruth, number: 
     span = active(fault, history)
     if reason is not None or limit is None or span is None:
         return Result(blank.name, blank.group, blank.status, reason or f"fault {fault.id} has no onset")
-    rows = history.between(span.start_ns, span.end_ns)
+    of_journey = history.between(span.start_ns, span.end_ns).through(lambda rows: rows[rows["journey"] == number])
     name = sli_name("availability")
-    observations = slis.observe(rows[rows["journey"] == number], name, Context.of(history))
+    observations = slis.observe(of_journey, name, Context.of(history))
     proportion, measured = slis.proportion(observations, name, limit.op, limit.value), slis.value(observations, name)
     if measured is None or proportion is None or len(observations) < MIN_SAMPLES:
         return Result(blank.name, blank.group, blank.status, f"only {len(observations)} requests of {journey} during the fault")

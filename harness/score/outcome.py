@@ -7,7 +7,7 @@ exact binomial test rejects a limit of steady_state at 95 %: one stray failure a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -15,16 +15,18 @@ import numpy as np
 
 from harness.record import events as ev
 from harness.record.history import History
+from harness.record.pieces import Requests, Rows
 from harness.record.requests import Outcome as Ended
 from harness.record.views import FaultTruth
 from harness.scenario.model import Scenario
-from harness.scenario.slis import sli_name
+from harness.scenario.slis import SliName, sli_name
+from harness.scenario.units import Limit
 from harness.score import sli as slis
 from harness.score import stats
 from harness.score.detection import radius
 from harness.score.preconditions import Preconditions
 from harness.score.recovery import right_actions
-from harness.score.sli import Context, Proportion, Rows
+from harness.score.sli import Context
 from harness.score.spans import NS_PER_S, Span, active, seconds, sliding
 from harness.score.validity import baseline_reason
 
@@ -67,18 +69,22 @@ class FaultOutcome:
 
 def outcome(history: History, scenario: Scenario, fault: FaultTruth) -> FaultOutcome:
     """The outcome of one fault."""
+    return history.once(("outcome", fault.id), lambda: _outcome(history, scenario, fault), of=scenario)
+
+
+def _outcome(history: History, scenario: Scenario, fault: FaultTruth) -> FaultOutcome:
     span = active(fault, history)
     reason = _undecidable(history, scenario, fault)
     if reason is not None or span is None:
         return FaultOutcome(fault.id, None, reason or f"fault {fault.id} has no onset")
-    limits = _limits(_as_of(history.requests, span.end_ns), scenario, Context.of(history))
     windows = list(sliding(span, WINDOW_S, STEP_S))
-    states = [_state(limits, w) for w in windows]
+    seen = history.between(span.start_ns, span.end_ns).through(lambda rows: _as_of(rows, span.end_ns))
+    *states, at_end = _states(seen, scenario, Context.of(history), [*windows, _tail(span)])
     if State.VIOLATED not in states:
         return _unviolated(history, fault, span, states)
     left = states.index(State.VIOLATED)
     regained = _hold_from(states, left + 1)
-    if regained is None or _lost_at_end(limits, span, states):
+    if regained is None or _lost_at_end(states, at_end):
         word, why = _after_heal(history, scenario, fault)
         return FaultOutcome(fault.id, word, why, span.start_ns, windows[left].start_ns)
     regained_ns = windows[regained].start_ns
@@ -100,20 +106,28 @@ def _undecidable(history: History, scenario: Scenario, fault: FaultTruth) -> str
     reason = before.fault(use.id) or before.gone(use) or before.phase(use.phase) or baseline_reason(history, scenario)
     if reason is None and fault.heal_intended_ns is None:
         reason = f"fault {fault.id} was never healed"
-    if reason is None and not _limits(history.requests[:0], scenario, Context.of(history)):
+    if reason is None and not any(True for _ in _limits(scenario)):
         reason = "steady_state has no absolute objective on a share or a percentile, so there are no limits that users could leave"
     return reason
 
 
-def _limits(rows: Rows, scenario: Scenario, context: Context) -> list[Proportion]:
-    found = []
+def _limits(scenario: Scenario) -> Iterator[tuple[SliName, Limit]]:
+    """Of steady_state: those that a share of bad requests can break."""
     for text, limit in scenario.objectives.get("steady_state", {}).items():
         name = sli_name(text)
-        if limit.of is None and (name.percentile or name.unit == "ratio"):
-            proportion = slis.proportion(slis.observe(rows, name, context), name, limit.op, limit.value)
-            if proportion is not None:
-                found.append(proportion)
-    return found
+        if limit.of is None and (name.percentile or name.unit == "ratio") and slis.bounds(name, limit.op):
+            yield name, limit
+
+
+def _states(requests: Requests, scenario: Scenario, context: Context, windows: Sequence[Span]) -> list[State]:
+    """Of each window. One limit after the other: what they look at need not be in memory together."""
+    counted: list[list[tuple[stats.Block, float]]] = [[] for _ in windows]
+    for name, limit in _limits(scenario):
+        proportion = slis.proportion(slis.observe(requests, name, context), name, limit.op, limit.value)
+        if proportion is not None:
+            for of_window, block in zip(counted, proportion.counts(windows), strict=True):
+                of_window.append((block, proportion.allowed))
+    return [_state(of_window) for of_window in counted]
 
 
 def _as_of(rows: Rows, heal_ns: int) -> Rows:
@@ -131,8 +145,7 @@ def _as_of(rows: Rows, heal_ns: int) -> Rows:
     return kept
 
 
-def _state(limits: Sequence[Proportion], window: Span) -> State:
-    counts = [(p.count(window), p.allowed) for p in limits]
+def _state(counts: Sequence[tuple[stats.Block, float]]) -> State:
     if any(stats.exceeds(bad, n, allowed) for (bad, n), allowed in counts):
         return State.VIOLATED
     return State.WITHIN if any(n >= WINDOW_SAMPLES for (_, n), _ in counts) else State.UNKNOWN
@@ -147,10 +160,14 @@ def _hold_from(states: Sequence[State], start: int) -> int | None:
     return None
 
 
-def _lost_at_end(limits: Sequence[Proportion], span: Span, states: Sequence[State]) -> bool:
+def _tail(span: Span) -> Span:
+    """Its last ten seconds."""
+    return Span(max(span.start_ns, span.end_ns - round(HOLD_S * NS_PER_S)), span.end_ns)
+
+
+def _lost_at_end(states: Sequence[State], at_end: State) -> bool:
     """Were users outside of the limits when the harness healed? The last window and the last ten seconds must both say so."""
-    tail = Span(max(span.start_ns, span.end_ns - round(HOLD_S * NS_PER_S)), span.end_ns)
-    return states[-1] is State.VIOLATED and _state(limits, tail) is State.VIOLATED
+    return states[-1] is State.VIOLATED and at_end is State.VIOLATED
 
 
 def _unviolated(history: History, fault: FaultTruth, span: Span, states: Sequence[State]) -> FaultOutcome:
@@ -208,8 +225,8 @@ def _after_heal(history: History, scenario: Scenario, fault: FaultTruth) -> tupl
     onsets = [f.onset_ns for f in history.faults if f.onset_ns is not None and f.onset_ns > healed_ns]
     ends = [p.end_ns for p in history.phases if p.end_ns is not None]
     span = Span(healed_ns, min([*onsets, max(ends, default=history.end_ns)]))
-    limits = _limits(history.requests, scenario, Context.of(history))
-    states = [_state(limits, w) for w in sliding(span, WINDOW_S, STEP_S)]
+    after = history.between(span.start_ns, span.end_ns)
+    states = _states(after, scenario, Context.of(history), list(sliding(span, WINDOW_S, STEP_S)))
     if _hold_from(states, 0) is not None:
         return "healed_by_harness", "users were outside of the limits until the harness healed the fault"
     known = [s for s in states if s is not State.UNKNOWN]

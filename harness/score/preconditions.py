@@ -12,16 +12,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.record import events as ev
 from harness.record.history import History
+from harness.record.pieces import Requests, Rows
 from harness.record.requests import Outcome
 from harness.record.views import FaultTruth
 from harness.scenario import arrivals
 from harness.scenario.model import FaultUse, Scenario
 from harness.scenario.slis import PHASES
 from harness.score import stats
-from harness.score.sli import DROPPED_BY_GENERATOR, Rows
+from harness.score.sli import DROPPED_BY_GENERATOR
 from harness.score.spans import NS_PER_S, of_phase, seconds
 
 # Delivered load (docs/architecture.md, "SLIs"): a generator beyond these limits measured itself.
@@ -54,7 +56,7 @@ class Preconditions:
         if not self.live and "finished" not in load:
             return "the load process never finished, so requests that were in flight are missing from the record"
         missing = _missing(load["finished"].data, len(self.history.requests)) if "finished" in load else None
-        return missing or _impossible(self.history.requests)
+        return missing or self.history.once(("impossible",), lambda: _impossible(self.history.requests))
 
     def phase(self, name: str) -> str | None:
         """Can an objective of this phase be decided?"""
@@ -78,7 +80,9 @@ class Preconditions:
 
     @cached_property
     def _generators(self) -> dict[str, str | None]:
-        return {span.name: next(self._generator_faults(span.name), None) for span in self.history.phases}
+        return self.history.once(
+            ("generators",), lambda: {p.name: next(self._generator_faults(p.name), None) for p in self.history.phases}, of=self.scenario
+        )
 
     def _generator_faults(self, name: str) -> Iterator[str]:
         rows = self.history.in_phase(name)
@@ -187,19 +191,25 @@ def _missing(finished: Mapping[str, Any], recorded: int) -> str | None:
     return None
 
 
-def _impossible(rows: Rows) -> str | None:
+def _impossible(requests: Requests) -> str | None:
     """Rows that no generator writes would be read as fast, or counted twice."""
-    twice = len(rows) - len(np.unique(rows["seq"]))
+    seq = requests["seq"]
+    seq.sort()
+    twice = np.count_nonzero(seq[1:] == seq[:-1])
     if twice:
         return f"{twice} requests are in the record more than once"
-    unknown = np.count_nonzero(rows["outcome"] > max(Outcome))
+    unknown = sum(int(np.count_nonzero(rows["outcome"] > max(Outcome))) for rows in requests.pieces())
     if unknown:
         return f"{unknown} requests ended in a way that this program does not know"
+    count = sum(_disordered(rows) for rows in requests.pieces())
+    return f"the times of {count} requests are out of order (due, sent, first and last content, end)" if count else None
+
+
+def _disordered(rows: Rows) -> int:
     sent = rows[rows["outcome"] != Outcome.DROPPED]
     due, start, first, last, end = (sent[f"{name}_ns"] for name in ("intended", "start", "first", "last", "end"))
-    disordered = (start < due) | (end < start) | ((first > 0) & ((first < start) | (last < first) | (end < last)))
-    count = np.count_nonzero(disordered)
-    return f"the times of {count} requests are out of order (due, sent, first and last content, end)" if count else None
+    disordered = (due <= 0) | (start < due) | (end < start) | ((first > 0) & ((first < start) | (last < first) | (end < last)))
+    return int(np.count_nonzero(disordered))
 
 
 def _number(value: object) -> float | None:
@@ -207,13 +217,23 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _undelivered(rows: Rows) -> Iterator[str]:
-    dropped = (rows["outcome"] == Outcome.DROPPED) & (rows["drop_cause"] == DROPPED_BY_GENERATOR)
-    share = float(np.count_nonzero(dropped)) / len(rows)
+def _undelivered(requests: Requests) -> Iterator[str]:
+    share = sum(int(np.count_nonzero(_never_sent(rows))) for rows in requests.pieces()) / len(requests)
     if share > GENERATOR_DROPS:
         yield f"the generator never sent {share:.1%} of the arrivals (limit {GENERATOR_DROPS:.0%})"
-    sent = rows[rows["start_ns"] > 0]
-    if len(sent):
-        lag_s = stats.nearest_rank(sent["start_ns"] - sent["intended_ns"], 99.0) / NS_PER_S
+    lags_ns = requests.gather(_lags_ns, np.int64)
+    if len(lags_ns):
+        lag_s = stats.nearest_rank(lags_ns, 99.0) / NS_PER_S
         if lag_s > LAG_S_P99:
             yield f"the generator sent late: p99 of the lag is {lag_s * 1000:.0f}ms (limit {LAG_S_P99 * 1000:.0f}ms)"
+
+
+def _never_sent(rows: Rows) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = (rows["outcome"] == Outcome.DROPPED) & (rows["drop_cause"] == DROPPED_BY_GENERATOR)
+    return mask
+
+
+def _lags_ns(rows: Rows) -> NDArray[Any]:
+    sent = rows[rows["start_ns"] > 0]
+    lags: NDArray[Any] = sent["start_ns"] - sent["intended_ns"]
+    return lags

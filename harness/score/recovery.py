@@ -104,5 +104,5 @@ def _is_harmful(history: History, action: Action) -> bool:
 
 
 def _served(history: History, span: Span) -> tuple[int, int]:
-    rows = slis.arrivals(history.between(span.start_ns, span.end_ns))
-    return int(np.count_nonzero(rows["outcome"] == Outcome.OK)), len(rows)
+    served = history.between(span.start_ns, span.end_ns).through(slis.arrivals).gather(lambda rows: rows["outcome"] == Outcome.OK, np.bool_)
+    return int(np.count_nonzero(served)), len(served)

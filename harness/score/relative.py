@@ -80,8 +80,7 @@ def _blocks(history: History, side: tuple[Observations, PhaseSpan], sli: SliName
     proportion: Proportion | None = slis.proportion(observations, sli, op, bound)
     if proportion is None:
         raise ValueError(f"{op} is not the good direction of {sli.text}")
-    counted = (proportion.count(block) for block in blocks(of_phase(history, span)))
-    return [block for block in counted if block[1] > 0]
+    return [block for block in proportion.counts(blocks(of_phase(history, span))) if block[1] > 0]
 
 
 def _span(history: History, phase: str) -> PhaseSpan:

@@ -7,7 +7,7 @@ the requests may take longer than 800 ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.record.history import History, Question
+from harness.record.pieces import Requests, Rows
 from harness.record.requests import Outcome
 from harness.scenario.arrivals import JOURNEYS_OF
 from harness.scenario.slis import SliName
@@ -27,8 +28,7 @@ from harness.score.spans import NS_PER_S, Span
 
 DROPPED_BY_GENERATOR = 1  # `drop_cause`
 _SLICE_S = 1.0
-
-Rows = NDArray[Any]
+_AT_ONCE = 1 << 18  # requests
 
 
 @dataclass(frozen=True)
@@ -74,38 +74,61 @@ class Observations:
 class Proportion:
     """An SLI with an absolute limit, as bad ones (0..1 per request) of which at most the share `allowed` may be bad."""
 
-    t_ns: NDArray[np.int64]  # ascending
-    bad_before: NDArray[np.float64]  # bad ones among the first n requests, n from 0
+    t_ns: NDArray[np.int64]
+    bad: NDArray[Any]
     allowed: float
 
-    @classmethod
-    def build(cls, t_ns: NDArray[np.int64], bad: NDArray[np.float64], allowed: float) -> Proportion:
-        order = np.argsort(t_ns, kind="stable")
-        return cls(t_ns[order], np.concatenate([[0.0], np.cumsum(bad[order])]), allowed)
+    def count(self) -> stats.Block:
+        """(bad, samples) of all."""
+        return _block(float(self.bad.sum()), len(self.bad))
 
-    def count(self, span: Span | None = None) -> stats.Block:
-        """(bad, samples) within a span, or of all."""
-        first, last = (0, len(self.t_ns)) if span is None else np.searchsorted(self.t_ns, (span.start_ns, span.end_ns))
-        # Nine digits: scores such as 1/3 must add up alike in whatever order they came.
-        return (round(float(self.bad_before[last] - self.bad_before[first]), 9), int(last - first))
+    def counts(self, spans: Sequence[Span]) -> list[stats.Block]:
+        """(bad, samples) within each span. One pass for all of them, which may overlap."""
+        borders = np.unique(np.array([(span.start_ns, span.end_ns) for span in spans], dtype=np.int64))
+        bad, samples = np.zeros(len(borders) + 1), np.zeros(len(borders) + 1, dtype=np.int64)
+        for start in range(0, len(self.t_ns), _AT_ONCE):
+            place = np.searchsorted(borders, self.t_ns[start : start + _AT_ONCE], side="right")  # 0: before the first border
+            bad += np.bincount(place, weights=self.bad[start : start + _AT_ONCE], minlength=len(bad))
+            samples += np.bincount(place, minlength=len(bad))
+        bad, samples = np.cumsum(bad), np.cumsum(samples)
+        ends = [(np.searchsorted(borders, span.start_ns), np.searchsorted(borders, span.end_ns)) for span in spans]
+        return [_block(float(bad[last] - bad[first]), int(samples[last] - samples[first])) for first, last in ends]
+
+
+def _block(bad: float, samples: int) -> stats.Block:
+    """Nine digits: scores such as 1/3 must add up alike in whatever order they came."""
+    return (round(bad, 9), samples)
 
 
 def arrivals(rows: Rows) -> Rows:
     """Rows that say something about the target: all but those that the generator itself failed to send."""
-    kept: Rows = rows[(rows["outcome"] != Outcome.DROPPED) | (rows["drop_cause"] != DROPPED_BY_GENERATOR)]
+    mask = (rows["outcome"] != Outcome.DROPPED) | (rows["drop_cause"] != DROPPED_BY_GENERATOR)
+    kept: Rows = rows if mask.all() else rows[mask]
     return kept
 
 
-def observe(rows: Rows, sli: SliName, context: Context) -> Observations:
+def observe(requests: Requests | Rows, sli: SliName, context: Context) -> Observations:
     """The readings of a share or percentile SLI. Raises KeyError for one that is neither (goodput, counts)."""
+    requests = requests if isinstance(requests, Requests) else Requests.of(requests)
+    t_ns = np.empty(requests.most, dtype=np.int64)
+    values = np.empty(requests.most, dtype=np.int64 if sli.percentile else np.float64)
+    filled = 0
+    for rows in requests.pieces():
+        found = _observed(rows, sli, context)
+        t_ns[filled : filled + len(found)], values[filled : filled + len(found)] = found.t_ns, found.values
+        filled += len(found)
+    return Observations(t_ns[:filled], values[:filled])
+
+
+def _observed(rows: Rows, sli: SliName, context: Context) -> Observations:
     rows = arrivals(rows)
     if sli.percentile:
         timed = rows[(rows["outcome"] == Outcome.OK) | (rows["outcome"] == Outcome.TIMEOUT)]
         kept, values = _DURATIONS[sli.family](timed, context)
-        return Observations(kept["intended_ns"].astype(np.int64), values)
+        return Observations(kept["intended_ns"], values)
     rows, scores = _scores(rows, sli, context)
     applicable = ~np.isnan(scores)
-    return Observations(rows["intended_ns"][applicable].astype(np.int64), scores[applicable])
+    return Observations(rows["intended_ns"][applicable], scores[applicable])
 
 
 def value(observations: Observations, sli: SliName) -> float | None:
@@ -127,17 +150,22 @@ def interval(observations: Observations, sli: SliName) -> tuple[float, float] | 
     return stats.share_interval(stats.total(observations.values), len(observations))
 
 
+def bounds(sli: SliName, op: str) -> bool:
+    """Does a limit in this direction say how many may be bad? `availability <= 50%` does not, nor does `==`."""
+    return op in ((">=", ">") if sli.good == "higher" else ("<=", "<"))
+
+
 def proportion(observations: Observations, sli: SliName, op: str, bound: float) -> Proportion | None:
-    """The SLI and its limit as a share of bad requests; None for a limit in the SLI's bad direction (`availability <= 50%`) or `==`."""
-    if op not in ((">=", ">") if sli.good == "higher" else ("<=", "<")):
+    """The SLI and its limit as a share of bad requests; None for a limit that says no such thing."""
+    if not bounds(sli, op):
         return None
     if sli.percentile:
         bound_ns = round(bound * NS_PER_S)
         over = observations.values > bound_ns if op == "<=" else observations.values >= bound_ns
-        return Proportion.build(observations.t_ns, over.astype(np.float64), 1.0 - _percentile(sli) / 100.0)
+        return Proportion(observations.t_ns, over, 1.0 - _percentile(sli) / 100.0)
     if sli.good == "higher":
-        return Proportion.build(observations.t_ns, 1.0 - observations.values, max(0.0, 1.0 - bound))
-    return Proportion.build(observations.t_ns, observations.values, bound)
+        return Proportion(observations.t_ns, 1.0 - observations.values, max(0.0, 1.0 - bound))
+    return Proportion(observations.t_ns, observations.values, bound)
 
 
 def keeps(limit: Limit, measured: float, reference: float | None = None) -> bool:
@@ -163,16 +191,20 @@ def held(rows: Rows, sli: SliName, limit: Limit, context: Context, span: Span) -
     return value(observe(ended[(ended_ns >= span.start_ns) & (ended_ns < span.end_ns)], sli, context), sli)
 
 
-def goodput(rows: Rows, limits: Iterable[tuple[SliName, Limit]], context: Context, span: Span) -> float:
+def goodput(requests: Requests | Rows, limits: Iterable[tuple[SliName, Limit]], context: Context, span: Span) -> float:
     """Requests a second that were served, and kept every absolute limit on a duration that applies to them."""
+    absolute = [(sli, limit) for sli, limit in limits if sli.percentile and limit.of is None]
+    requests = requests if isinstance(requests, Requests) else Requests.of(requests)
+    return sum(_good(rows, absolute, context) for rows in requests.pieces()) / span.length_s
+
+
+def _good(rows: Rows, limits: Iterable[tuple[SliName, Limit]], context: Context) -> int:
     good = rows[rows["outcome"] == Outcome.OK]
     for sli, limit in limits:
-        if not sli.percentile or limit.of is not None:
-            continue
         kept, durations = _DURATIONS[sli.family](good, context)
         slow = np.isin(good["seq"], kept["seq"][~(durations <= round(limit.value * NS_PER_S))])
         good = good[~slow]
-    return len(good) / span.length_s
+    return len(good)
 
 
 def _percentile(sli: SliName) -> float:

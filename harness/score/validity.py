@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.record import events as ev
 from harness.record.history import History
+from harness.record.pieces import Rows
 from harness.scenario.model import Expect, Scenario
 from harness.scenario.slis import PHASES
 from harness.score import stats
@@ -83,8 +88,12 @@ def _nothing_left(history: History) -> Result:
     return Result("safety.nothing_left", "safety", status, reason, evidence=left)
 
 
-def steady_state(history: History, scenario: Scenario, live: bool = False) -> Iterator[Result]:
+def steady_state(history: History, scenario: Scenario, live: bool = False) -> tuple[Result, ...]:
     """Is there a steady state that a fault can be measured against? Asked where a fault follows; with `live`, while the run goes on."""
+    return history.once(("steady_state", live), lambda: tuple(_steady_state(history, scenario, live)), of=scenario)
+
+
+def _steady_state(history: History, scenario: Scenario, live: bool) -> Iterator[Result]:
     phase = "steady_state"
     if phase not in scenario.phases or not any(PHASES.index(f.phase) >= PHASES.index(phase) for f in scenario.faults):
         return
@@ -124,11 +133,14 @@ def _not_steady(history: History, live: bool) -> str | None:
 
 
 def _median_s(history: History, span: Span) -> float | None:
-    rows = history.between(span.start_ns, span.end_ns)
+    latencies_ns = history.between(span.start_ns, span.end_ns).gather(_latencies_ns, np.int64)
+    return stats.nearest_rank(latencies_ns, 50.0) / NS_PER_S if len(latencies_ns) >= STEADY_SAMPLES else None
+
+
+def _latencies_ns(rows: Rows) -> NDArray[Any]:
     served = rows[rows["end_ns"] > 0]
-    if len(served) < STEADY_SAMPLES:
-        return None
-    return stats.nearest_rank(served["end_ns"] - served["intended_ns"], 50.0) / NS_PER_S
+    latencies: NDArray[Any] = served["end_ns"] - served["intended_ns"]
+    return latencies
 
 
 def _record(history: History) -> Result:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from harness.record.history import History
+from harness.record.pieces import Requests
 from harness.record.requests import BASE, CANDIDATE
 from harness.scenario.comparison import Comparison, Metric
 from harness.scenario.model import Scenario
@@ -18,7 +19,7 @@ from harness.score.blockwise import MOST_BESIDE, MOST_BLOCKS
 from harness.score.check import Result, Status
 from harness.score.compare import Compared, Measured
 from harness.score.preconditions import Preconditions
-from harness.score.sli import Context, Observations, Rows
+from harness.score.sli import Context, Observations
 from harness.score.spans import Span, of_phase
 
 GROUP = "compare"
@@ -32,9 +33,9 @@ class Arm:
     scenario: Scenario
     side: int | None = None
 
-    def rows(self, phase: str) -> Rows:
+    def rows(self, phase: str) -> Requests:
         found = self.history.in_phase(phase)
-        return found if self.side is None else found[found["side"] == self.side]
+        return found if self.side is None else found.through(lambda rows: rows[rows["side"] == self.side])
 
     def observe(self, phase: str, sli: SliName) -> Observations:
         return slis.observe(self.rows(phase), sli, Context.of(self.history))

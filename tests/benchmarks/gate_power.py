@@ -149,7 +149,7 @@ def of_run(path: Path) -> Requests:
 def requests_of(history: History, side: int) -> Requests:
     """The questions of one side in steady state; a request that was not served, or asked nothing, has no quality to lose."""
     context = Context.of(history)
-    rows = history.in_phase("steady_state")
+    rows = history.in_phase("steady_state").rows()
     rows = rows[(rows["side"] == side) & (rows["question"] >= 0)]
     rows = rows[np.argsort(rows["intended_ns"], kind="stable")]
     shares = {}

@@ -8,10 +8,8 @@ from __future__ import annotations
 import io
 import json
 import math
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,15 +27,14 @@ from harness.record import events as ev
 from harness.record.events import Event
 from harness.record.frames import FrameWriter
 from harness.record.history import History
-from harness.record.journal import Journal
-from harness.record.requests import REQUEST_DTYPE
-from harness.record.store import RecordError, RunDirectory, write_run_file
+from harness.record.store import RecordError
 from harness.report import terminal
 from harness.scenario.loader import load_text
 from harness.scenario.problem import ScenarioError
 from harness.score.check import Status
 from harness.score.judge import judge
-from tests.history_builder import history, together, traffic
+from tests.history_builder import history, questions, together, traffic
+from tests.record_on_disk import save
 
 TEXT = """\
 name: evidence
@@ -100,27 +97,12 @@ class Run:
         return replace(self.told, events=tuple(e for e in self.told.events if not leave_out(e)))
 
     def save(self, directory: Path) -> None:
-        """One journal for each writer, as a run has them."""
-        shutil.rmtree(directory, ignore_errors=True)
-        run = RunDirectory(directory)
-        run.requests.mkdir(parents=True)
-        run.scenario_file.write_text(self.scenario)
-        write_run_file(run, {"seed": 1, "scenario_file_sha256": sha256(self.scenario.encode()).hexdigest()})
-        run.questions.write_text('{"documents": 1, "questions": [{"id": 0, "gold": [0], "answerable": true}]}')
-        for path, kinds in ((run.events, None), (run.load_events, {ev.LOAD}), (run.watchdog_events, {ev.WATCHDOG})):
-            journal = Journal(path)
-            for event in self.told.events:
-                if event.kind in kinds if kinds else event.kind not in (ev.LOAD, ev.WATCHDOG):
-                    counted = {"events": journal.written} if event.kind == ev.ENDED else {}
-                    journal.append(replace(event, data={**event.data, **counted}))
-            journal.close()
-        segment = FrameWriter(run.requests / "load.seg", REQUEST_DTYPE, {"journeys": list(self.told.journeys)})
-        segment.append(self.told.requests)
-        segment.close()
+        save(directory, self.scenario, self.told)
 
 
 def run(scenario: str, *lines: str, requests: NDArray[Any] = SLOW, **fields: Any) -> Run:
-    return Run(scenario, history(*lines, requests=requests, journeys=("ask",), **fields))
+    truth = {"questions": questions(1), "documents": 1}
+    return Run(scenario, history(*lines, requests=requests, journeys=("ask",), **truth, **fields))
 
 
 PASSING = {
@@ -224,7 +206,7 @@ SPOILED = (_dropped, _zeroed, _twice, _never_ended, _shifted, _mixed_up)
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(sorted(RUNS)), st.sampled_from(SPOILED), st.randoms(use_true_random=False))
 def test_spoiled_requests_never_pass(name: str, spoil: Callable[[NDArray[Any], Random], NDArray[Any]], rng: Random) -> None:
-    told = replace(RUNS[name].told, requests=spoil(RUNS[name].told.requests, rng))
+    told = replace(RUNS[name].told, requests=spoil(RUNS[name].told.requests.rows(), rng))
     assert RUNS[name].status(told) is not Status.PASS
 
 
@@ -283,7 +265,7 @@ def test_lines_that_are_lost_never_pass(name: str, rng: Random, place: Path) -> 
 def test_a_segment_without_a_column_is_damaged(place: Path) -> None:
     """A column that is not there would be read as zero, and an outcome of zero is `ok`."""
     PASSING["null"].save(place)
-    rows = PASSING["null"].told.requests
+    rows = PASSING["null"].told.requests.rows()
     fields = [name for name in rows.dtype.names or () if name != "outcome"]
     (place / "requests" / "load.seg").unlink()
     packed = np.empty(len(rows), dtype=[(name, rows.dtype[name]) for name in fields])

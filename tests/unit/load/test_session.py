@@ -19,7 +19,7 @@ from harness.load.observation import Observation
 from harness.load.recorder import SEGMENT, Recorder
 from harness.load.session import LoadSession, Sinks
 from harness.record.events import Event
-from harness.record.frames import read_frames, read_header
+from harness.record.frames import FrameScan, read_frames
 from harness.record.requests import REQUEST, Outcome
 from harness.telemetry.prometheus_text import parse
 from tests.unit.load.fakes import AtOnce, FakeClock, FakeReply, FakeTransport, events
@@ -75,7 +75,7 @@ class Run:
 
 def test_rows_events_and_metrics_tell_the_same(tmp_path: Path) -> None:
     run = Run(tmp_path, respond, mix={"search": 3, "ingest": 1}, shape=[{"constant": "40/s"}])
-    assert read_header(run.segment)["journeys"] == ["search", "ingest"]
+    assert FrameScan(run.segment).header["journeys"] == ["search", "ingest"]
     assert sorted(run.rows["seq"]) == list(range(400))
     assert set(run.rows["outcome"]) == {Outcome.OK}
     searches, ingests = Counter(run.rows["journey"].tolist())[0], Counter(run.rows["journey"].tolist())[1]

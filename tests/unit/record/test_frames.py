@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.record.frames import FrameError, FrameTail, FrameWriter, is_torn, read_frames, read_header
+from harness.record.frames import FrameError, FrameScan, FrameTail, FrameWriter, read_frames
 from harness.record.requests import REQUEST_DTYPE
 from harness.record.samples import SampleWriter, Series, read_samples, read_series
 from harness.record.tail import RequestTail
@@ -30,11 +30,17 @@ def segment(path: Path) -> Path:
     return path
 
 
+def torn(path: Path) -> bool:
+    scan = FrameScan(path)
+    list(scan.blocks())
+    return scan.torn
+
+
 def test_round_trip(tmp_path: Path) -> None:
     path = segment(tmp_path / "a.seg")
-    assert read_header(path)["journeys"] == ["ask"]
+    assert FrameScan(path).header["journeys"] == ["ask"]
     assert np.array_equal(np.concatenate(list(read_frames(path))), rows(1, 2, 3))
-    assert not is_torn(path)
+    assert not torn(path)
 
 
 def test_cut_anywhere_it_keeps_the_whole_frames(tmp_path: Path) -> None:
@@ -46,7 +52,7 @@ def test_cut_anywhere_it_keeps_the_whole_frames(tmp_path: Path) -> None:
         cut.write_bytes(data[:length])
         got = [int(s) for f in read_frames(cut) for s in f["seq"]]
         assert got == ([] if length < first_end else [1, 2])
-        assert is_torn(cut) == (length not in (start, first_end))
+        assert torn(cut) == (length not in (start, first_end))
 
 
 def test_a_flipped_bit_ends_the_reading_there(tmp_path: Path) -> None:
@@ -55,7 +61,7 @@ def test_a_flipped_bit_ends_the_reading_there(tmp_path: Path) -> None:
     data[-1] ^= 1
     path.write_bytes(data)
     assert [int(s) for f in read_frames(path) for s in f["seq"]] == [1, 2]
-    assert is_torn(path)
+    assert torn(path)
 
 
 def test_fields_are_matched_by_name_across_versions(tmp_path: Path) -> None:

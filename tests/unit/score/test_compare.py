@@ -76,7 +76,7 @@ def test_seconds_that_are_no_five_blocks_tell_nothing(length_s: int) -> None:
 
 def test_blocks_in_the_order_abba_are_compared_by_whole_rounds() -> None:
     history, scenario = beside(7, 400, slower=1.2, compare={"split": "blocks", "block": "5s"})
-    rows = history.requests.copy()
+    rows = history.requests.rows()
     base, candidate = requests(7, 400), requests(8, 400, slower=1.2)
     theirs = np.isin((rows["intended_ns"] - rows["intended_ns"][0]) // 5_000_000_000 % 4, (1, 2))
     rows = np.where(theirs, candidate, base)
@@ -151,7 +151,7 @@ def test_a_metric_that_is_not_critical_warns_at_most() -> None:
 
 def test_what_must_have_data_fails_where_only_the_candidate_has_none() -> None:
     history, scenario = beside(31, compare={"metrics": {"recall_at_5": "5%"}})
-    rows = history.requests.copy()
+    rows = history.requests.rows()
     rows["question"][rows["side"] == 1] = -1
     (found,) = versions.interleaved(replace(history, requests=rows), scenario)
     assert (found.result.status, "must have data" in found.result.reason) == (Status.FAIL, True)
@@ -178,7 +178,7 @@ def test_what_does_not_decide_cannot_pass_alone() -> None:
 
 def test_a_side_that_was_never_asked_is_inconclusive() -> None:
     history, scenario = beside(32)
-    rows = history.requests.copy()
+    rows = history.requests.rows()
     rows["side"] = 0
     found = versions.interleaved(replace(history, requests=rows), scenario)
     assert status(found) is Status.INCONCLUSIVE

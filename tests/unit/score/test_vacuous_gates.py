@@ -60,7 +60,7 @@ def test_keptn_no_objective_at_all() -> None:
 def test_keptn_no_previous_run_to_compare_with() -> None:
     """Every relative criterion passes on the first run."""
     one = arm(1)
-    nothing = replace(one, history=replace(one.history, requests=one.history.requests[:0]))
+    nothing = replace(one, history=replace(one.history, requests=one.history.requests.between(0, 0)))
     found = versions.sequential(nothing, arm(2, started="2026-01-02"))
     assert compared([c.result for c in found]).status is Status.INCONCLUSIVE
     assert compared([]).status is Status.INCONCLUSIVE
@@ -99,7 +99,7 @@ def test_kayenta_sparse_errors_against_none() -> None:
 def test_kayenta_a_control_without_data() -> None:
     """Only the canary has data: Pass (spinnaker/kayenta#799)."""
     record, spec = beside(9)
-    rows = record.requests.copy()
+    rows = record.requests.rows()
     rows["side"] = 1
     assert {c.result.status for c in versions.interleaved(replace(record, requests=rows), spec)} == {Status.INCONCLUSIVE}
 
@@ -115,7 +115,7 @@ def test_argo_an_analysis_that_was_ended_early() -> None:
 def test_argo_an_analysis_that_hit_the_stable_pods() -> None:
     """A bad version was promoted, because nobody had asked it anything (argoproj/argo-rollouts#1700)."""
     record, spec = beside(11, slower=2.0)
-    rows = record.requests.copy()
+    rows = record.requests.rows()
     rows["side"] = 0
     assert {c.result.status for c in versions.interleaved(replace(record, requests=rows), spec)} == {Status.INCONCLUSIVE}
 
@@ -160,5 +160,5 @@ def test_pytest_benchmark_a_benchmark_that_the_baseline_lacks() -> None:
 def test_nothing_of_the_load_is_no_load() -> None:
     """A scenario with a candidate and no requests at all."""
     record, spec = beside(13, 60)
-    found = versions.interleaved(replace(record, requests=record.requests[:0]), spec)
+    found = versions.interleaved(replace(record, requests=record.requests.between(0, 0)), spec)
     assert compared([c.result for c in found]).status is Status.INCONCLUSIVE
