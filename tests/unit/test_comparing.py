@@ -46,7 +46,7 @@ def write(path: Path, history: History, scenario: str = SCENARIO, **run: Any) ->
     journal.append(Event(history.end_ns, "ended", "truth", {"complete": True, "ending": "completed", "events": journal.written}))
     journal.close()
     frames = FrameWriter(directory.requests / "load.seg", REQUEST_DTYPE, {"journeys": list(history.journeys)})
-    frames.append(history.requests)
+    frames.append(history.requests.rows())
     frames.close()
     return path
 
@@ -145,7 +145,7 @@ def test_what_failed_or_lacks_evidence_is_no_baseline(change: str, tmp_path: Pat
 def test_a_record_of_an_older_version_has_no_sides_and_is_whole(tmp_path: Path) -> None:
     path = run(tmp_path, "a", 1, 1)
     segment = path / "requests" / "load.seg"
-    rows = store.read(path).requests
+    rows = store.read(path).requests.rows()
     segment.unlink()
     older = [name for name in REQUEST_DTYPE.names or () if name != "side"]
     fewer = repack_fields(rows[older])
