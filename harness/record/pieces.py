@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from harness.record.frames import joined
 from harness.record.requests import REQUEST_DTYPE
 
 PIECE_ROWS = 16_384  # about 2 MB: the temporaries of a scorer stay in the processor's cache
@@ -110,13 +111,7 @@ class Requests:
 
     def rows(self) -> Rows:
         """All columns of all rows at once, as an array of one's own. For small runs: it costs 140 bytes a request."""
-        return together(list(self.pieces()))
-
-
-def together(parts: Sequence[Rows]) -> Rows:
-    """Several arrays of rows as one. As opaque bytes: numpy would compare them column by column, which takes longer than the copy."""
-    opaque = np.dtype((np.void, REQUEST_DTYPE.itemsize))
-    return np.concatenate([np.zeros(0, dtype=opaque), *(part.view(opaque) for part in parts)]).view(REQUEST_DTYPE)
+        return joined(list(self.pieces()), REQUEST_DTYPE)
 
 
 def inside(rows: Rows, interval: tuple[int, int]) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.record.frames import FrameWriter, read_frames
+from harness.record.frames import FrameWriter, joined, read_frames
 
 SAMPLE: np.dtype[Any] = np.dtype([("t_ns", "<i8"), ("series", "<u4"), ("value", "<f8")])
 
@@ -69,5 +69,4 @@ def read_series(directory: Path) -> Iterator[Series]:
 def read_samples(directory: Path) -> NDArray[Any]:
     """Every sample as rows of `SAMPLE`."""
     path = directory / "samples.seg"
-    frames = list(read_frames(path, SAMPLE)) if path.exists() else []
-    return np.concatenate(frames) if frames else np.zeros(0, dtype=SAMPLE)
+    return joined(list(read_frames(path, SAMPLE)) if path.exists() else [], SAMPLE)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.record.frames import FrameTail
-from harness.record.pieces import Rows, together
+from harness.record.frames import FrameTail, joined
+from harness.record.pieces import Rows
 from harness.record.requests import REQUEST_DTYPE
 
 
@@ -27,7 +27,7 @@ class RequestTail:
             tail = self._tails.setdefault(path, FrameTail(path, REQUEST_DTYPE))
             self._parts += [(int(_ended_ns(rows).max()), rows) for rows in tail.read_new()]
         self._parts = [(ended_ns, rows) for ended_ns, rows in self._parts if ended_ns >= now_ns - self._keep_ns]
-        rows = together([rows for _, rows in self._parts])
+        rows = joined([rows for _, rows in self._parts], REQUEST_DTYPE)
         kept: Rows = rows[_ended_ns(rows) >= now_ns - self._keep_ns]
         return kept
 

@@ -193,16 +193,25 @@ def _missing(finished: Mapping[str, Any], recorded: int) -> str | None:
 
 def _impossible(requests: Requests) -> str | None:
     """Rows that no generator writes would be read as fast, or counted twice."""
-    seq = requests["seq"]
+    unknown, disordered = 0, 0
+
+    def look(rows: Rows) -> NDArray[np.uint32]:
+        nonlocal unknown, disordered
+        unknown += int(np.count_nonzero(rows["outcome"] > max(Outcome)))
+        disordered += _disordered(rows)
+        seq: NDArray[np.uint32] = rows["seq"]
+        return seq
+
+    seq = requests.gather(look, np.uint32)
     seq.sort()
     twice = np.count_nonzero(seq[1:] == seq[:-1])
     if twice:
         return f"{twice} requests are in the record more than once"
-    unknown = sum(int(np.count_nonzero(rows["outcome"] > max(Outcome))) for rows in requests.pieces())
     if unknown:
         return f"{unknown} requests ended in a way that this program does not know"
-    count = sum(_disordered(rows) for rows in requests.pieces())
-    return f"the times of {count} requests are out of order (due, sent, first and last content, end)" if count else None
+    if disordered:
+        return f"the times of {disordered} requests are out of order (due, sent, first and last content, end)"
+    return None
 
 
 def _disordered(rows: Rows) -> int:
@@ -218,22 +227,20 @@ def _number(value: object) -> float | None:
 
 
 def _undelivered(requests: Requests) -> Iterator[str]:
-    share = sum(int(np.count_nonzero(_never_sent(rows))) for rows in requests.pieces()) / len(requests)
+    never_sent = 0
+
+    def look(rows: Rows) -> NDArray[Any]:
+        nonlocal never_sent
+        never_sent += int(np.count_nonzero((rows["outcome"] == Outcome.DROPPED) & (rows["drop_cause"] == DROPPED_BY_GENERATOR)))
+        sent = rows[rows["start_ns"] > 0]
+        lags: NDArray[Any] = sent["start_ns"] - sent["intended_ns"]
+        return lags
+
+    lags_ns = requests.gather(look, np.int64)
+    share = never_sent / len(requests)
     if share > GENERATOR_DROPS:
         yield f"the generator never sent {share:.1%} of the arrivals (limit {GENERATOR_DROPS:.0%})"
-    lags_ns = requests.gather(_lags_ns, np.int64)
     if len(lags_ns):
         lag_s = stats.nearest_rank(lags_ns, 99.0) / NS_PER_S
         if lag_s > LAG_S_P99:
             yield f"the generator sent late: p99 of the lag is {lag_s * 1000:.0f}ms (limit {LAG_S_P99 * 1000:.0f}ms)"
-
-
-def _never_sent(rows: Rows) -> NDArray[np.bool_]:
-    mask: NDArray[np.bool_] = (rows["outcome"] == Outcome.DROPPED) & (rows["drop_cause"] == DROPPED_BY_GENERATOR)
-    return mask
-
-
-def _lags_ns(rows: Rows) -> NDArray[Any]:
-    sent = rows[rows["start_ns"] > 0]
-    lags: NDArray[Any] = sent["start_ns"] - sent["intended_ns"]
-    return lags

@@ -180,15 +180,14 @@ def held(rows: Rows, sli: SliName, limit: Limit, context: Context, span: Span) -
     `rows` are those known by now; a request belongs to the second in which it *ended* (what is still on its way says nothing yet). A second
     without samples breaks the condition: silence proves nothing.
     """
-    ended = rows.copy()
     ended_ns = np.where(rows["end_ns"] > 0, rows["end_ns"], rows["intended_ns"])
     count = max(1, int(span.length_s / _SLICE_S))
     borders = [span.start_ns + (span.end_ns - span.start_ns) * i // count for i in range(count + 1)]
     for start_ns, end_ns in pairwise(borders):
-        found = value(observe(ended[(ended_ns >= start_ns) & (ended_ns < end_ns)], sli, context), sli)
+        found = value(observe(rows[(ended_ns >= start_ns) & (ended_ns < end_ns)], sli, context), sli)
         if found is None or not keeps(limit, found):
             return None
-    return value(observe(ended[(ended_ns >= span.start_ns) & (ended_ns < span.end_ns)], sli, context), sli)
+    return value(observe(rows[(ended_ns >= span.start_ns) & (ended_ns < span.end_ns)], sli, context), sli)
 
 
 def goodput(requests: Requests | Rows, limits: Iterable[tuple[SliName, Limit]], context: Context, span: Span) -> float:
