@@ -143,7 +143,7 @@ class Durations:
         values, place = side.observations.values[place >= 0].astype(np.float64), place[place >= 0]
         if not len(values):
             raise ValueError("a side without samples cannot be compared")
-        order = np.argsort(values, kind="stable")
+        order = np.argsort(values)  # equal ones exceed a threshold together, in whatever order
         counts = np.bincount(place, minlength=len(side.blocks)).astype(np.float64)
         return cls(values[order], place[order], counts)
 
