@@ -28,7 +28,6 @@ class Controllers:
         self._mesh = mesh
         self._ended = threading.Event()
         self._digests: dict[tuple[str, int], str] = {}  # of templates, by uid and generation
-        self.hold_ready: set[str] = set()  # services whose pods do not become ready
         self._thread = threading.Thread(target=self._run, name="controllers", daemon=True)
 
     def start(self) -> None:
@@ -156,7 +155,7 @@ class Controllers:
             running.inside.admin_token = self._secret(metadata["namespace"], "admin_token")
             self._set_status(pod, {"phase": "Running", "podIP": running.address, "conditions": _conditions(False)})
         else:
-            ready = not self._kubelet.get(metadata["uid"]).stopped and self._kubelet.get(metadata["uid"]).service not in self.hold_ready
+            ready = not self._kubelet.get(metadata["uid"]).stopped
             self._set_status(pod, {**pod["status"], "conditions": _conditions(ready)})
 
     def _secret(self, namespace: str, key: str) -> str:

@@ -6,9 +6,11 @@ import json
 import secrets
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socket import SHUT_RDWR
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -104,6 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - as the base class looks for them
 
+    def handle(self) -> None:
+        with suppress(OSError, ValueError):  # whoever asked may leave at any moment
+            super().handle()
+
     def _route(self, path: list[str], body: Any) -> None:
         if path == ["version"]:
             return self._answer({"major": "1", "minor": "37", "gitVersion": "v1.37.0-fake"})
@@ -148,8 +154,6 @@ class _Handler(BaseHTTPRequestHandler):
         if namespace is not None and "deletionTimestamp" in self.store.get("Namespace", None, namespace)["metadata"]:
             raise Refusal(403, "Forbidden", f"unable to create new content in namespace {namespace} because it is being terminated")
         _admit(body)
-        if "fieldManager" in body.get("metadata", {}):
-            raise Refusal(400, "BadRequest", "fieldManager is a parameter")
         return self.store.create(body)
 
     def _replace(self, kind: str, namespace: str | None, name: str, body: Document) -> Document:
@@ -258,12 +262,10 @@ class _Handler(BaseHTTPRequestHandler):
             socket.send(1, str(error).encode())
             return socket.close()
         threading.Thread(target=_answers, args=(beyond, socket), daemon=True).start()
-        with beyond:
-            try:
-                while (message := socket.receive()) is not None:
-                    beyond.sendall(message[1:])
-            except OSError:
-                return None  # the pod is gone
+        with beyond, suppress(OSError):  # the pod may go
+            while (message := socket.receive()) is not None:
+                beyond.sendall(message[1:])
+            beyond.shutdown(SHUT_RDWR)  # wakes whoever waits for answers
         return None
 
     def _switch(self) -> websocket.WebSocket:

@@ -60,13 +60,16 @@ def _answer(method: str, path: str, headers: Mapping[str, str], body: bytes, ins
     return 200, {"status": "ok"}
 
 
+_REDIS = {b"PING": b"+PONG\r\n", **dict.fromkeys((b"AUTH", b"HELLO", b"CLIENT", b"SELECT"), b"+OK\r\n")}
+
+
 def redis(reader: BinaryIO, writer: BinaryIO, _inside: Inside) -> None:
     while line := reader.readline():
         if line.startswith(b"*"):
             words = [reader.read(int(reader.readline()[1:]) + 2).strip() for _ in range(int(line[1:]))]
         else:
             words = line.split()
-        writer.write(b"+PONG\r\n" if words[0].upper() == b"PING" else b"+OK\r\n")
+        writer.write(_REDIS.get(words[0].upper(), b"-ERR unknown command\r\n"))
         writer.flush()
 
 

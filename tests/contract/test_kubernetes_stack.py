@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -394,6 +395,14 @@ def test_where_no_cluster_answers_the_note_stays(tmp_path: Path, cluster: FakeCl
     assert len(done.left) == 1 and "no cluster to work with" in done.left[0]
     assert (work / "stack" / NOTE).exists()
     assert sweep(tmp_path, "none", CLOCK) == ([], [])  # a run that used no cluster
+
+
+def test_nothing_is_changed_but_in_namespaces_that_runs_made(cluster: FakeCluster) -> None:
+    """By all that was asked of the API server up to here."""
+    changed = {path for method, path in cluster.requests if method != "GET"}
+    made = {path for path in changed if path == "/api/v1/namespaces"}
+    assert len(changed) > 30 and made
+    assert [path for path in changed - made if not re.match(r"/apis?/.*/namespaces/gauntlet-\w+(/|$)", path)] == []
 
 
 def test_the_doctor_says_what_there_is(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

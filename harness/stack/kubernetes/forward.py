@@ -19,6 +19,7 @@ from harness.stack.ports import LOOPBACK
 
 _CHUNK_BYTES = 256 * 1024
 _BACKLOG = 128
+LEAVE_S = 5.0
 _RESET = struct.pack("ii", 1, 0)
 
 Dial = Callable[[], socket.socket]
@@ -58,6 +59,18 @@ class Forward:
                 return
             with contextlib.closing(beyond):
                 _pump(taken, beyond)
+                _leave(beyond)
+
+
+def _leave(beyond: socket.socket) -> None:
+    """Say that nothing more comes, and take what is still on its way: who is closed upon while it says something takes that for an error,
+    and what leads to the pod would be left open.
+    """
+    with contextlib.suppress(OSError):
+        beyond.shutdown(socket.SHUT_WR)
+        beyond.settimeout(LEAVE_S)
+        while beyond.recv(_CHUNK_BYTES):
+            continue
 
 
 def _pump(one: socket.socket, other: socket.socket) -> None:

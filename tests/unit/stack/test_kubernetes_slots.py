@@ -96,6 +96,22 @@ def test_a_forwarded_port_leads_to_whoever_is_there_and_resets_where_nobody_is()
         ask(forward.port)
 
 
+def test_who_leaves_with_answers_on_their_way_is_no_error_to_the_other_end() -> None:
+    """It would end what leads to the pod without closing it."""
+    ours, theirs = socket.socketpair()
+    forward = Forward("query-1", lambda: ours)
+    try:
+        with socket.create_connection(("127.0.0.1", forward.port), timeout=10) as connection:
+            connection.sendall(b"?")
+            assert theirs.recv(9) == b"?"
+            theirs.sendall(b"x" * 100_000)
+        theirs.settimeout(10)
+        assert theirs.recv(9) == b""  # in order; a reset would raise
+        theirs.close()
+    finally:
+        forward.close()
+
+
 def ask(port: int) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(b"?")
