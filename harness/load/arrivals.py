@@ -7,15 +7,15 @@ the fraction left at the end of a piece carries over to the next. In a Poisson s
 from __future__ import annotations
 
 import random
+from bisect import bisect
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import count, repeat
+from itertools import accumulate, count, repeat
+from typing import NamedTuple
 
 from harness.load.shape import Piece, Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One intended request: `t_s` seconds after the start of the load. `question` is an index, -1 for a journey that asks none."""
 
     seq: int
@@ -32,8 +32,11 @@ def schedule(shape: Shape, seed: int, questions: int, asking: Collection[str]) -
     journeys = random.Random(f"{seed}:journeys")
     order = _rounds(questions, random.Random(f"{seed}:questions")) if questions else repeat(-1)
     numbers = count()
+    mix: Mapping[str, float] = {}
     for piece, t_s in _times(shape, random.Random(f"{seed}:gaps")):
-        journey = _draw(piece.mix, journeys)
+        if piece.mix is not mix:
+            mix, names, weights, last = piece.mix, tuple(piece.mix), tuple(accumulate(piece.mix.values())), len(piece.mix) - 1
+        journey = names[bisect(weights, journeys.random() * weights[-1], 0, last)]  # as `choices`, at a third of its time
         yield Arrival(next(numbers), t_s, journey, next(order) if journey in asking else -1)
 
 
@@ -46,10 +49,6 @@ def _times(shape: Shape, rng: random.Random) -> Iterator[tuple[Piece, float]]:
             yield piece, piece.time_of(due)
             due += rng.expovariate(1.0) if piece.poisson else 1.0
         due = 0.5 if piece.poisson else due - piece.area
-
-
-def _draw(mix: Mapping[str, float], rng: random.Random) -> str:
-    return rng.choices(tuple(mix), tuple(mix.values()))[0]
 
 
 def _rounds(size: int, rng: random.Random) -> Iterator[int]:

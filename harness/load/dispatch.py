@@ -11,6 +11,7 @@ from harness.record.clock import NS_PER_S, Clock
 
 _LONGEST_SLEEP_S = 0.1  # so that a stop is noticed
 _HOPELESSLY_LATE_NS = NS_PER_S
+_BATCH = 8  # of overdue arrivals: a turn of the event loop for each would cost more than the requests
 
 
 @dataclass(slots=True)
@@ -24,27 +25,55 @@ class Counts:
     in_flight: int = 0
 
 
-class Dispatcher:
-    """Walks the schedule. Without threads of its own: `spawn` and `sleep` come from outside, and so does the clock.
+class Admission:
+    """Decides what becomes of each arrival once it is due.
 
-    `spawn(arrival, intended_ns)` starts a request concurrently; it must call `done` when that has ended. `drop(arrival, intended_ns,
-    cause)` notes one that is not sent: the target holds every slot, or the generator is more than a second late.
+    `start(arrival, intended_ns)` starts a request, and `done` must be called when that has ended. `drop(arrival, intended_ns, cause)` notes
+    one that is not sent: the target holds every slot, or the generator is more than a second late.
     """
 
     def __init__(
         self,
         clock: Clock,
-        sleep: Callable[[float], None],
-        spawn: Callable[[Arrival, int], None],
+        start: Callable[[Arrival, int], None],
         drop: Callable[[Arrival, int, int], None],
         max_in_flight: int,
     ) -> None:
         self._clock = clock
-        self._sleep = sleep
-        self._spawn = spawn
+        self._start = start
         self._drop = drop
         self._max_in_flight = max_in_flight
         self.counts = Counts()
+
+    def due(self, arrival: Arrival, intended_ns: int) -> None:
+        """The time of this one has come."""
+        counts = self.counts
+        counts.arrivals += 1
+        # The generator's own lateness is asked first: a slot that is busy only because of it proves nothing about the target.
+        if self._clock.now_ns() - intended_ns > _HOPELESSLY_LATE_NS:
+            counts.dropped_by_generator += 1
+            self._drop(arrival, intended_ns, DROPPED_BY_GENERATOR)
+        elif counts.in_flight >= self._max_in_flight:
+            counts.dropped_by_target += 1
+            self._drop(arrival, intended_ns, DROPPED_BY_TARGET)
+        else:
+            counts.sent += 1
+            counts.in_flight += 1
+            self._start(arrival, intended_ns)
+
+    def done(self) -> None:
+        """A request that was started has ended."""
+        self.counts.in_flight -= 1
+
+
+class Dispatcher:
+    """Walks the schedule where waiting is allowed. Without threads of its own: `sleep` comes from outside, and so does the clock."""
+
+    def __init__(self, clock: Clock, sleep: Callable[[float], None], admission: Admission) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._admission = admission
+        self._since_sleep = 0
         self.stopping = False
 
     def walk(self, arrivals: Iterable[Arrival], t0_ns: int) -> None:
@@ -54,31 +83,18 @@ class Dispatcher:
             self._wait_until(intended_ns)
             if self.stopping:
                 return
-            self._dispatch(arrival, intended_ns)
-
-    def done(self) -> None:
-        """A spawned request has ended."""
-        self.counts.in_flight -= 1
+            self._admission.due(arrival, intended_ns)
 
     def _wait_until(self, due_ns: int) -> None:
-        # At least one sleep, of no length when the arrival is overdue: it lets the requests that were spawned before start first.
-        self._sleep(self._nap_s(due_ns))
-        while not self.stopping and self._clock.now_ns() < due_ns:
-            self._sleep(self._nap_s(due_ns))
+        # Where several are overdue, a few are dispatched at once; then one sleep, of no length, lets their requests start.
+        self._since_sleep += 1
+        left_ns = due_ns - self._clock.now_ns()
+        if left_ns <= 0 and self._since_sleep < _BATCH:
+            return
+        self._since_sleep = 0
+        self._nap(left_ns)
+        while not self.stopping and (left_ns := due_ns - self._clock.now_ns()) > 0:
+            self._nap(left_ns)
 
-    def _nap_s(self, due_ns: int) -> float:
-        return min(max(0.0, (due_ns - self._clock.now_ns()) / NS_PER_S), _LONGEST_SLEEP_S)
-
-    def _dispatch(self, arrival: Arrival, intended_ns: int) -> None:
-        self.counts.arrivals += 1
-        # The generator's own lateness is asked first: a slot that is busy only because of it proves nothing about the target.
-        if self._clock.now_ns() - intended_ns > _HOPELESSLY_LATE_NS:
-            self.counts.dropped_by_generator += 1
-            self._drop(arrival, intended_ns, DROPPED_BY_GENERATOR)
-        elif self.counts.in_flight >= self._max_in_flight:
-            self.counts.dropped_by_target += 1
-            self._drop(arrival, intended_ns, DROPPED_BY_TARGET)
-        else:
-            self.counts.sent += 1
-            self.counts.in_flight += 1
-            self._spawn(arrival, intended_ns)
+    def _nap(self, left_ns: int) -> None:
+        self._sleep(min(max(0.0, left_ns / NS_PER_S), _LONGEST_SLEEP_S))

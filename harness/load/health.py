@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from harness.record.clock import NS_PER_S, Clock
 
@@ -15,30 +16,32 @@ _GROWTH = 1.02  # of one histogram bucket over the one before: quantiles are exa
 _SMALLEST_MS = 0.01
 
 
-def quantile_ms(lags_ns: Sequence[int], q: float) -> float:
-    """Nearest-rank quantile in milliseconds; 0 of nothing."""
-    if not lags_ns:
-        return 0.0
-    ordered = sorted(lags_ns)
-    return ordered[max(0, math.ceil(q * len(ordered)) - 1)] / _NS_PER_MS
-
-
 @dataclass(slots=True)
 class LagHistogram:
-    """Lags of a whole run in bounded memory. Quantiles are upper bucket borders: at most 2 % too large."""
+    """Lags in bounded memory. Quantiles are upper bucket borders: at most 2 % too large."""
 
     counts: dict[int, int] = field(default_factory=dict)
     max_ms: float = 0.0
 
-    def add(self, lag_ns: int) -> None:
-        lag_ms = max(lag_ns, 0) / _NS_PER_MS
-        self.max_ms = max(self.max_ms, lag_ms)
-        bucket = math.ceil(math.log(max(lag_ms, _SMALLEST_MS) / _SMALLEST_MS, _GROWTH))
-        self.counts[bucket] = self.counts.get(bucket, 0) + 1
+    def add(self, lags_ns: NDArray[np.int64]) -> None:
+        """Many at once."""
+        if not len(lags_ns):
+            return
+        lags_ms = np.maximum(lags_ns, 0) / _NS_PER_MS
+        self.max_ms = max(self.max_ms, float(lags_ms.max()))
+        buckets = np.ceil(np.log(np.maximum(lags_ms, _SMALLEST_MS) / _SMALLEST_MS) / math.log(_GROWTH)).astype(int)
+        for bucket, count in enumerate(np.bincount(buckets).tolist()):
+            if count:
+                self.counts[bucket] = self.counts.get(bucket, 0) + count
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return sum(self.counts.values())
 
     def quantile_ms(self, q: float) -> float:
         """0 of nothing."""
-        rank = q * sum(self.counts.values())
+        rank = q * self.total
         seen = 0
         for bucket in sorted(self.counts):
             seen += self.counts[bucket]
@@ -52,15 +55,15 @@ class DispatchLag:
 
     def __init__(self) -> None:
         self.run = LagHistogram()
-        self._recent: list[int] = []
+        self._recent = LagHistogram()
 
-    def add(self, lag_ns: int) -> None:
-        self.run.add(lag_ns)
-        self._recent.append(lag_ns)
+    def add(self, lags_ns: NDArray[np.int64]) -> None:
+        self.run.add(lags_ns)
+        self._recent.add(lags_ns)
 
-    def take(self) -> list[int]:
+    def take(self) -> LagHistogram:
         """The lags since the last call."""
-        recent, self._recent = self._recent, []
+        recent, self._recent = self._recent, LagHistogram()
         return recent
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from harness.load.http import BrokenBodyError, RequestTimeoutError, Transport, UnreachableError
+from harness.load.http import BrokenBodyError, Exchange, Request, RequestTimeoutError, Transport, UnreachableError
 from harness.record.clock import NS_PER_S, Clock
 
 _WORDS = 60
@@ -91,10 +91,10 @@ class IngestChecker:
         """What the service says; None when it does not answer."""
         url = f"{self._base_url}/api/documents/{quote(doc_id, safe='')}"
         try:
-            with self._transport.send("GET", url, self._headers, None) as reply:
-                content = reply.read()
-                if reply.status == 404:
-                    return "unknown"
-                return str(json.loads(content)["status"]) if reply.status == 200 else None
+            exchange = Exchange(Request.to("GET", url, self._headers))
+            self._transport.perform(exchange)
+            if exchange.status == 404:
+                return "unknown"
+            return str(json.loads(exchange.content)["status"]) if exchange.status == 200 else None
         except (UnreachableError, BrokenBodyError, ValueError, KeyError, TypeError):
             return None

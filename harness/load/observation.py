@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from harness.record.requests import CITATIONS_KEPT, NOTHING, SOURCES_KEPT, Finish, Outcome
 
@@ -54,15 +53,20 @@ class Observation:
         self.last_ns = t_ns
         self.chunks += 1
 
-    def row(self) -> tuple[Any, ...]:
-        """The fields in the order of REQUEST."""
+    def row(self) -> tuple[int, ...]:
+        """The fields in the order of REQUEST, those of `sources` and `citations` one by one."""
         return (
             self.seq, self.journey, self.outcome, self.finish, self.drop_cause, self.status, min(self.attempts, 0xFFFF),
             self.intended_ns, self.start_ns, self.first_ns, self.last_ns, self.end_ns, self.max_gap_ns,
             self.chunks, self.tokens, self.question, self.canary, self.refused, self.degraded, self.preferred,
-            _padded(self.sources, SOURCES_KEPT), _padded(self.citations, CITATIONS_KEPT), self.side,
+            *(_padded(self.sources, SOURCES_KEPT) if self.sources else _NO_SOURCES),
+            *(_padded(self.citations, CITATIONS_KEPT) if self.citations else _NO_CITATIONS),
+            self.side,
         )  # fmt: skip
 
 
 def _padded(numbers: list[int], length: int) -> tuple[int, ...]:
     return tuple(numbers[:length]) + (NOTHING,) * (length - len(numbers))
+
+
+_NO_SOURCES, _NO_CITATIONS = _padded([], SOURCES_KEPT), _padded([], CITATIONS_KEPT)

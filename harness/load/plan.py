@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from harness.scenario.model import Journey, LoadSpec
 
 API_KEY_VARIABLE = "GAUNTLET_API_KEY"
-BUILT_IN = ("ask", "ask_stream", "search", "ingest")
+BUILT_IN = ("ask", "ask_stream", "follow_up", "search", "ingest", "login")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.1 and 5.5
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-ASKING = ("ask", "ask_stream", "search")
+ASKING = ("ask", "ask_stream", "follow_up", "search")
 
 
 class PlanError(ValueError):
@@ -56,6 +56,7 @@ class LoadPlan:
     timeout_s: float
     max_in_flight: int
     preferred_model: str | None  # the model that names the preferred path in answers
+    engine: str  # locust or asyncio
     candidate_url: str | None = None  # the entry of a second version, which is asked in turn
     block_s: float = 0.0  # of that turn; 0: drawn for each arrival
 
@@ -140,6 +141,7 @@ def build(
         preferred_model=preferred_model,
         candidate_url=candidate_url.rstrip("/") if candidate_url else None,
         block_s=block_s,
+        engine=load.engine,
     )
     _check(plan, allowed_hosts)
     return plan

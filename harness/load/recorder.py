@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.load.observation import Observation
 from harness.record.frames import FrameWriter
@@ -13,25 +16,45 @@ from harness.record.requests import REQUEST_DTYPE
 
 _ROWS_PER_FRAME = 256
 SEGMENT = "load.seg"
+_CODES = {"u1": "B", "i1": "b", "u2": "H", "i2": "h", "u4": "I", "i4": "i", "u8": "Q", "i8": "q"}
+
+
+def packing(dtype: np.dtype[Any]) -> struct.Struct:
+    """What packs a flat tuple into one row. A tenth of the time that numpy takes to make an array of tuples."""
+    fields = [dtype[name].subdtype or (dtype[name], (1,)) for name in dtype.names or ()]
+    codes = "".join(f"{shape[0]}{_CODES[base.str[1:]]}" for base, shape in fields)
+    packer = struct.Struct("<" + codes)
+    assert packer.size == dtype.itemsize
+    return packer
 
 
 class Recorder:
     """Collects rows; writes a frame at 256 of them, and whenever `flush` is called."""
 
-    def __init__(self, directory: Path, journeys: tuple[str, ...]) -> None:
-        self._rows: list[tuple[Any, ...]] = []
-        self._writer = FrameWriter(directory / SEGMENT, REQUEST_DTYPE, {"journeys": list(journeys)})
+    def __init__(self, directory: Path, journeys: tuple[str, ...], segment: str = SEGMENT) -> None:
+        self._rows: list[bytes] = []
+        self._pack = packing(REQUEST_DTYPE).pack
+        self._count: Callable[[NDArray[Any]], None] = lambda _rows: None
+        self._writer = FrameWriter(directory / segment, REQUEST_DTYPE, {"journeys": list(journeys)})
+
+    def show(self, count: Callable[[NDArray[Any]], None]) -> None:
+        """Call `count` with the rows of each frame that was written."""
+        self._count = count
 
     def add(self, observation: Observation) -> None:
         """Note a request that has ended."""
-        self._rows.append(observation.row())
+        self._rows.append(self._pack(*observation.row()))
         if len(self._rows) >= _ROWS_PER_FRAME:
             self.flush()
 
     def flush(self) -> None:
         """Write what was collected."""
-        rows, self._rows = self._rows, []
-        self._writer.append(np.array(rows, dtype=REQUEST_DTYPE))
+        packed, self._rows = self._rows, []
+        if not packed:
+            return
+        rows = np.frombuffer(b"".join(packed), dtype=REQUEST_DTYPE)
+        self._writer.append(rows)
+        self._count(rows)
 
     def close(self) -> None:
         self.flush()

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.load.arrivals import Arrival
+from harness.load.http import Exchange, Transport
 from harness.load.ingest import IngestCheck, IngestChecker, IngestLog
+from harness.load.journeys import Steps
 from harness.load.observation import Observation
 from harness.record.requests import BASE, CANDIDATE
 
@@ -26,8 +28,16 @@ class Performer(Protocol):
         """The observation of an arrival about which nothing is known yet."""
         ...
 
-    def serve(self, arrival: Arrival, observation: Observation) -> None:
-        """Perform the arrival."""
+    def begin(self, arrival: Arrival, observation: Observation) -> Steps:
+        """The exchanges of an arrival, which starts now."""
+        ...
+
+    def end(self, observation: Observation, exchange: Exchange | None, error: Exception | None) -> None:
+        """The arrival has ended, with `exchange` as its last one."""
+        ...
+
+    def serve(self, arrival: Arrival, observation: Observation, transport: Transport) -> None:
+        """Perform an arrival where waiting is allowed."""
         ...
 
 
@@ -60,8 +70,14 @@ class Sides:
         observation.side = side
         return observation
 
-    def serve(self, arrival: Arrival, observation: Observation) -> None:
-        self._versions[observation.side].serve(arrival, observation)
+    def begin(self, arrival: Arrival, observation: Observation) -> Steps:
+        return self._versions[observation.side].begin(arrival, observation)
+
+    def end(self, observation: Observation, exchange: Exchange | None, error: Exception | None) -> None:
+        self._versions[observation.side].end(observation, exchange, error)
+
+    def serve(self, arrival: Arrival, observation: Observation, transport: Transport) -> None:
+        self._versions[observation.side].serve(arrival, observation, transport)
 
 
 class SidesLog(IngestLog):

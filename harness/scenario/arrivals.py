@@ -15,7 +15,7 @@ CONFIDENCE_N = 3.0  # rule of three: n arrivals without an error prove an error 
 
 # Journeys whose requests an SLI is computed from; one that is missing here is computed from all of them. `score.sli` reads the same table.
 STREAMS = frozenset({"ask_stream"})
-ANSWERS = frozenset({"ask", "ask_stream"})
+ANSWERS = frozenset({"ask", "ask_stream", "follow_up"})
 SEARCHES = ANSWERS | {"search"}  # a search finds documents and answers nothing
 JOURNEYS_OF = {
     "ttft": STREAMS,

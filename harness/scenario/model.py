@@ -119,6 +119,9 @@ class Journey(Model):
         return self
 
 
+Engine = Literal["locust", "asyncio"]
+
+
 class LoadSpec(Model):
     """Open-model load: arrivals follow the shape whatever the responses do."""
 
@@ -127,6 +130,7 @@ class LoadSpec(Model):
     journeys: dict[str, Journey] = Field(default_factory=dict)
     timeout: PositiveDuration = Field(default=30.0, description="of one request; it then counts as `timeout` with its full duration")
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 400
+    engine: Engine = Field(default="locust", description="what sends: Locust, or an asyncio loop for rates beyond what Locust can send")
 
 
 class FaultUse(Model):

@@ -108,7 +108,7 @@ def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = 
         edges=frozenset(chosen.edges),
         capabilities=capabilities,
         alternatives={f"{{driver: {other}}}": _can(other) for other in _OF_DRIVER if other != driver},
-        journeys=frozenset({"ask", "ask_stream", "search", "ingest"}),
+        journeys=frozenset({"ask", "ask_stream", "follow_up", "search", "ingest", "login"}),
         proxyable=chosen.proxyable if "Proxied" in capabilities else frozenset(),
         roles={name: service.kind for name, service in chosen.services.items()},
         programmable=frozenset(chosen.programmable),

@@ -41,8 +41,12 @@ class Server:
 
     def cpu_s(self) -> float:
         """Processor time that it and its children have used."""
+        return sum(times.user + times.system for times in (one.cpu_times() for one in self.processes()))
+
+    def processes(self) -> list[psutil.Process]:
+        """It and its children."""
         root = psutil.Process(self._process.pid)
-        return sum(times.user + times.system for times in (one.cpu_times() for one in (root, *root.children(recursive=True))))
+        return [root, *root.children(recursive=True)]
 
     def stop(self) -> None:
         self._process.terminate()
@@ -79,10 +83,10 @@ class OurProxy(Server):
         call(self._admin, "PUT", "/faults/benchmark", document)
 
 
-def upstream(folder: Path) -> Server:
+def upstream(folder: Path, nginx: Path = NGINX) -> Server:
     """nginx, else a bare server of our own; both answer GET /small with 99 bytes."""
     port = free_port()
-    if not NGINX.exists():
+    if not nginx.exists():
         return streaming(port)
     settings = folder / "nginx.conf"
     settings.write_text(
@@ -92,7 +96,7 @@ def upstream(folder: Path) -> Server:
         f"fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n"
         f'server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ return 200 "{BODY}"; }} }} }}\n'
     )
-    return Server("nginx", [str(NGINX), "-c", str(settings), "-p", str(folder)], port)
+    return Server("nginx", [str(nginx), "-c", str(settings), "-p", str(folder)], port)
 
 
 def streaming(port: int | None = None) -> Server:

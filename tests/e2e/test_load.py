@@ -79,6 +79,12 @@ class Load:
         return self.process.pid
 
 
+@pytest.fixture(params=["locust", "asyncio"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """For what must be the same on every engine."""
+    return str(request.param)
+
+
 @contextmanager
 def loading(directory: Path, target: Target, duration_s: float, **load: Any) -> Iterator[Load]:
     one = Load(directory, target.url, duration_s, **load)
@@ -107,9 +113,9 @@ async def hang(_method: str, _path: str, _body: dict[str, Any], _writer: asyncio
     await asyncio.Event().wait()
 
 
-def test_all_journeys_are_recorded_raw_and_counted(tmp_path: Path) -> None:
+def test_all_journeys_are_recorded_raw_and_counted(tmp_path: Path, engine: str) -> None:
     mix = {"ask": 6, "ask_stream": 3, "search": 1, "ingest": 1}
-    with Target().running() as target, loading(tmp_path, target, 4.0, shape=[{"constant": "25/s"}], mix=mix) as load:
+    with Target().running() as target, loading(tmp_path, target, 4.0, engine=engine, shape=[{"constant": "25/s"}], mix=mix) as load:
         load.begin()
         wait_for(lambda: len(load.rows) > 50)
         text = urllib.request.urlopen(load.process.metrics_url, timeout=5).read().decode()
@@ -176,14 +182,14 @@ def test_a_stall_shows_in_the_tail_and_takes_no_arrival_away(tmp_path: Path) -> 
     assert load.events("finished")[0]["dispatch_lag_ms_p50"] < 50
 
 
-def test_a_stream_is_timed_chunk_by_chunk(tmp_path: Path) -> None:
+def test_a_stream_is_timed_chunk_by_chunk(tmp_path: Path, engine: str) -> None:
     async def paced(_method: str, _path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         document = doubles.answer(body["question"])
         await doubles.stream(writer, [{"sources": []}, *({"delta": "x"},) * 5, {"done": True, **document}, "[DONE]"], gap_s=0.05)
 
     with Target().running() as target:
         target.routes["POST /api/ask"] = paced
-        with loading(tmp_path, target, 2.0, shape=[{"constant": "10/s"}], mix={"ask_stream": 1}) as load:
+        with loading(tmp_path, target, 2.0, engine=engine, shape=[{"constant": "10/s"}], mix={"ask_stream": 1}) as load:
             load.run()
             rows = load.rows
     assert (len(rows), set(rows["outcome"]), set(rows["chunks"])) == (20, {Outcome.OK}, {5})
@@ -194,10 +200,10 @@ def test_a_stream_is_timed_chunk_by_chunk(tmp_path: Path) -> None:
     assert (rows["max_gap_ns"] >= (rows["last_ns"] - rows["first_ns"]) / 4).all()
 
 
-def test_a_target_that_hangs_holds_every_slot_and_the_rest_is_dropped_for_its_sake(tmp_path: Path) -> None:
+def test_a_target_that_hangs_holds_every_slot_and_the_rest_is_dropped_for_its_sake(tmp_path: Path, engine: str) -> None:
     with Target().running() as target:
         target.routes["POST /api/ask"] = hang
-        with loading(tmp_path, target, 2.0, shape=[{"constant": "30/s"}], timeout="5s", max_in_flight=10) as load:
+        with loading(tmp_path, target, 2.0, engine=engine, shape=[{"constant": "30/s"}], timeout="5s", max_in_flight=10) as load:
             load.run()
             rows = load.rows
     (finished,) = load.events("finished")
@@ -208,7 +214,7 @@ def test_a_target_that_hangs_holds_every_slot_and_the_rest_is_dropped_for_its_sa
     assert len(timed_out) == 10 and (durations_s >= 5.0).all() and (durations_s < 6.0).all()
 
 
-def test_broken_answers_are_told_apart(tmp_path: Path) -> None:
+def test_broken_answers_are_told_apart(tmp_path: Path, engine: str) -> None:
     async def cut(method: str, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         if body["stream"]:
             await doubles.stream(writer, [{"delta": "half"}], complete=False)
@@ -224,7 +230,7 @@ def test_broken_answers_are_told_apart(tmp_path: Path) -> None:
     with Target().running() as target:
         target.routes |= {"POST /api/ask": cut, "POST /api/search": refuse, "POST /api/documents": close}
         mix = {"ask": 1, "ask_stream": 1, "search": 1, "ingest": 1}
-        with loading(tmp_path, target, 2.0, shape=[{"constant": "30/s"}], mix=mix) as load:
+        with loading(tmp_path, target, 2.0, engine=engine, shape=[{"constant": "30/s"}], mix=mix) as load:
             load.run()
             rows = load.rows
     assert {(int(r["journey"]), int(r["outcome"]), int(r["status"])) for r in rows} == {
@@ -235,8 +241,8 @@ def test_broken_answers_are_told_apart(tmp_path: Path) -> None:
     }
 
 
-def test_kill_9_loses_at_most_the_last_frame(tmp_path: Path) -> None:
-    with Target().running() as target, loading(tmp_path, target, 60.0, shape=[{"constant": "100/s"}]) as load:
+def test_kill_9_loses_at_most_the_last_frame(tmp_path: Path, engine: str) -> None:
+    with Target().running() as target, loading(tmp_path, target, 60.0, engine=engine, shape=[{"constant": "100/s"}]) as load:
         load.begin()
         wait_for(lambda: len(load.rows) > 100)
         os.kill(load.pid, signal.SIGKILL)
@@ -264,10 +270,10 @@ def test_a_stop_ends_it_early_and_in_order(tmp_path: Path, how: str) -> None:
     assert finished["ingest_accepted"] == finished["ingest_indexed"] > 0
 
 
-def test_a_stop_does_not_wait_for_a_target_that_hangs(tmp_path: Path) -> None:
+def test_a_stop_does_not_wait_for_a_target_that_hangs(tmp_path: Path, engine: str) -> None:
     with Target().running() as target:
         target.routes["POST /api/ask"] = hang
-        with loading(tmp_path, target, 60.0, shape=[{"constant": "50/s"}]) as load:
+        with loading(tmp_path, target, 60.0, engine=engine, shape=[{"constant": "50/s"}]) as load:
             load.begin()
             wait_for(lambda: len(target.seen) > 20)
             begun = time.monotonic()
@@ -322,10 +328,10 @@ def test_the_key_is_neither_in_the_plan_nor_in_the_record_and_the_run_id_is_in_t
     assert [p for p in tmp_path.rglob("*") if p.is_file() and b"secret-key" in p.read_bytes()] == []
 
 
-def test_a_target_that_is_not_there_is_an_error_with_the_reason(tmp_path: Path) -> None:
+def test_a_target_that_is_not_there_is_an_error_with_the_reason(tmp_path: Path, engine: str) -> None:
     with Target().running() as target:
         url = target.url
-    load = Load(tmp_path, url, 1.0, shape=[{"constant": "20/s"}])
+    load = Load(tmp_path, url, 1.0, engine=engine, shape=[{"constant": "20/s"}])
     load.process.start()
     pid = load.pid
     with pytest.raises(LoadError, match=r"ended with 1 before it was ready(.|\n)*Connection refused"):
@@ -343,10 +349,12 @@ def test_questions_of_another_format_are_an_error_with_the_reason(tmp_path: Path
     assert load.events("failed") == [{"state": "failed", "error": "KeyError: 'question'"}]
 
 
-def test_a_defect_of_a_journey_fails_the_load_and_is_no_outcome(tmp_path: Path) -> None:
+def test_a_defect_of_a_journey_fails_the_load_and_is_no_outcome(tmp_path: Path, engine: str) -> None:
     """Nothing that the target does ends here; a header that cannot be encoded (the plan refuses it) stands for a bug."""
     with Target().running() as target:
-        load = Load(tmp_path, target.url, 60.0, shape=[{"constant": "20/s"}], mix={"home": 1}, journeys={"home": {"get": "/"}})
+        load = Load(
+            tmp_path, target.url, 60.0, engine=engine, shape=[{"constant": "20/s"}], mix={"home": 1}, journeys={"home": {"get": "/"}}
+        )
         broken = replace(load.plan, journeys=(replace(load.plan.journeys[0], headers={"x-name": "\u20ac"}),))
         load.process = LoadProcess(broken, tmp_path, None)
         load.begin()

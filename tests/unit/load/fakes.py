@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from harness.load.http import BrokenBodyError, Reply
+from harness.load.http import BrokenBodyError, Exchange
 
 
 class FakeClock:
@@ -25,22 +25,21 @@ class FakeClock:
 
 
 class FakeReply:
-    """`body`: bytes, or lines; with `broken`, it breaks off after them."""
+    """`body`: bytes, or pieces; with `broken`, it breaks off after them."""
 
     def __init__(self, status: int = 200, body: object = b"", headers: Mapping[str, str] | None = None, broken: bool = False) -> None:
         self.status = status
-        self._lines = body if isinstance(body, list) else [body if isinstance(body, bytes) else json.dumps(body).encode()]
+        self._pieces = body if isinstance(body, list) else [body if isinstance(body, bytes) else json.dumps(body).encode()]
         self._headers = headers or {}
         self._broken = broken
 
-    def header(self, name: str) -> str | None:
-        return self._headers.get(name)
+    def pieces(self) -> Iterator[bytes]:
+        yield from self._pieces
 
-    def read(self) -> bytes:
-        return b"".join(self.lines())
-
-    def lines(self) -> Iterator[bytes]:
-        yield from self._lines
+    def into(self, exchange: Exchange) -> None:
+        exchange.begin(self.status, "retry-after" in self._headers)
+        for piece in self.pieces():
+            exchange.feed(piece)
         if self._broken:
             raise BrokenBodyError("cut")
 
@@ -58,10 +57,10 @@ class FakeTransport:
         self._respond = respond
         self.sent: list[tuple[str, str, Mapping[str, str], Any]] = []
 
-    @contextmanager
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Iterator[Reply]:
-        self.sent.append((method, url, headers, json.loads(body) if body is not None else None))
-        yield self._respond(method, url)
+    def perform(self, exchange: Exchange) -> None:
+        asked = exchange.request
+        self.sent.append((asked.method, asked.url, asked.headers, json.loads(asked.body) if asked.body is not None else None))
+        self._respond(asked.method, asked.url).into(exchange)
 
 
 class AtOnce:

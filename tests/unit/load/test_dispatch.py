@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.load.arrivals import Arrival
-from harness.load.dispatch import Counts, Dispatcher
+from harness.load.dispatch import Admission, Counts, Dispatcher
 from harness.load.observation import DROPPED_BY_GENERATOR, DROPPED_BY_TARGET
 from tests.unit.load.fakes import FakeClock
 
@@ -21,12 +21,13 @@ class Walk:
         self._busy_ns = round(busy_s * 1e9)
         self._stall_at, self._stall_s = stall_at, stall_s
         self.t0_ns = self.clock.t_ns
-        self.dispatcher = Dispatcher(self.clock, self._sleep, self._spawn, self._drop, max_in_flight)
+        self.admission = Admission(self.clock, self._spawn, self._drop, max_in_flight)
+        self.dispatcher = Dispatcher(self.clock, self._sleep, self.admission)
         self.dispatcher.walk(ARRIVALS, self.t0_ns)
 
     @property
     def counts(self) -> Counts:
-        return self.dispatcher.counts
+        return self.admission.counts
 
     def _sleep(self, duration_s: float) -> None:
         self.clock.sleep(duration_s)
@@ -35,7 +36,7 @@ class Walk:
             self.clock.sleep(self._stall_s)
         for end_ns in [e for e in self._ends if e <= self.clock.t_ns]:
             self._ends.remove(end_ns)
-            self.dispatcher.done()
+            self.admission.done()
 
     def _spawn(self, arrival: Arrival, intended_ns: int) -> None:
         self.started.append((arrival.seq, round((self.clock.t_ns - intended_ns) / 1e9, 2)))
@@ -85,7 +86,8 @@ def test_a_stop_is_noticed_within_a_tenth_of_a_second() -> None:
         clock.sleep(duration_s)
         dispatcher.stopping = len(naps) == 3
 
-    dispatcher = Dispatcher(clock, sleep, lambda *_: None, lambda *_: None, 1)
+    admission = Admission(clock, lambda *_: None, lambda *_: None, 1)
+    dispatcher = Dispatcher(clock, sleep, admission)
     dispatcher.walk([Arrival(0, 3600.0, "ask", 0)], clock.t_ns)
     assert naps == [0.1, 0.1, 0.1]
-    assert dispatcher.counts == Counts()
+    assert admission.counts == Counts()

@@ -12,9 +12,10 @@ from harness.load.http import BrokenBodyError, RequestTimeoutError, UnreachableE
 from harness.load.ingest import IngestLog
 from harness.load.journeys import Journeys
 from harness.load.observation import Observation
+from harness.load.plan import ASKING
 from harness.record.requests import UNKNOWN_DOCUMENT, Finish, Outcome
 from tests.unit.load.fakes import FakeClock, FakeReply, FakeTransport, events
-from tests.unit.load.plans import KNOWLEDGE, plan
+from tests.unit.load.plans import KNOWLEDGE, MIX, plan
 
 ANSWER = {
     "answer": "The code of A is AA-111111 [doc-a].",
@@ -44,10 +45,10 @@ def performed(
         return respond(method, url) if callable(respond) else respond
 
     clock, transport, ingested = FakeClock(), FakeTransport(answer), IngestLog()
-    journeys = Journeys(plan(**load), KNOWLEDGE, transport, clock, ingested, "key")
-    arrival = Arrival(3, 1.0, journey, question if journey in ("ask", "ask_stream", "search") else -1)
+    journeys = Journeys(plan(**{"mix": {**MIX, "follow_up": 1, "login": 1}, **load}), KNOWLEDGE, clock, ingested, "key")
+    arrival = Arrival(3, 1.0, journey, question if journey in ASKING else -1)
     observation = journeys.observe(arrival, 500_000)
-    journeys.serve(arrival, observation)
+    journeys.serve(arrival, observation, transport)
     assert 500_000 < observation.start_ns < observation.end_ns
     return observation, transport, ingested
 
@@ -117,8 +118,8 @@ def test_what_is_not_served_is_told_apart(journey: str, respond: FakeReply | Exc
 
 def test_a_timeout_in_the_middle_of_a_stream_keeps_what_was_seen() -> None:
     class Stalling(FakeReply):
-        def lines(self) -> Any:
-            yield from super().lines()
+        def pieces(self) -> Any:
+            yield from super().pieces()
             raise RequestTimeoutError
 
     seen = perform("ask_stream", Stalling(body=events(*STREAM[:4])))
@@ -174,6 +175,38 @@ def test_search_and_ingest() -> None:
     _, other, _ = performed("ingest", FakeReply(202, {"status": "queued"}))
     assert set(transport.sent[0][3]) == {"doc_id", "title", "text"}
     assert other.sent[0][3] == transport.sent[0][3]  # the same arrival, the same document
+
+
+def test_a_follow_up_is_asked_in_the_same_session_and_its_own_answer_counts() -> None:
+    answers = iter([{**ANSWER, "answer": "The code of A is AA-111111."}, {**ANSWER, "answer": "I cannot find this.", "citations": []}])
+    seen, transport, _ = performed("follow_up", lambda *_: FakeReply(body=next(answers)))
+    first, second = (body for _, _, _, body in transport.sent)
+    assert (first["question"], first["session_id"]) == ("What is the code of A?", second["session_id"])
+    assert second["question"] != first["question"]
+    assert (seen.outcome, seen.question, seen.canary, seen.refused) == (Outcome.OK, 0, 0, 1)
+
+
+@pytest.mark.parametrize("first", [FakeReply(500, {}), FakeReply(200, {"answer": None}), FakeReply(200, b"<html>")])
+def test_a_conversation_that_fails_at_its_first_turn_goes_no_further(first: FakeReply) -> None:
+    seen, transport, _ = performed("follow_up", first)
+    assert seen.outcome is not Outcome.OK
+    assert len(transport.sent) == 1
+
+
+def test_login_takes_a_token_and_uses_it() -> None:
+    answers = iter([{"access_token": "abc.def", "token_type": "bearer", "expires_in": 60}, {"client": "c"}])
+    seen, transport, _ = performed("login", lambda *_: FakeReply(body=next(answers)))
+    assert (seen.outcome, seen.question) == (Outcome.OK, -1)
+    assert [(m, u.rpartition("/api/")[2], h["authorization"]) for m, u, h, _ in transport.sent] == [
+        ("POST", "auth/token", "Bearer key"),
+        ("GET", "usage", "Bearer abc.def"),
+    ]
+
+
+@pytest.mark.parametrize("token", [None, 7, "a\r\nb", "é"])
+def test_what_is_no_token_is_not_used(token: object) -> None:
+    seen, transport, _ = performed("login", FakeReply(body={"access_token": token}))
+    assert (seen.outcome, len(transport.sent)) == (Outcome.TRUNCATED, 1)
 
 
 def test_plain_journeys_send_what_they_say_and_the_key_stays_at_home() -> None:

@@ -27,13 +27,13 @@ def test_journeys_are_numbered_in_one_order_and_only_those_in_use() -> None:
 
 def test_a_journey_of_the_scenario_may_take_the_name_of_a_built_in_one_and_asks_no_question() -> None:
     own = plan(mix={"ask": 1}, journeys={"ask": {"get": "/"}}, files=False)
-    assert (own.journey_names, own.asking) == (("ask",), frozenset({"ask_stream", "search"}))
+    assert (own.journey_names, own.asking) == (("ask",), frozenset({"ask_stream", "follow_up", "search"}))
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"mix": {"asking": 1}}, "unknown journeys: asking; there are: ask, ask_stream, search, ingest"),
+        ({"mix": {"asking": 1}}, "unknown journeys: asking; there are: ask, ask_stream, follow_up, search, ingest, login"),
         ({"files": False}, "ask, ask_stream, search need questions, and this stack has none"),
         ({"journeys": {"home": {"get": "/", "service": "shop"}}}, "service 'shop', which has no URL; there are: gateway, other"),
         ({"journeys": {"home": {"get": "/", "headers": {"X-A": "b\r\nX-C: d"}}}}, "is no HTTP header"),

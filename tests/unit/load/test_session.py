@@ -14,10 +14,11 @@ from prometheus_client import generate_latest
 
 from harness.load.ingest import IngestChecker, IngestLog
 from harness.load.journeys import Journeys
+from harness.load.ledger import Sinks
 from harness.load.metrics import ClientMetrics
 from harness.load.observation import Observation
 from harness.load.recorder import SEGMENT, Recorder
-from harness.load.session import LoadSession, Sinks
+from harness.load.session import LoadSession
 from harness.record.events import Event
 from harness.record.frames import FrameScan, read_frames
 from harness.record.requests import REQUEST, Outcome
@@ -46,10 +47,11 @@ class Run:
         self.metrics = ClientMetrics(self.plan.journey_names)
         recorder = Recorder(tmp_path, self.plan.journey_names)
         sinks = Sinks(self._record, recorder, self.metrics, self._announce)
-        journeys = Journeys(self.plan, KNOWLEDGE, transport, clock, ingested, None)
+        journeys = Journeys(self.plan, KNOWLEDGE, clock, ingested, None)
         loop = concurrency(clock)
-        self.session = LoadSession(self.plan, KNOWLEDGE, clock, loop, sinks, ingested, journeys)
-        self.session.walk(clock.t_ns)
+        self.session = LoadSession(self.plan, KNOWLEDGE, clock, loop, sinks, ingested, journeys, transport)
+        self.t0_ns = clock.t_ns
+        self.session.walk(self.t0_ns)
         self.session.finish(IngestChecker(transport, self.plan.base_url, None, clock, clock.sleep))
         recorder.close()
         self.segment = tmp_path / SEGMENT
@@ -69,8 +71,8 @@ class Run:
         self.events.append(event)
         return event
 
-    def _announce(self, observation: Observation, journey: str) -> None:
-        self.announced[journey] += 1
+    def _announce(self, observation: Observation) -> None:
+        self.announced[self.plan.journey_names[observation.journey]] += 1
 
 
 def test_rows_events_and_metrics_tell_the_same(tmp_path: Path) -> None:
@@ -79,7 +81,9 @@ def test_rows_events_and_metrics_tell_the_same(tmp_path: Path) -> None:
     assert sorted(run.rows["seq"]) == list(range(400))
     assert set(run.rows["outcome"]) == {Outcome.OK}
     searches, ingests = Counter(run.rows["journey"].tolist())[0], Counter(run.rows["journey"].tolist())[1]
-    assert run.events[0].data == {"state": "started", "t0_ns": 1_000_000_000, "expected_arrivals": 400.0}
+    assert run.events[0].data == {
+        "state": "started", "t0_ns": run.t0_ns, "expected_arrivals": 400.0, "engine": "locust", "model": "open",
+    }  # fmt: skip
     assert {k: run.last[k] for k in ("state", "early", "arrivals", "sent", "dropped_by_target", "dropped_by_generator", "cancelled")} == {
         "state": "finished", "early": False, "arrivals": 400, "sent": 400,
         "dropped_by_target": 0, "dropped_by_generator": 0, "cancelled": 0,

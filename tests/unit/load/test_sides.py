@@ -7,10 +7,13 @@ import random
 import pytest
 
 from harness.load.arrivals import Arrival
+from harness.load.http import Exchange, Transport
 from harness.load.ingest import IngestCheck
+from harness.load.journeys import Steps
 from harness.load.observation import Observation
 from harness.load.sides import Sides, SidesChecker, SidesLog, Split
 from harness.record.requests import BASE, CANDIDATE, REQUEST_DTYPE
+from tests.unit.load.fakes import FakeReply, FakeTransport
 
 
 def arrival(seq: int, t_s: float = 0.0) -> Arrival:
@@ -38,8 +41,16 @@ class Version:
     def observe(self, arrival: Arrival, intended_ns: int) -> Observation:
         return Observation(arrival.seq, 0, intended_ns)
 
-    def serve(self, arrival: Arrival, observation: Observation) -> None:
+    def begin(self, arrival: Arrival, observation: Observation) -> Steps:
         self.served.append(arrival.seq)
+        yield from ()
+
+    def end(self, observation: Observation, exchange: Exchange | None, error: Exception | None) -> None:
+        """Nothing is noted."""
+
+    def serve(self, arrival: Arrival, observation: Observation, transport: Transport) -> None:
+        for exchange in self.begin(arrival, observation):
+            transport.perform(exchange)
 
 
 def test_the_row_says_who_was_asked_and_that_one_was() -> None:
@@ -47,7 +58,7 @@ def test_the_row_says_who_was_asked_and_that_one_was() -> None:
     both = Sides(versions, Split(1))
     for n in range(40):
         observation = both.observe(arrival(n), 0)
-        both.serve(arrival(n), observation)
+        both.serve(arrival(n), observation, FakeTransport(lambda *_: FakeReply()))
         assert n in versions[observation.side].served
         assert dict(zip(REQUEST_DTYPE.names or (), observation.row(), strict=True))["side"] == observation.side
     assert len(versions[0].served) == len(versions[1].served) == 20
