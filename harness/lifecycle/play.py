@@ -15,7 +15,6 @@ from harness.lifecycle.reset import Resetter
 from harness.lifecycle.signals import Interruption
 from harness.lifecycle.timeline import Planned
 from harness.load.driver import LoadProcess
-from harness.load.shape import Shape, lay_out
 from harness.record import events as ev
 from harness.record import store
 from harness.record.clock import NS_PER_S, Clock
@@ -24,6 +23,7 @@ from harness.record.journal import Journal, JournalTail
 from harness.record.tail import RequestTail
 from harness.report.state import LiveState
 from harness.scenario.model import Scenario
+from harness.scenario.shape import Shape, lay_out
 from harness.score.check import Status
 from harness.score.sli import Context
 from harness.score.validity import steady_state
@@ -73,7 +73,8 @@ class Player:
     _operator_gone: bool = False
 
     def __post_init__(self) -> None:
-        self._shape = lay_out(self.scenario.load.shape, self.scenario.duration_s, self.scenario.load.mix)
+        load = self.scenario.load
+        self._shape = lay_out(load.shape, self.scenario.duration_s, load.mix) if load.shape else Shape(())
         self._abort = AbortWatch(self.scenario.abort, Context.of(store.read(self.directory.path, live=True)))
         self._tail = RequestTail(self.directory.requests, keep_s=max(self._abort.keep_s, live.WINDOW_S))
         self._events = JournalTail(self.directory.events)

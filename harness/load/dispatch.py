@@ -80,12 +80,17 @@ class Dispatcher:
         """Until the schedule's end, or until `stopping` is set. The load starts at the monotonic time `t0_ns`."""
         for arrival in arrivals:
             intended_ns = t0_ns + round(arrival.t_s * NS_PER_S)
-            self._wait_until(intended_ns)
+            self._come_to(intended_ns)
             if self.stopping:
                 return
             self._admission.due(arrival, intended_ns)
 
-    def _wait_until(self, due_ns: int) -> None:
+    def wait_until(self, t_ns: int) -> None:
+        """Until that time, or until `stopping` is set."""
+        while not self.stopping and (left_ns := t_ns - self._clock.now_ns()) > 0:
+            self._nap(left_ns)
+
+    def _come_to(self, due_ns: int) -> None:
         # Where several are overdue, a few are dispatched at once; then one sleep, of no length, lets their requests start.
         self._since_sleep += 1
         left_ns = due_ns - self._clock.now_ns()
@@ -93,8 +98,7 @@ class Dispatcher:
             return
         self._since_sleep = 0
         self._nap(left_ns)
-        while not self.stopping and (left_ns := due_ns - self._clock.now_ns()) > 0:
-            self._nap(left_ns)
+        self.wait_until(due_ns)
 
     def _nap(self, left_ns: int) -> None:
         self._sleep(min(max(0.0, left_ns / NS_PER_S), _LONGEST_SLEEP_S))

@@ -49,9 +49,13 @@ class Ledger:
         sinks.recorder.show(self._count)
 
     def started(self, t0_ns: int) -> None:
-        shape = self._plan.shape
-        expected = round(shape.expected(0.0, shape.duration_s), 1)
-        self._event("started", t0_ns=t0_ns, expected_arrivals=expected, engine=self._plan.engine, model="open")
+        plan = self._plan
+        known: dict[str, Any] = {"engine": plan.engine, "model": plan.model}
+        if plan.pieces:
+            known["expected_arrivals"] = round(plan.shape.expected(0.0, plan.duration_s), 1)
+        elif plan.closed is not None:
+            known |= {"users": plan.closed.users, "think_s": plan.closed.think_s}
+        self._event("started", t0_ns=t0_ns, **known)
 
     def ended(self, observation: Observation) -> None:
         """A request that was sent, or an arrival that was not."""

@@ -10,19 +10,21 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvloop
 from prometheus_client import generate_latest
 
-from harness.load.arrivals import Arrival, schedule
+from harness.load.arrivals import Arrival
 from harness.load.child import WARM_CONNECTIONS, WARM_S, HarnessGone, Load, Orders, carry_out, say_ready
+from harness.load.closed import ClosedUsers
 from harness.load.connections import Connection, Pool
 from harness.load.dispatch import Admission
 from harness.load.http import Exchange, RequestTimeoutError, UnreachableError
 from harness.load.ingest import IngestCheck
 from harness.load.ledger import PING_S, Ledger, Sinks
 from harness.load.observation import Observation
+from harness.load.plan import planned
 from harness.load.session import INGEST_PATIENCE_S, STOPPED_DRAIN_S, STOPPED_PATIENCE_S
 from harness.load.timer import KernelTimer
 from harness.load.transport import SocketTransport
@@ -92,7 +94,13 @@ class OpenLoop:
         self.timeout_ns = round(load.plan.timeout_s * NS_PER_S)
         self.pool = Pool(load.clock)
         self._timer = KernelTimer()
-        self._admission = Admission(load.clock, self._start, self._drop, load.plan.max_in_flight)
+        plan = load.plan
+        slots = plan.closed.users if plan.closed is not None else plan.max_in_flight
+        self._admission = Admission(load.clock, self._start, self._drop, slots)
+        self._users: ClosedUsers | None = None
+        if plan.closed is not None:
+            known = (plan.seed, len(load.knowledge.questions), plan.asking)
+            self._users = ClosedUsers(plan.closed, *known, load.clock, self._later, self._admission.due)
         self._ledger = Ledger(load.plan, load.clock, Sinks(load.journal.append, load.recorder, load.metrics), self._admission.counts)
         self._under_way: dict[Serving, None] = {}  # in the order of their time limits
         self._arrivals: Iterator[Arrival] = iter(())
@@ -111,6 +119,8 @@ class OpenLoop:
     def stop(self) -> None:
         """End early, in order: no further arrivals, what is in flight gets a moment, everything is written."""
         self.stopping = True
+        if self._users is not None:
+            self._users.stopping = True
         self._walked.set()
         self.begin(self.load.clock.now_ns())
 
@@ -122,9 +132,14 @@ class OpenLoop:
         watching = [loop.create_task(self._watch()), loop.create_task(self._sweep())]
         loop.add_reader(self._timer.fd, self._tick)
         plan = self.load.plan
-        self._arrivals = schedule(plan.shape, plan.seed, len(self.load.knowledge.questions), plan.asking)
-        self._advance()
-        self._tick()
+        if self._users is None:
+            self._arrivals = planned(plan, len(self.load.knowledge.questions))
+            self._advance()
+            self._tick()
+        else:
+            self._users.begin(self._t0_ns, plan.duration_s)
+            left_s = (self._t0_ns - self.load.clock.now_ns()) / NS_PER_S + plan.duration_s
+            loop.call_later(max(0.0, left_s), self._walked.set)
         await self._walked.wait()
         loop.remove_reader(self._timer.fd)
         self._timer.close()
@@ -147,7 +162,7 @@ class OpenLoop:
             self.failure = self.failure or defect
             self.stop()
             return
-        self._ledger.ended(serving.observation)
+        self._note(serving.observation)
 
     def _tick(self) -> None:
         """Start what is due, then wait for what comes next."""
@@ -180,7 +195,15 @@ class OpenLoop:
         observation = self.load.versions.performer.observe(arrival, intended_ns)
         observation.outcome, observation.drop_cause = Outcome.DROPPED, cause
         observation.end_ns = self.load.clock.now_ns()
+        self._note(observation)
+
+    def _note(self, observation: Observation) -> None:
         self._ledger.ended(observation)
+        if self._users is not None:
+            self._users.answered(observation.seq)
+
+    def _later(self, delay_s: float, work: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(delay_s, work)
 
     async def _watch(self) -> None:
         while True:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
 
-from harness.load.shape import Piece, Shape, lay_out
+from harness.load.arrivals import Arrival, schedule
 from harness.scenario.hosts import is_loopback
+from harness.scenario.shape import Piece, Replay, Shape, lay_out
 
 if TYPE_CHECKING:
     from harness.scenario.model import Journey, LoadSpec
@@ -40,12 +41,24 @@ class HttpJourney:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedPlan:
+    """Users of a closed load; `think_s` is the mean of the times between an answer and the next request."""
+
+    users: int
+    think_s: float
+    mix: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class LoadPlan:
     """What to send where, when, and where to write it down. Paths are absolute."""
 
     run_id: str
     base_url: str
-    pieces: tuple[Piece, ...]
+    duration_s: float
+    pieces: tuple[Piece, ...]  # of an open load
+    closed: ClosedPlan | None
+    locustfile: str | None
     seed: int
     journeys: tuple[HttpJourney, ...]
     questions_file: str | None
@@ -57,8 +70,10 @@ class LoadPlan:
     max_in_flight: int
     preferred_model: str | None  # the model that names the preferred path in answers
     engine: str  # locust or asyncio
+    workers: int
     candidate_url: str | None = None  # the entry of a second version, which is asked in turn
     block_s: float = 0.0  # of that turn; 0: drawn for each arrival
+    worker: int | None = None  # which of the workers this plan is for: it sends every `workers`-th arrival
 
     @property
     def shape(self) -> Shape:
@@ -73,9 +88,20 @@ class LoadPlan:
         return replace(self, base_url=self.candidate_url, journeys=moved)
 
     @property
+    def model(self) -> str:
+        """Do arrivals wait for answers?"""
+        return "open" if self.pieces else "closed"
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Journeys of all mixes."""
+        closed = self.closed.mix if self.closed is not None and self.locustfile is None else ()
+        return frozenset(closed).union(*(journeys_in(piece) for piece in self.pieces))
+
+    @property
     def journey_names(self) -> tuple[str, ...]:
         """Journeys of all mixes; their place here is the number that the record keeps."""
-        used = {name for piece in self.pieces for name in piece.mix}
+        used = self.used
         own = tuple(j.name for j in self.journeys)
         return tuple(n for n in dict.fromkeys((*BUILT_IN, *own)) if n in used)
 
@@ -91,9 +117,10 @@ class LoadPlan:
     def from_json(cls, text: str) -> Self:
         """The inverse of `to_json`. Raises ValueError, KeyError or TypeError for anything else."""
         document = json.loads(text)
-        pieces = tuple(Piece(**piece) for piece in document.pop("pieces"))
+        pieces = tuple(Piece(**{**p, "replay": Replay(**p["replay"]) if p["replay"] else None}) for p in document.pop("pieces"))
         journeys = (HttpJourney(**{**j, "expect_status": tuple(j["expect_status"])}) for j in document.pop("journeys"))
-        return cls(**document, pieces=pieces, journeys=tuple(journeys))
+        closed = document.pop("closed")
+        return cls(**document, pieces=pieces, journeys=tuple(journeys), closed=ClosedPlan(**closed) if closed else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +155,10 @@ def build(
     plan = LoadPlan(
         run_id=run_id,
         base_url=base_url.rstrip("/"),
-        pieces=lay_out(load.shape, duration_s, load.mix).pieces,
+        duration_s=duration_s,
+        pieces=lay_out(load.shape, duration_s, load.mix).pieces if load.shape else (),
+        closed=ClosedPlan(load.closed.users, load.closed.think_time, dict(load.mix)) if load.closed else None,
+        locustfile=str(Path(load.locustfile).resolve()) if load.locustfile else None,
         seed=seed,
         journeys=tuple(_journey(name, j, {"gateway": base_url, **service_urls}) for name, j in load.journeys.items()),
         questions_file=str(files.questions_file.resolve()) if files.questions_file else None,
@@ -142,9 +172,23 @@ def build(
         candidate_url=candidate_url.rstrip("/") if candidate_url else None,
         block_s=block_s,
         engine=load.engine,
+        workers=load.workers,
     )
     _check(plan, allowed_hosts)
     return plan
+
+
+def planned(plan: LoadPlan, questions: int) -> Iterator[Arrival]:
+    """The arrivals of an open load; of a worker, those that are its own."""
+    arrivals = schedule(plan.shape, plan.seed, questions, plan.asking)
+    return arrivals if plan.worker is None else (a for a in arrivals if a.seq % plan.workers == plan.worker)
+
+
+def journeys_in(piece: Piece) -> tuple[str, ...]:
+    """The journeys that a piece offers: those of its mix, or those that a replayed run had. Raises TraceError."""
+    if piece.replay is None or piece.replay.mixed:
+        return tuple(piece.mix)
+    return piece.replay.trace.journeys or tuple(piece.mix)
 
 
 def _journey(name: str, journey: Journey, bases: Mapping[str, str]) -> HttpJourney:
@@ -157,7 +201,7 @@ def _journey(name: str, journey: Journey, bases: Mapping[str, str]) -> HttpJourn
 
 
 def _check(plan: LoadPlan, allowed_hosts: frozenset[str]) -> None:
-    used = {name for piece in plan.pieces for name in piece.mix}
+    used = plan.used
     if unknown := used - set(plan.journey_names):
         raise PlanError(f"the mix names unknown journeys: {', '.join(sorted(unknown))}; there are: {', '.join(BUILT_IN)} and `journeys`")
     if (asked := used & plan.asking) and plan.questions_file is None:

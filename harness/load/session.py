@@ -10,12 +10,14 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from harness.load.answers import Knowledge
-from harness.load.arrivals import Arrival, schedule
+from harness.load.arrivals import Arrival
+from harness.load.closed import ClosedUsers
 from harness.load.dispatch import Admission, Dispatcher
 from harness.load.http import Transport
 from harness.load.ingest import IngestCheck, IngestChecker, IngestLog
 from harness.load.ledger import PING_S, Ledger, Sinks
-from harness.load.plan import LoadPlan
+from harness.load.observation import Observation
+from harness.load.plan import LoadPlan, planned
 from harness.load.sides import Performer, SidesChecker
 from harness.record.clock import NS_PER_S, Clock
 from harness.record.requests import Outcome
@@ -31,6 +33,10 @@ class Concurrency(Protocol):
 
     def spawn(self, work: Callable[[], None]) -> None:
         """Run concurrently."""
+        ...
+
+    def later(self, delay_s: float, work: Callable[[], None]) -> None:
+        """Run concurrently after so long."""
         ...
 
     def sleep(self, duration_s: float) -> None:
@@ -67,19 +73,29 @@ class LoadSession:
         self._ingested = ingested
         self._journeys = journeys
         self._transport = transport
-        self._admission = Admission(clock, self._spawn, self._drop, plan.max_in_flight)
+        slots = plan.closed.users if plan.closed is not None else plan.max_in_flight
+        self._admission = Admission(clock, self._spawn, self._drop, slots)
+        self._users: ClosedUsers | None = None
+        if plan.closed is not None:
+            known = (plan.seed, len(knowledge.questions), plan.asking)
+            self._users = ClosedUsers(plan.closed, *known, clock, concurrency.later, self._admission.due)
         self._dispatcher = Dispatcher(clock, concurrency.sleep, self._admission)
         self._ledger = Ledger(plan, clock, sinks, self._admission.counts)
 
     def stop(self) -> None:
         """End early, in order: no further arrivals, what is in flight gets a moment, everything is written."""
         self._dispatcher.stopping = True
+        if self._users is not None:
+            self._users.stopping = True
 
     def walk(self, t0_ns: int) -> None:
-        """Offer the whole schedule, then wait for what is in flight: each request has its own time limit."""
+        """Offer all that is planned, then wait for what is in flight: each request has its own time limit."""
         self._ledger.started(t0_ns)
-        arrivals = schedule(self._plan.shape, self._plan.seed, len(self._knowledge.questions), self._plan.asking)
-        self._dispatcher.walk(arrivals, t0_ns)
+        if self._users is None:
+            self._dispatcher.walk(planned(self._plan, len(self._knowledge.questions)), t0_ns)
+        else:
+            self._users.begin(t0_ns, self._plan.duration_s)
+            self._dispatcher.wait_until(t0_ns + round(self._plan.duration_s * NS_PER_S))
         self._drain()
 
     def finish(self, checker: IngestChecker | SidesChecker) -> None:
@@ -105,13 +121,18 @@ class LoadSession:
                 self._journeys.serve(arrival, observation, self._transport)
         finally:
             self._admission.done()
-        self._ledger.ended(observation)
+        self._end(observation)
 
     def _drop(self, arrival: Arrival, intended_ns: int, cause: int) -> None:
         observation = self._journeys.observe(arrival, intended_ns)
         observation.outcome, observation.drop_cause = Outcome.DROPPED, cause
         observation.end_ns = self._clock.now_ns()
+        self._end(observation)
+
+    def _end(self, observation: Observation) -> None:
         self._ledger.ended(observation)
+        if self._users is not None:
+            self._users.answered(observation.seq)
 
     def _drain(self) -> None:
         """Wait for what is in flight, at most for the time limit of a request; after an early stop only for a moment."""

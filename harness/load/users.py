@@ -49,6 +49,10 @@ class Greenlets:
         greenlet = self._group.spawn(work)
         greenlet.link_exception(lambda ended: self._on_defect(ended.exception))
 
+    def later(self, delay_s: float, work: Callable[[], None]) -> None:
+        greenlet = gevent.spawn_later(delay_s, work)
+        greenlet.link_exception(lambda ended: self._on_defect(ended.exception))
+
     def sleep(self, duration_s: float) -> None:
         gevent.sleep(duration_s)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
-from harness.scenario.model import Scenario, Segment
+from harness.scenario.model import Scenario
+from harness.scenario.shape import Piece, pieces_of
 from harness.scenario.slis import SliName
 
 MIN_SAMPLES = 30
 BEYOND = 5  # samples that must lie beyond a percentile: p95 needs 100, p99 needs 500
+_UNBOUNDED = 1e9  # arrivals of a load that nothing but the answers bounds
 CONFIDENCE_N = 3.0  # rule of three: n arrivals without an error prove an error ratio below 3/n at 95 %
 
 # Journeys whose requests an SLI is computed from; one that is missing here is computed from all of them. `score.sli` reads the same table.
@@ -35,15 +36,6 @@ PROPORTIONS = frozenset({"availability", "answered", "degraded", "degraded_hones
 QUALITY = frozenset({"answered", "citations_valid", "mrr", "recall_at_k", "ndcg_at_k", "wrong_answers", "degraded", "degraded_honest"})
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A segment on the run's time axis, in seconds from the start of the first phase."""
-
-    start_s: float
-    end_s: float
-    segment: Segment
-
-
 def samples_needed(sli: SliName) -> int:
     """Fewest samples that carry the SLI: enough beyond a percentile, and never less than 30."""
     if sli.percentile and sli.argument is not None:
@@ -61,22 +53,28 @@ def provable_ratio(arrivals: float) -> float:
     return max(0.0, 1.0 - CONFIDENCE_N / arrivals) if arrivals > 0 else 0.0
 
 
-def stretches(scenario: Scenario) -> Iterator[Stretch]:
-    """The segments one after another; the one without `for` takes what the others leave of the phases."""
+def pieces(scenario: Scenario) -> Iterator[Piece]:
+    """The shape, also of one that does not fill the phases; the segment without `for` takes what the others leave."""
     given = sum(s.for_s for s in scenario.load.shape if s.for_s is not None)
     left = max(0.0, scenario.duration_s - given)
     start = 0.0
     for segment in scenario.load.shape:
-        end = start + (segment.for_s if segment.for_s is not None else left)
-        yield Stretch(start, end, segment)
-        start = end
+        length = segment.for_s if segment.for_s is not None else left
+        if length > 0:
+            yield from pieces_of(segment, start, length, scenario.load.mix)
+        start += length
 
 
 def expected(scenario: Scenario, phase: str, journeys: frozenset[str] | None = None) -> float:
-    """Expected arrivals of a phase; with `journeys`, of those alone."""
+    """Expected arrivals of a phase; with `journeys`, of those alone. Raises TraceError for a trace that cannot be read.
+
+    Of a closed load it is the most that there may be: what its users ask when every answer comes at once.
+    """
+    if not scenario.load.shape:
+        return _at_most(scenario, phase, journeys)
     start = scenario.phase_start_s(phase)
     end = start + scenario.phases[phase]  # type: ignore[index]  # the caller asks for a phase that the scenario has
-    return sum(_overlap(s, start, end) * _share(s.segment, scenario, journeys) for s in stretches(scenario))
+    return sum((p.area_until(end) - p.area_until(start)) * _share(p.mix, journeys) for p in pieces(scenario))
 
 
 def for_sli(scenario: Scenario, phase: str, sli: SliName) -> float:
@@ -84,28 +82,15 @@ def for_sli(scenario: Scenario, phase: str, sli: SliName) -> float:
     return expected(scenario, phase, JOURNEYS_OF.get(sli.family))
 
 
-def _overlap(stretch: Stretch, start: float, end: float) -> float:
-    low, high = max(start, stretch.start_s), min(end, stretch.end_s)
-    if high <= low:
-        return 0.0
-    return _area(stretch.segment, stretch.end_s - stretch.start_s, high - stretch.start_s) - _area(
-        stretch.segment, stretch.end_s - stretch.start_s, low - stretch.start_s
-    )
-
-
-def _area(segment: Segment, length_s: float, t_s: float) -> float:
-    """Arrivals in the first `t_s` of a segment."""
-    if segment.ramp is not None:
-        slope = (segment.ramp.to - segment.ramp.from_) / length_s
-        return segment.ramp.from_ * t_s + slope * t_s * t_s / 2.0
-    if segment.spike is not None:
-        peak_s = min(max(t_s - length_s / 3.0, 0.0), length_s / 3.0)
-        return segment.spike.base * t_s + (segment.spike.peak - segment.spike.base) * peak_s
-    return (segment.constant or segment.poisson or 0.0) * t_s
-
-
-def _share(segment: Segment, scenario: Scenario, journeys: frozenset[str] | None) -> float:
+def _share(mix: Mapping[str, float], journeys: frozenset[str] | None) -> float:
     if journeys is None:
         return 1.0
-    mix = segment.mix or scenario.load.mix
     return sum(weight for name, weight in mix.items() if name in journeys) / sum(mix.values())
+
+
+def _at_most(scenario: Scenario, phase: str, journeys: frozenset[str] | None) -> float:
+    load = scenario.load
+    if load.locustfile is not None or load.closed is None or not load.closed.think_time:
+        return _UNBOUNDED
+    length_s: float = scenario.phases[phase]  # type: ignore[index]  # the caller asks for a phase that the scenario has
+    return load.closed.users * length_s / load.closed.think_time * _share(load.mix, journeys)

@@ -6,6 +6,7 @@ from harness.scenario.catalog import StackInfo
 from harness.scenario.checks.expect import check_expectations
 from harness.scenario.checks.faults import Catalog, check_faults
 from harness.scenario.checks.objectives import check_abort, check_anything_asserted, check_gate, check_objectives
+from harness.scenario.checks.shape import readable
 from harness.scenario.checks.system import check_load, check_stack
 from harness.scenario.checks.versions import check_versions
 from harness.scenario.loader import Loaded
@@ -20,9 +21,12 @@ def check(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> list[Problem]:
     system = [*check_stack(loaded, stack)]
     if loaded.scenario.stack.use != "reference" and not loaded.scenario.stack.services:
         return system  # without services, every target and journey would be reported once more
+    of_load = [*check_load(loaded, stack)]
+    if not readable(loaded):
+        return [*system, *of_load]  # how many arrivals there are is not known
     problems = [
         *system,
-        *check_load(loaded, stack),
+        *of_load,
         *check_faults(loaded, catalog, stack),
         *check_expectations(loaded, catalog, stack),
         *check_objectives(loaded, stack),

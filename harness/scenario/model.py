@@ -12,6 +12,8 @@ from harness.scenario.comparison import Comparison
 from harness.scenario.fields import Duration as Duration  # part of this module's own names
 from harness.scenario.fields import Instances, LimitText, Model, Percent, PositiveDuration
 from harness.scenario.fields import Rate as Rate
+from harness.scenario.segments import Segment as Segment
+from harness.scenario.segments import Weight
 from harness.scenario.services import Actuator as Actuator
 from harness.scenario.services import ClusterSpec, ComposeService, Service, ServiceUrl
 from harness.scenario.slis import PHASES, SliName, sli_name
@@ -26,7 +28,6 @@ Outcome = Literal["absorbed", "recovered", "self_healed", "healed_by_harness", "
 VectorStoreName = Literal["pgvector", "qdrant", "chroma"]
 VERBS = ("restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex")
 
-Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Sli = Annotated[str, AfterValidator(lambda text: sli_name(text).text)]
 PhaseName = Literal["warmup", "steady_state", "fault", "recovery", "cooldown"]
 
@@ -68,40 +69,6 @@ class StackSpec(Model):
         return {name: service for name, service in self.services.items() if isinstance(service, ComposeService)}
 
 
-class Ramp(Model):
-    """From one rate to another, linearly."""
-
-    from_: Rate = Field(alias="from")
-    to: Rate
-
-
-class Spike(Model):
-    """A base rate with a peak in the middle third of the segment."""
-
-    base: Rate
-    peak: Rate
-
-
-class Segment(Model):
-    """A stretch of the load: one of constant, ramp, spike, poisson. Without `for` it takes what is left of the phases."""
-
-    constant: Rate | None = None
-    poisson: Rate | None = None
-    ramp: Ramp | None = None
-    spike: Spike | None = None
-    for_s: PositiveDuration | None = Field(default=None, alias="for")
-    mix: Annotated[dict[str, Weight], Field(min_length=1)] | None = Field(
-        default=None, description="journey weights of this stretch; default: the load's"
-    )
-
-    @model_validator(mode="after")
-    def _one_shape(self) -> Self:
-        given = [n for n in ("constant", "poisson", "ramp", "spike") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError(f"a segment has exactly one of constant, poisson, ramp, spike; this one has {given or 'none'}")
-        return self
-
-
 class Journey(Model):
     """A plain HTTP journey for any service. Exactly one of `get`, `post`."""
 
@@ -120,17 +87,53 @@ class Journey(Model):
 
 
 Engine = Literal["locust", "asyncio"]
+Workers = Annotated[int, Field(ge=1, le=64)]
+
+
+class Closed(Model):
+    """So many users, each of whom asks, waits for the answer, thinks, and asks again: what a slow service is asked depends on it."""
+
+    users: Annotated[int, Field(ge=1, le=100_000)]
+    think_time: Duration = Field(default=1.0, description="mean; drawn between half of it and one and a half of it")
 
 
 class LoadSpec(Model):
-    """Open-model load: arrivals follow the shape whatever the responses do."""
+    """What is sent. `shape` is the open model: arrivals follow it whatever the responses do. `closed` is the other one; a `locustfile`
+    is run as it is."""
 
-    shape: list[Segment] = Field(min_length=1)
+    shape: list[Segment] = Field(default_factory=list)
+    closed: Closed | None = None
+    locustfile: str | None = Field(default=None, description="path of a locustfile of your own, from the working directory; closed as well")
     mix: dict[str, Weight] = Field(min_length=1, default_factory=lambda: {"ask": 6.0, "ask_stream": 3.0, "ingest": 1.0})
     journeys: dict[str, Journey] = Field(default_factory=dict)
     timeout: PositiveDuration = Field(default=30.0, description="of one request; it then counts as `timeout` with its full duration")
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 400
     engine: Engine = Field(default="locust", description="what sends: Locust, or an asyncio loop for rates beyond what Locust can send")
+    workers: Workers = Field(default=1, description="processes of Locust that share the load")
+
+    @property
+    def model(self) -> Literal["open", "closed"]:
+        """Do arrivals wait for answers?"""
+        return "open" if self.shape else "closed"
+
+    @property
+    def predictable(self) -> bool:
+        """Can it be told from the scenario alone how many arrivals there are?"""
+        return bool(self.shape) and all(segment.trace is None for segment in self.shape)
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Self:
+        if not self.shape and self.closed is None and self.locustfile is None:
+            raise ValueError("nothing says how much is sent; write shape: [{constant: 10/s}], or closed: {users: 10}, or a locustfile")
+        if self.shape and (self.closed is not None or self.locustfile is not None):
+            other = "closed" if self.closed is not None else "locustfile"
+            raise ValueError(f"`shape` and `{other}` are two models of load; drop one of them")
+        if self.engine == "asyncio" and (self.locustfile is not None or self.workers > 1):
+            what = "a locustfile" if self.locustfile is not None else "several workers"
+            raise ValueError(f"{what} needs Locust; drop `engine: asyncio`")
+        if self.workers > 1 and self.model == "closed":
+            raise ValueError("several workers share an open load only; drop `workers`, or write a `shape`")
+        return self
 
 
 class FaultUse(Model):

@@ -56,6 +56,7 @@ class Preconditions:
         if not self.live and "finished" not in load:
             return "the load process never finished, so requests that were in flight are missing from the record"
         missing = _missing(load["finished"].data, len(self.history.requests)) if "finished" in load else None
+        missing = missing or (_unoffered(load) if "finished" in load else None)
         return missing or self.history.once(("impossible",), lambda: _impossible(self.history.requests))
 
     def phase(self, name: str) -> str | None:
@@ -89,7 +90,7 @@ class Preconditions:
         if not len(rows):
             return
         yield from _undelivered(rows)
-        if name in self.scenario.phases:
+        if name in self.scenario.phases and self.scenario.load.predictable:
             offered = arrivals.expected(self.scenario, name)
             if len(rows) < RECORDED * offered - 3.0 * math.sqrt(offered):
                 yield f"the generator sent {len(rows)} of {offered:.0f} offered arrivals in {name}"
@@ -188,6 +189,18 @@ def _missing(finished: Mapping[str, Any], recorded: int) -> str | None:
         return f"{counted - recorded} requests are missing from the record: they were under way when the load ended"
     if recorded > counted:
         return f"the record holds {recorded} requests, and the load process counted {counted}"
+    return None
+
+
+def _unoffered(load: Mapping[str, ev.Event]) -> str | None:
+    """Did the generator come to the end of its schedule? Of a replay, no other number is known than the one it began with."""
+    begun, finished = load.get("started"), load["finished"]
+    expected = _number(begun.data.get("expected_arrivals")) if begun is not None else None
+    counted = _number(finished.data.get("arrivals"))
+    if expected is None or counted is None or finished.data.get("early"):
+        return None
+    if counted < RECORDED * expected - 3.0 * math.sqrt(expected):
+        return f"the generator offered {counted:.0f} of the {expected:.0f} arrivals of its schedule"
     return None
 
 

@@ -16,6 +16,7 @@ START_S = 1.0  # not counted: connections, caches
 _begun: dict[str, float] = {}
 _counted = {"requests": 0, "failures": 0}
 _environments: list[Any] = []
+_environments: list[Any] = []
 
 
 class Asking(FastHttpUser):
@@ -44,8 +45,19 @@ def stop(**_: Any) -> None:
     _begun.update(end_s=time.perf_counter(), end_cpu_s=time.process_time())
 
 
+@events.init.add_listener
+def remember(environment: Any, **_: Any) -> None:
+    _environments.append(environment)
+
+
 @events.quit.add_listener
 def tell(**_: Any) -> None:
-    print(
-        json.dumps({**_counted, "wall_s": _begun["end_s"] - _begun["wall_s"], "cpu_s": _begun["end_cpu_s"] - _begun["cpu_s"]}), flush=True
-    )
+    total = _environments[0].stats.total
+    said = {
+        **_counted,
+        "wall_s": _begun["end_s"] - _begun["wall_s"],
+        "cpu_s": _begun["end_cpu_s"] - _begun["cpu_s"],
+        "percentiles_ms": {f"p{q:g}": total.get_response_time_percentile(q / 100) for q in (50, 95, 99, 99.9)},
+        "all_requests": total.num_requests,
+    }
+    print(json.dumps(said), flush=True)

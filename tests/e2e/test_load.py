@@ -59,7 +59,7 @@ class Load:
     def run(self) -> None:
         """To its own end."""
         self.begin()
-        assert self.process.finish(self.plan.shape.duration_s + 60) == 0, self.log
+        assert self.process.finish(self.plan.duration_s + 60) == 0, self.log
 
     @property
     def rows(self) -> NDArray[Any]:
@@ -180,6 +180,30 @@ def test_a_stall_shows_in_the_tail_and_takes_no_arrival_away(tmp_path: Path) -> 
     assert corrected_ms(rows, 80) > 1000
     assert corrected_ms(rows, 25) < 500
     assert load.events("finished")[0]["dispatch_lag_ms_p50"] < 50
+
+
+def test_a_closed_load_has_no_more_requests_under_way_than_users_and_says_so(tmp_path: Path, engine: str) -> None:
+    under_way = most = 0
+
+    async def slow(method: str, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.1)
+        under_way -= 1  # before the answer: it may be asked again as soon as that is read
+        await doubles.ask(method, path, body, writer)
+
+    with Target().running() as target:
+        target.routes["POST /api/ask"] = slow
+        closed = {"users": 3, "think_time": "100ms"}
+        with loading(tmp_path, target, 3.0, closed=closed, engine=engine) as load:
+            load.run()
+            rows = load.rows
+    assert (most, set(rows["outcome"])) == (3, {Outcome.OK})
+    assert 15 <= len(rows) <= 45
+    begun_ns = load.events("started")[0]["t0_ns"]
+    assert rows["intended_ns"].max() < begun_ns + 3e9
+    assert (load.events("started")[0]["model"], load.events("started")[0]["users"]) == ("closed", 3)
 
 
 def test_a_stream_is_timed_chunk_by_chunk(tmp_path: Path, engine: str) -> None:

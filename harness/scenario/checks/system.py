@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.scenario.catalog import StackInfo
 from harness.scenario.checks.composed import check_composed
+from harness.scenario.checks.shape import check_shape
 from harness.scenario.hosts import is_loopback
 from harness.scenario.loader import Loaded
 from harness.scenario.problem import KeyPath, Problem, did_you_mean
-
-_TOLERANCE_S = 1e-6
 
 
 def check_stack(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
@@ -98,21 +98,6 @@ def check_load(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
         method = "get" if journey.get is not None else "post"
         if not str(getattr(journey, method)).startswith("/"):
             yield loaded.at((*at, method), f"{getattr(journey, method)!r} is no path", 'write a path from the root: "/api/ask"')
-    yield from _shape(loaded)
-
-
-def _shape(loaded: Loaded) -> Iterator[Problem]:
-    """The segments and the phases must be equally long."""
-    segments = loaded.scenario.load.shape
-    total_s = loaded.scenario.duration_s
-    given_s = sum(s.for_s for s in segments if s.for_s is not None)
-    where: KeyPath = ("load", "shape")
-    open_ended = [n for n, s in enumerate(segments) if s.for_s is None]
-    if len(open_ended) > 1:
-        yield loaded.at((*where, open_ended[1]), "a second segment without `for`: only one can take what is left", "give it a `for`")
-    elif open_ended and given_s >= total_s - _TOLERANCE_S:
-        message = f"nothing is left for the segment without `for`: the others take {given_s:g}s of the phases' {total_s:g}s"
-        yield loaded.at((*where, open_ended[0]), message, "shorten the others")
-    elif not open_ended and abs(given_s - total_s) > _TOLERANCE_S:
-        message = f"the segments last {given_s:g}s, the phases {total_s:g}s"
-        yield loaded.at(where, message, "make them equal, or drop one `for`: that segment then takes what is left")
+    if load.locustfile is not None and not Path(load.locustfile).is_file():
+        yield loaded.at(("load", "locustfile"), f"{load.locustfile!r}: no such file", "write its path from the working directory")
+    yield from check_shape(loaded, known)

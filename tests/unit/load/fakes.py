@@ -72,6 +72,9 @@ class AtOnce:
     def spawn(self, work: Callable[[], None]) -> None:
         work()
 
+    def later(self, delay_s: float, work: Callable[[], None]) -> None:
+        raise NotImplementedError
+
     def sleep(self, duration_s: float) -> None:
         self._clock.sleep(duration_s)
 

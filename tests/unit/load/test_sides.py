@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 
 from harness.load.arrivals import Arrival
@@ -11,6 +12,7 @@ from harness.load.http import Exchange, Transport
 from harness.load.ingest import IngestCheck
 from harness.load.journeys import Steps
 from harness.load.observation import Observation
+from harness.load.recorder import packing
 from harness.load.sides import Sides, SidesChecker, SidesLog, Split
 from harness.record.requests import BASE, CANDIDATE, REQUEST_DTYPE
 from tests.unit.load.fakes import FakeReply, FakeTransport
@@ -60,7 +62,8 @@ def test_the_row_says_who_was_asked_and_that_one_was() -> None:
         observation = both.observe(arrival(n), 0)
         both.serve(arrival(n), observation, FakeTransport(lambda *_: FakeReply()))
         assert n in versions[observation.side].served
-        assert dict(zip(REQUEST_DTYPE.names or (), observation.row(), strict=True))["side"] == observation.side
+        packed = packing(REQUEST_DTYPE).pack(*observation.row())
+        assert np.frombuffer(packed, dtype=REQUEST_DTYPE)["side"] == [observation.side]
     assert len(versions[0].served) == len(versions[1].served) == 20
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.shape import ShapeError, lay_out
 from harness.scenario import arrivals
 from harness.scenario.checks.system import check_load
 from harness.scenario.loader import Loaded, load_text
+from harness.scenario.shape import ShapeError, lay_out
 from tests.unit.scenario.catalogue import REFERENCE
 
 tenths = st.integers(1, 600).map(lambda n: n / 10)
@@ -22,6 +22,9 @@ kinds = st.one_of(
     st.builds(lambda r: {"poisson": f"{r}/s"}, rates),
     st.builds(lambda a, b: {"ramp": {"from": f"{a}/s", "to": f"{b}/s"}}, rates, rates),
     st.builds(lambda a, b: {"spike": {"base": f"{a}/s", "peak": f"{b}/s"}}, rates, rates),
+    st.builds(lambda r: {"gamma": {"rate": f"{r}/s", "burstiness": 0.5}}, rates),
+    st.builds(lambda a, b: {"steps": {"from": f"{a}/s", "to": f"{b}/s", "steps": 4}}, rates, rates),
+    st.builds(lambda a: {"sweep": {"from": f"{a + 1}/s", "to": f"{a + 9}/s", "steps": 3}}, rates),
 )
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.shape import Shape, ShapeError, lay_out
 from harness.scenario.model import Segment
+from harness.scenario.shape import Shape, ShapeError, lay_out
 
 RATES = st.floats(0, 500)
 SHAPES = st.one_of(
@@ -15,13 +15,24 @@ SHAPES = st.one_of(
     st.builds(lambda r: {"poisson": r}, RATES),
     st.builds(lambda a, b: {"ramp": {"from": a, "to": b}}, RATES, RATES),
     st.builds(lambda a, b: {"spike": {"base": a, "peak": b}}, RATES, RATES),
+    st.builds(lambda r: {"soak": r}, RATES),
+    st.builds(lambda r, k: {"gamma": {"rate": r, "burstiness": k}}, RATES, st.sampled_from([0.2, 0.5, 1.0, 4.0])),
+    st.builds(lambda a, b, n: {"steps": {"from": a, "to": b, "steps": n}}, RATES, RATES, st.integers(2, 6)),
+    st.builds(lambda a, b, n: {"sweep": {"from": a, "to": a + b, "steps": n}}, st.floats(1, 50), st.floats(1, 200), st.integers(3, 8)),
+    st.builds(lambda a, b, p: {"sine": {"mean": a + b, "amplitude": b, "period": p}}, RATES, RATES, st.floats(0.5, 30)),
 )
+RATED = ("from", "to", "base", "peak", "rate", "mean", "amplitude")
+BURSTY = ("poisson", "gamma")
 
 
 def written(shape: dict[str, Any], for_s: float | None = None) -> Segment:
     """A segment as the scenario file has it, from plain rates per second."""
     name, value = next(iter(shape.items()))
-    text = {k: f"{v:.3f}/s" for k, v in value.items()} if isinstance(value, dict) else f"{value:.3f}/s"
+
+    def quantity(key: str, number: Any) -> Any:
+        return f"{number:.3f}/s" if key in RATED else f"{number:.3f}s" if key == "period" else number
+
+    text = {k: quantity(k, v) for k, v in value.items()} if isinstance(value, dict) else f"{value:.3f}/s"
     return Segment.model_validate({name: text} | ({} if for_s is None else {"for": f"{for_s:g}s"}))
 
 
@@ -37,11 +48,21 @@ def shape_of(*segments: Segment, duration_s: float = 30.0) -> Shape:
         ({"ramp": {"from": 0, "to": 30}}, [0, 9, 15, 29, 0]),
         ({"ramp": {"from": 30, "to": 0}}, [30, 21, 15, 1, 0]),
         ({"spike": {"base": 10, "peak": 40}}, [10, 10, 40, 10, 0]),
+        ({"soak": 20}, [20, 20, 20, 20, 0]),
+        ({"gamma": {"rate": 20, "burstiness": 0.5}}, [20, 20, 20, 20, 0]),
+        ({"steps": {"from": 10, "to": 30, "steps": 3}}, [10, 10, 20, 30, 0]),
+        ({"sweep": {"from": 10, "to": 40, "steps": 3}}, [10, 10, 20, 40, 0]),
+        ({"sine": {"mean": 20, "amplitude": 10, "period": 36}}, [20, 30, 25, 10.6030738, 0]),
     ],
 )
 def test_rates_of_each_shape(segment: dict[str, Any], rates: list[float]) -> None:
     shape = shape_of(written(segment))
     assert [shape.rate(t) for t in (0, 9, 15, 29, 30)] == pytest.approx(rates)
+
+
+def test_a_whole_period_of_a_sine_brings_its_mean() -> None:
+    shape = shape_of(written({"sine": {"mean": 20, "amplitude": 20, "period": 10}}))
+    assert [shape.expected(0, t) for t in (5, 10, 30)] == pytest.approx([100 + 200 / 3.14159265, 200, 600])
 
 
 def test_the_segment_without_length_takes_what_is_left_wherever_it_stands() -> None:
