@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from harness.gate import Verdict
 from harness.record.history import History
+from harness.report.delivery import load_lines
 from harness.report.material import Material, clean, counts, dig, groups, shown_value, told_once
 from harness.report.series import length_s
 from harness.report.stories import stories
@@ -94,6 +95,7 @@ def _facts(material: Material) -> list[tuple[str, str]]:
     host += [f"Linux {dig(run, 'host', 'kernel')}"] if dig(run, "host", "kernel") else []
     versions = dig(run, "host", "versions")
     rows = [
+        *load_lines(material),
         ("Repeat it with", material.command),
         ("Command", " ".join(str(a) for a in argv) if isinstance(argv := run.get("argv"), list) else None),
         ("Started", dig(run, "clock", "utc")),

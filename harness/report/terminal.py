@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.gate import Verdict
 from harness.record.history import History
+from harness.report.delivery import load_lines
 from harness.report.material import Material, clean, counts, groups, shown_value, told_once
 from harness.report.stories import stories
 from harness.scenario.model import Scenario
@@ -107,6 +108,7 @@ def _facts(result: Result) -> str:
 
 
 def _where(material: Material, directory: Path) -> Iterator[tuple[str, str]]:
+    yield from ((name.lower(), line) for name, line in load_lines(material))
     yield "repeat", material.command
     yield "record", str(directory)
     yield "report", str(directory / "report.html")

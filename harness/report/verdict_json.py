@@ -13,6 +13,7 @@ from harness.report.material import Material, dig
 from harness.report.stories import stories
 from harness.scenario.model import Scenario
 from harness.score.check import Status
+from harness.score.delivery import delivery
 from harness.score.summary import scores
 
 SCHEMA = 1
@@ -37,6 +38,7 @@ def document(verdict: Verdict, history: History, scenario: Scenario) -> dict[str
         "damage": list(history.damage),
         "checks": [r.to_json() for r in verdict.results],
         "scores": _scores(history, scenario),
+        "load": delivery(history, scenario),
         "faults": [{**asdict(s), "status": s.status.value if s.status else None} for s in stories(material)],
         "run": {
             "seed": material.seed,
@@ -71,7 +73,8 @@ def json_schema() -> dict[str, Any]:
         "description": "The verdict on one run: what was checked, what came out, and how to repeat it.",
         "type": "object",
         "required": [
-            "schema", "scenario", "verdict", "exit_code", "reason", "score", "complete", "damage", "checks", "scores", "faults", "run",
+            "schema", "scenario", "verdict", "exit_code", "reason", "score", "complete", "damage", "checks", "scores", "load", "faults",
+            "run",
         ],
         "properties": {
             "schema": {"const": SCHEMA, "description": "raised when a field changes its meaning; new fields do not raise it"},
@@ -85,6 +88,7 @@ def json_schema() -> dict[str, Any]:
             "damage": {"type": "array", "items": _TEXT, "description": "parts of the record that could not be read"},
             "checks": {"type": "array", "items": _check_schema()},
             "scores": {"type": "object", "description": "MTTD, recall, precision, AC@k, MTTR, outcomes: see docs/verdict.md"},
+            "load": _load_schema(),
             "faults": {"type": "array", "items": _story_schema()},
             "run": _run_schema(),
             "run_dir": {**_TEXT, "description": "on standard output only: the file does not depend on where it lies"},
@@ -124,6 +128,19 @@ def _story_schema() -> dict[str, Any]:
         "description": "What became of one fault, for people; the numbers to compute with are in `checks`.",
         "required": [*names, "status"],
         "properties": {**dict.fromkeys(names, _TEXT), "status": {"enum": [*_STATUS["enum"], None]}},
+    }
+
+
+def _load_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "The load generator: model, engine, arrivals and their fate, its own lags, and what sweeps found.",
+        "required": ["model", "engine", "workers", "arrivals", "sent", "dropped_by_target", "dropped_by_generator", "sweeps"],
+        "properties": {
+            "model": {"enum": ["open", "closed"], "description": "whether arrivals wait for answers"},
+            "engine": {"enum": ["locust", "asyncio"]},
+            "sweeps": {"type": "array", "items": {"type": "object"}},
+        },
     }
 
 

@@ -19,6 +19,10 @@ from harness.score.check import Result, Status
 from tests.unit.report import sample
 
 RUN_DIR = Path("runs/llm-brownout/20260801T100000Z-0123456")
+LOAD = (
+    "load: open model on Locust: arrivals came whatever the answers did, and latency counts from when each was due; "
+    "2,500 arrivals, 2,500 sent"
+)
 STORY = (
     "- slow-llm: llm.slow_first_token on llm, onset at 35.2s; alert +6s (LatencyHigh); diagnosis llm/latency +8.8s; "
     "action switch_provider generation +10.8s; regained +12s; outcome recovered"
@@ -66,6 +70,8 @@ def test_plain_summary() -> None:
         "Faults",
         STORY,
         "",
+        LOAD,
+        "generator: processor at most 10% of a core in a second, steal at most 0%",
         "repeat: gauntlet run scenarios/llm-brownout.yaml --seed 7",
         f"record: {RUN_DIR}",
         f"report: {RUN_DIR}/report.html",
