@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,10 +45,17 @@ class Load:
     metrics: ClientMetrics
     knowledge: Knowledge
     versions: Versions
+    answers_fd: int
+
+    def say_ready(self, metrics_port: int) -> None:
+        """Tell the harness that the load may begin."""
+        os.write(self.answers_fd, json.dumps({"metrics_port": metrics_port, "ready": True}).encode() + b"\n")
 
 
 def carry_out(argv: list[str], run: Callable[[Load], None]) -> int:
     """0 when the load was carried out or stopped, 1 when it failed (the last event says why), 3 when the harness died."""
+    answers_fd = os.dup(1)
+    os.dup2(2, 1)  # whatever is printed, by a locustfile or a library, is no answer: it goes to the log
     plan = LoadPlan.from_json(Path(argv[1]).read_text(encoding="utf-8"))
     clock = SystemClock()
     journal = Journal(Path(plan.events_file))
@@ -60,7 +66,7 @@ def carry_out(argv: list[str], run: Callable[[Load], None]) -> int:
         _take_precedence()
         knowledge = load_knowledge(plan.questions_file, plan.corpus_file)
         keys = os.environ.get(API_KEY_VARIABLE), os.environ.get(CANDIDATE_KEY_VARIABLE)
-        run(Load(plan, clock, journal, recorder, metrics, knowledge, Versions(plan, knowledge, clock, keys)))
+        run(Load(plan, clock, journal, recorder, metrics, knowledge, Versions(plan, knowledge, clock, keys), answers_fd))
     except HarnessGone:
         return 3
     except Exception as error:  # noqa: BLE001  # whatever it was, the record must say why there is no load
@@ -71,12 +77,6 @@ def carry_out(argv: list[str], run: Callable[[Load], None]) -> int:
         recorder.close()
         journal.close()
     return 0
-
-
-def say_ready(metrics_port: int) -> None:
-    """Tell the harness that the load may begin."""
-    sys.stdout.write(json.dumps({"metrics_port": metrics_port, "ready": True}) + "\n")
-    sys.stdout.flush()
 
 
 class Orders:

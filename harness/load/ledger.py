@@ -54,7 +54,9 @@ class Ledger:
         if plan.pieces:
             known["expected_arrivals"] = round(plan.shape.expected(0.0, plan.duration_s), 1)
         elif plan.closed is not None:
-            known |= {"users": plan.closed.users, "think_s": plan.closed.think_s}
+            known |= {"users": plan.closed.users} | ({"think_s": plan.closed.think_s} if plan.locustfile is None else {})
+        if plan.locustfile is not None:
+            known["locustfile"] = plan.locustfile
         self._event("started", t0_ns=t0_ns, **known)
 
     def ended(self, observation: Observation) -> None:

@@ -56,6 +56,13 @@ class ClientMetrics(Collector):
         self._counts = Counts()
         self.registry.register(self)
 
+    def rename(self, journeys: tuple[str, ...]) -> None:
+        """More journeys; they begin with those that there were."""
+        more = len(journeys) - len(self._journeys)
+        self._ended = np.vstack([self._ended, np.zeros((more, len(Outcome)), dtype=np.int64)])
+        self._durations += [_Histogram() for _ in range(more)]
+        self._journeys = journeys
+
     def follow(self, counts: Counts, catch_up: Callable[[], None]) -> None:
         """Show these counts; `catch_up` is called before each scrape, so that rows that wait to be written are counted."""
         self._counts, self._catch_up = counts, catch_up

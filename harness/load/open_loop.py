@@ -16,7 +16,7 @@ import uvloop
 from prometheus_client import generate_latest
 
 from harness.load.arrivals import Arrival
-from harness.load.child import WARM_CONNECTIONS, WARM_S, HarnessGone, Load, Orders, carry_out, say_ready
+from harness.load.child import WARM_CONNECTIONS, WARM_S, HarnessGone, Load, Orders, carry_out
 from harness.load.closed import ClosedUsers
 from harness.load.connections import Connection, Pool
 from harness.load.dispatch import Admission
@@ -253,7 +253,7 @@ async def _carry_out(load: Load) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_ALLOCATIONS)
-    say_ready(server.sockets[0].getsockname()[1])
+    load.say_ready(server.sockets[0].getsockname()[1])
     running = loop.create_task(engine.run())
     await asyncio.wait((running, listening), return_when=asyncio.FIRST_COMPLETED)
     if not running.done():

@@ -73,6 +73,7 @@ class LoadPlan:
     workers: int
     candidate_url: str | None = None  # the entry of a second version, which is asked in turn
     block_s: float = 0.0  # of that turn; 0: drawn for each arrival
+    allowed_hosts: tuple[str, ...] = ()  # beside this machine
     worker: int | None = None  # which of the workers this plan is for: it sends every `workers`-th arrival
 
     @property
@@ -120,6 +121,7 @@ class LoadPlan:
         pieces = tuple(Piece(**{**p, "replay": Replay(**p["replay"]) if p["replay"] else None}) for p in document.pop("pieces"))
         journeys = (HttpJourney(**{**j, "expect_status": tuple(j["expect_status"])}) for j in document.pop("journeys"))
         closed = document.pop("closed")
+        document["allowed_hosts"] = tuple(document["allowed_hosts"])
         return cls(**document, pieces=pieces, journeys=tuple(journeys), closed=ClosedPlan(**closed) if closed else None)
 
 
@@ -173,6 +175,7 @@ def build(
         block_s=block_s,
         engine=load.engine,
         workers=load.workers,
+        allowed_hosts=tuple(sorted(allowed_hosts)),
     )
     _check(plan, allowed_hosts)
     return plan

@@ -35,11 +35,21 @@ class Recorder:
         self._rows: list[bytes] = []
         self._pack = packing(REQUEST_DTYPE).pack
         self._count: Callable[[NDArray[Any]], None] = lambda _rows: None
+        self._directory, self._stem = directory, segment.removesuffix(".seg")
+        self._segments = 0
         self._writer = FrameWriter(directory / segment, REQUEST_DTYPE, {"journeys": list(journeys)})
 
     def show(self, count: Callable[[NDArray[Any]], None]) -> None:
         """Call `count` with the rows of each frame that was written."""
         self._count = count
+
+    def rename(self, journeys: tuple[str, ...]) -> None:
+        """From now on these are the journeys, in a new segment; they begin with those that there were: the last list holds for all."""
+        self.flush()
+        self._writer.close()
+        self._segments += 1
+        name = f"{self._stem}_{self._segments:03d}.seg"  # sorts after the ones before
+        self._writer = FrameWriter(self._directory / name, REQUEST_DTYPE, {"journeys": list(journeys)})
 
     def add(self, observation: Observation) -> None:
         """Note a request that has ended."""

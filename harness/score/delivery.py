@@ -78,7 +78,7 @@ def _saturation(history: History, steps: list[Piece]) -> dict[str, Any] | None:
     """How far a sweep went before the system fell behind: in a saturated step fewer than 95 % of its arrivals are served before it ends."""
     rows, t0_ns = history.requests, history.start_ns
     served = rows[ok(rows)]
-    table = []
+    table: list[dict[str, Any]] = []
     for step in steps:
         start_ns, end_ns = t0_ns + round(step.start_s * NS_PER_S), t0_ns + round(step.end_s * NS_PER_S)
         arrived = history.between(start_ns, end_ns)
@@ -96,7 +96,7 @@ def _saturation(history: History, steps: list[Piece]) -> dict[str, Any] | None:
                 "saturated": done < SERVED * len(arrived),
             }
         )
-    kept = [step["offered_per_s"] for step in table if not step["saturated"]]
+    kept = [float(step["offered_per_s"]) for step in table if not step["saturated"]]
     first = next((step["offered_per_s"] for step in table if step["saturated"]), None)
     below = [rate for rate in kept if first is None or rate < first]
     return {

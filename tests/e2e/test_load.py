@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from harness.load.driver import LoadError, LoadProcess
 from harness.load.plan import LoadFiles, LoadPlan, build
-from harness.record.frames import read_frames
+from harness.record.frames import read_frames, read_header
 from harness.record.journal import read_journal
 from harness.record.requests import REQUEST, Finish, Outcome
 from harness.scenario.model import LoadSpec
@@ -204,6 +204,66 @@ def test_a_closed_load_has_no_more_requests_under_way_than_users_and_says_so(tmp
     begun_ns = load.events("started")[0]["t0_ns"]
     assert rows["intended_ns"].max() < begun_ns + 3e9
     assert (load.events("started")[0]["model"], load.events("started")[0]["users"]) == ("closed", 3)
+
+
+LOCUSTFILE = """
+from locust import FastHttpUser, HttpUser, between, task
+
+
+class Browsing(FastHttpUser):
+    wait_time = between(0.05, 0.1)
+
+    @task(3)
+    def ask(self):
+        self.client.post("/api/ask", json={"question": "What is the code of A?", "stream": False})
+
+    @task
+    def missing(self):
+        with self.client.get("/nowhere", name="/nowhere", catch_response=True) as response:
+            response.failure("not there")
+
+
+class Elsewhere(HttpUser):
+    wait_time = between(0.2, 0.3)
+
+    @task
+    def leave(self):
+        self.client.get("http://192.0.2.1/", timeout=5)
+"""
+
+
+def test_a_locustfile_runs_as_it_is_and_every_request_of_it_is_recorded(tmp_path: Path) -> None:
+    async def missing(_method: str, _path: str, _body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        await doubles.reply(writer, 404, {})
+
+    (tmp_path / "mine.py").write_text(LOCUSTFILE)
+    with Target().running() as target:
+        target.routes["GET /nowhere"] = missing
+        with loading(tmp_path, target, 3.0, locustfile=str(tmp_path / "mine.py"), closed={"users": 6}) as load:
+            load.run()
+            asked = [(m, p) for m, p, _, _ in target.seen]
+            files = sorted((tmp_path / "requests").glob("*.seg"))
+            rows = np.concatenate([frame for file in files for frame in read_frames(file, REQUEST)])
+            names = read_header(files[-1])["journeys"]
+    by_name = {name: rows[rows["journey"] == n] for n, name in enumerate(names)}
+    assert set(by_name) == {"POST /api/ask", "GET /nowhere", "GET /"}
+    assert (len(by_name["POST /api/ask"]), len(by_name["GET /nowhere"])) == (
+        asked.count(("POST", "/api/ask")),
+        asked.count(("GET", "/nowhere")),
+    )
+    assert set(by_name["POST /api/ask"]["outcome"]) == {Outcome.OK} and set(by_name["POST /api/ask"]["status"]) == {200}
+    assert set(by_name["GET /nowhere"]["outcome"]) == {Outcome.ERROR} and set(by_name["GET /nowhere"]["status"]) == {404}
+    assert set(by_name["GET /"]["outcome"]) == {Outcome.ERROR}, "the load must not leave this machine"
+    assert sorted(rows["seq"]) == list(range(len(rows))) and (rows["end_ns"] >= rows["start_ns"]).all()
+    assert load.events("started")[0]["model"] == "closed" and load.events("finished")[0]["arrivals"] == len(rows)
+
+
+def test_a_locustfile_without_users_is_an_error_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("x = 1\n")
+    with Target().running() as target, loading(tmp_path, target, 3.0, locustfile=str(tmp_path / "mine.py")) as load:
+        load.process.start()
+        with pytest.raises(LoadError, match="no user class in it"):
+            load.process.wait_ready(START_S)
 
 
 def test_a_stream_is_timed_chunk_by_chunk(tmp_path: Path, engine: str) -> None:

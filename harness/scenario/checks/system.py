@@ -83,7 +83,7 @@ def check_load(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
     """Everything about `load`."""
     load = loaded.scenario.load
     known = [*stack.journeys, *load.journeys]
-    mixes: list[tuple[KeyPath, dict[str, float]]] = [(("load", "mix"), load.mix)]
+    mixes: list[tuple[KeyPath, dict[str, float]]] = [] if load.locustfile else [(("load", "mix"), load.mix)]
     mixes += [(("load", "shape", n, "mix"), s.mix) for n, s in enumerate(load.shape) if s.mix is not None]
     for where, mix in mixes:
         for name in mix:
