@@ -14,19 +14,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from harness.load.answers import Knowledge, load_knowledge
 from harness.load.metrics import ClientMetrics
 from harness.load.plan import API_KEY_VARIABLE, LoadPlan
 from harness.load.recorder import Recorder
 from harness.load.sides import CANDIDATE_KEY_VARIABLE
-from harness.load.versions import Versions
+from harness.load.versions import Keys, Versions
 from harness.record.clock import SystemClock
 from harness.record.events import LOAD, Event
 from harness.record.journal import Journal
 
 WARM_CONNECTIONS = 8
 WARM_S = 5.0
+OWNER_GONE = 3
 _NICENESS = -10
 
 
@@ -40,7 +44,7 @@ class Load:
 
     plan: LoadPlan
     clock: SystemClock
-    journal: Journal
+    record: Callable[[Event], Event]
     recorder: Recorder
     metrics: ClientMetrics
     knowledge: Knowledge
@@ -59,24 +63,48 @@ def carry_out(argv: list[str], run: Callable[[Load], None]) -> int:
     plan = LoadPlan.from_json(Path(argv[1]).read_text(encoding="utf-8"))
     clock = SystemClock()
     journal = Journal(Path(plan.events_file))
+    # The rows of workers go to segments of their own; this one is then never used, and there is none.
+    recorder = Recorder(Path(plan.requests_dir), plan.journey_names, NoRows() if plan.workers > 1 else None)
+    keys = os.environ.get(API_KEY_VARIABLE), os.environ.get(CANDIDATE_KEY_VARIABLE)
+    try:
+        return perform(plan, clock, journal.append, recorder, keys, run, answers_fd)
+    finally:
+        recorder.close()
+        journal.close()
+
+
+def perform(
+    plan: LoadPlan,
+    clock: SystemClock,
+    record: Callable[[Event], Event],
+    recorder: Recorder,
+    keys: Keys,
+    run: Callable[[Load], None],
+    answers_fd: int,
+) -> int:
+    """`carry_out`, with the files open."""
     metrics = ClientMetrics(plan.journey_names)
-    recorder = Recorder(Path(plan.requests_dir), plan.journey_names)
     try:
         _raise_descriptor_limit()
         _take_precedence()
         knowledge = load_knowledge(plan.questions_file, plan.corpus_file)
-        keys = os.environ.get(API_KEY_VARIABLE), os.environ.get(CANDIDATE_KEY_VARIABLE)
-        run(Load(plan, clock, journal, recorder, metrics, knowledge, Versions(plan, knowledge, clock, keys), answers_fd))
+        run(Load(plan, clock, record, recorder, metrics, knowledge, Versions(plan, knowledge, clock, keys), answers_fd))
     except HarnessGone:
-        return 3
+        return OWNER_GONE
     except Exception as error:  # noqa: BLE001  # whatever it was, the record must say why there is no load
         traceback.print_exc()
-        journal.append(Event(clock.now_ns(), LOAD, "truth", {"state": "failed", "error": f"{type(error).__name__}: {error}"}))
+        record(Event(clock.now_ns(), LOAD, "truth", {"state": "failed", "error": f"{type(error).__name__}: {error}"}))
         return 1
-    finally:
-        recorder.close()
-        journal.close()
     return 0
+
+
+class NoRows:
+    """The `RowWriter` of who writes none."""
+
+    def append(self, rows: NDArray[Any]) -> None:
+        assert not len(rows)
+
+    def close(self) -> None: ...
 
 
 class Orders:

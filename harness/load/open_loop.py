@@ -101,7 +101,7 @@ class OpenLoop:
         if plan.closed is not None:
             known = (plan.seed, len(load.knowledge.questions), plan.asking)
             self._users = ClosedUsers(plan.closed, *known, load.clock, self._later, self._admission.due)
-        self._ledger = Ledger(load.plan, load.clock, Sinks(load.journal.append, load.recorder, load.metrics), self._admission.counts)
+        self._ledger = Ledger(load.plan, load.clock, Sinks(load.record, load.recorder, load.metrics), self._admission.counts)
         self._under_way: dict[Serving, None] = {}  # in the order of their time limits
         self._arrivals: Iterator[Arrival] = iter(())
         self._next: Arrival | None = None

@@ -73,6 +73,8 @@ class LoadPlan:
     workers: int
     candidate_url: str | None = None  # the entry of a second version, which is asked in turn
     block_s: float = 0.0  # of that turn; 0: drawn for each arrival
+    remote_workers: int = 0  # of the workers: those that are started elsewhere, and connect to `listen`
+    listen: str | None = None  # host:port
     allowed_hosts: tuple[str, ...] = ()  # beside this machine
     worker: int | None = None  # which of the workers this plan is for: it sends every `workers`-th arrival
 
@@ -175,6 +177,8 @@ def build(
         block_s=block_s,
         engine=load.engine,
         workers=load.workers,
+        remote_workers=load.remote_workers,
+        listen=load.listen,
         allowed_hosts=tuple(sorted(allowed_hosts)),
     )
     _check(plan, allowed_hosts)

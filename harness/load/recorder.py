@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +28,25 @@ def packing(dtype: np.dtype[Any]) -> struct.Struct:
     return packer
 
 
+class RowWriter(Protocol):
+    """Where frames of rows go."""
+
+    def append(self, rows: NDArray[Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Recorder:
     """Collects rows; writes a frame at 256 of them, and whenever `flush` is called."""
 
-    def __init__(self, directory: Path, journeys: tuple[str, ...], segment: str = SEGMENT) -> None:
+    def __init__(self, directory: Path, journeys: tuple[str, ...], writer: RowWriter | None = None) -> None:
+        """`writer` takes the place of a segment under `directory`."""
         self._rows: list[bytes] = []
         self._pack = packing(REQUEST_DTYPE).pack
         self._count: Callable[[NDArray[Any]], None] = lambda _rows: None
-        self._directory, self._stem = directory, segment.removesuffix(".seg")
+        self._directory = directory
         self._segments = 0
-        self._writer = FrameWriter(directory / segment, REQUEST_DTYPE, {"journeys": list(journeys)})
+        self._writer: RowWriter = writer or FrameWriter(directory / SEGMENT, REQUEST_DTYPE, {"journeys": list(journeys)})
 
     def show(self, count: Callable[[NDArray[Any]], None]) -> None:
         """Call `count` with the rows of each frame that was written."""
@@ -48,7 +57,7 @@ class Recorder:
         self.flush()
         self._writer.close()
         self._segments += 1
-        name = f"{self._stem}_{self._segments:03d}.seg"  # sorts after the ones before
+        name = f"{SEGMENT.removesuffix('.seg')}_{self._segments:03d}.seg"  # sorts after the ones before
         self._writer = FrameWriter(self._directory / name, REQUEST_DTYPE, {"journeys": list(journeys)})
 
     def add(self, observation: Observation) -> None:

@@ -111,6 +111,13 @@ class LoadSpec(Model):
     engine: Engine = Field(default="locust", description="what sends: Locust, or an asyncio loop for rates beyond what Locust can send")
     workers: Workers = Field(default=1, description="processes of Locust that share the load")
 
+    remote_workers: Annotated[int, Field(ge=0, le=64)] = Field(
+        default=0, description="of the workers: those that `gauntlet load-worker` starts on other hosts"
+    )
+    listen: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")] | None = Field(
+        default=None, description="host:port where remote workers find their master; they must show the same GAUNTLET_WORKER_TOKEN"
+    )
+
     @property
     def model(self) -> Literal["open", "closed"]:
         """Do arrivals wait for answers?"""
@@ -133,6 +140,10 @@ class LoadSpec(Model):
             raise ValueError(f"{what} needs Locust; drop `engine: asyncio`")
         if self.workers > 1 and self.model == "closed":
             raise ValueError("several workers share an open load only; drop `workers`, or write a `shape`")
+        if self.remote_workers > (self.workers if self.workers > 1 else 0):
+            raise ValueError(f"{self.remote_workers} remote workers of {self.workers}; write `workers: {self.remote_workers + 1}` or more")
+        if bool(self.remote_workers) != (self.listen is not None):
+            raise ValueError("remote workers and the place where they find their master go together; write `remote_workers` and `listen`")
         return self
 
 

@@ -63,7 +63,7 @@ class Load:
 
     @property
     def rows(self) -> NDArray[Any]:
-        frames = list(read_frames(self.directory / "requests" / "load.seg", REQUEST))
+        frames = [frame for file in sorted((self.directory / "requests").glob("*.seg")) for frame in read_frames(file, REQUEST)]
         return np.concatenate(frames) if frames else np.zeros(0, REQUEST)
 
     @property
@@ -204,6 +204,63 @@ def test_a_closed_load_has_no_more_requests_under_way_than_users_and_says_so(tmp
     begun_ns = load.events("started")[0]["t0_ns"]
     assert rows["intended_ns"].max() < begun_ns + 3e9
     assert (load.events("started")[0]["model"], load.events("started")[0]["users"]) == ("closed", 3)
+
+
+def workers_of(load: Load) -> list[psutil.Process]:
+    return [child for child in psutil.Process(load.pid).children() if "--owned-worker" in child.cmdline()]
+
+
+def test_workers_share_one_load_and_one_record(tmp_path: Path) -> None:
+    mix = {"ask": 3, "ask_stream": 1, "ingest": 1}
+    with Target().running() as target, loading(tmp_path, target, 3.0, shape=[{"constant": "50/s"}], mix=mix, workers=2) as load:
+        load.begin()
+        workers = workers_of(load)
+        wait_for(lambda: len(load.rows) > 30)
+        text = urllib.request.urlopen(load.process.metrics_url, timeout=5).read().decode()
+        assert load.process.finish(60) == 0, load.log
+    rows = load.rows
+    assert sorted(rows["seq"]) == list(range(150)) and set(rows["outcome"]) == {Outcome.OK}
+    segments = sorted((tmp_path / "requests").glob("*.seg"))
+    assert [set(np.concatenate(list(read_frames(file, REQUEST)))["seq"] % 2) for file in segments] == [{0}, {1}]
+    # One schedule: every arrival was due where an undivided load would have had it.
+    begun_ns = load.events("started")[0]["t0_ns"]
+    assert np.abs(np.sort(rows["intended_ns"]) - begun_ns - (np.arange(150) + 0.5) / 50 * 1e9).max() < 2
+    (finished,) = load.events("finished")
+    ingested = int((rows["journey"] == load.plan.journey_names.index("ingest")).sum())
+    assert (finished["arrivals"], finished["sent"], finished["ingest_indexed"], finished["workers_lost"]) == (150, 150, ingested, 0)
+    assert {h["worker"] for h in load.events("health")} == {0, 1}
+    assert [(w["worker"], w["clock_offset_ns"]) for w in load.events("worker")] == [(0, 0), (1, 0)]
+    assert sum(value for name, _, value in parse(text) if name == "client_requests_total") > 30
+    assert len(workers) == 2 and all(gone(worker.pid) for worker in workers)
+
+
+def test_a_worker_lost_in_the_middle_is_an_event_and_the_others_go_on(tmp_path: Path) -> None:
+    with Target().running() as target, loading(tmp_path, target, 6.0, shape=[{"constant": "50/s"}], workers=2) as load:
+        load.begin()
+        wait_for(lambda: len(load.rows) > 60)
+        workers_of(load)[0].kill()
+        assert load.process.finish(60) == 0, load.log
+    (lost,), (finished,) = load.events("worker_lost"), load.events("finished")
+    rows = load.rows
+    by_worker = [int((rows["seq"] % 2 == n).sum()) for n in (0, 1)]
+    assert by_worker[1 - lost["worker"]] == 150 and 0 < by_worker[lost["worker"]] < 150
+    assert (finished["workers_lost"], finished["arrivals"], lost["recorded"]) == (1, len(rows), by_worker[lost["worker"]])
+    assert load.events("started")[0]["expected_arrivals"] == 300
+
+
+@pytest.mark.parametrize("how", ["order", "kill"])
+def test_workers_end_with_their_master(tmp_path: Path, how: str) -> None:
+    with Target().running() as target, loading(tmp_path, target, 60.0, shape=[{"constant": "50/s"}], workers=2) as load:
+        load.begin()
+        workers = workers_of(load)
+        wait_for(lambda: len(load.rows) > 20)
+        if how == "kill":
+            os.kill(load.pid, signal.SIGKILL)
+        load.process.stop()
+        wait_for(lambda: all(gone(worker.pid) for worker in workers), 10)
+    assert bool(load.events("finished")) == (how == "order")
+    if how == "order":
+        assert load.events("finished")[0]["early"] and load.events("finished")[0]["arrivals"] == len(load.rows)
 
 
 LOCUSTFILE = """

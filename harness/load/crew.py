@@ -1,0 +1,272 @@
+"""Several load processes that are one load: the master hands out plans and instants, and keeps every worker's raw requests.
+
+Workers speak through Locust's master and worker runners, in messages of our own. A worker of this host has this host's clock; of any other
+the offset of its clock is measured, as NTP does: half of the shortest round trip is what is not known about it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.load.dispatch import Counts
+from harness.load.health import LagHistogram
+from harness.load.metrics import ClientMetrics
+from harness.load.plan import LoadPlan
+from harness.load.versions import Keys
+from harness.record.clock import NS_PER_S, Clock
+from harness.record.events import LOAD, Event
+from harness.record.frames import FrameWriter
+from harness.record.requests import REQUEST_DTYPE
+
+HELLO, PLAN, CLOCK, READY, BEGIN, STOP, ROWS, EVENT, BYE = (
+    f"gauntlet_{name}" for name in ("hello", "plan", "clock", "ready", "begin", "stop", "rows", "event", "bye")
+)
+START_S = 25.0  # from the start of the processes until all are ready
+RELEASE_S = 10.0  # how long a worker waits for the word that its last message arrived
+_AFTER_END_S = 20.0  # beyond the time limit of a request: documents are looked for
+_PINGS = 20
+_TIMES = ("intended_ns", "start_ns", "first_ns", "last_ns", "end_ns")
+_SUMS = (
+    "arrivals",
+    "sent",
+    "dropped_by_target",
+    "dropped_by_generator",
+    "cancelled",
+    "ingest_accepted",
+    "ingest_indexed",
+    "ingest_unanswered",
+)
+
+
+class Bus(Protocol):
+    """What Locust's master runner does for us."""
+
+    def send(self, kind: str, data: dict[str, Any], worker: str) -> None: ...
+
+    def missing(self, worker: str) -> bool:
+        """Has nothing been heard of it for some seconds?"""
+        ...
+
+
+@dataclass(slots=True)
+class Member:
+    """One worker. `offset_ns` is added to its clock to have ours."""
+
+    number: int
+    name: str  # as the bus knows it
+    host: str
+    pid: int
+    writer: FrameWriter
+    offset_ns: int = 0
+    uncertainty_ns: int = 0
+    pings: int = 0
+    ready: bool = False
+    rows: int = 0
+    health: dict[str, Any] = field(default_factory=dict)
+    finished: dict[str, Any] | None = None
+    lost: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.lost or self.finished is not None
+
+
+class Crew:
+    """The master's account of its workers. The engine feeds `heard`, and calls `look` several times a second."""
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        clock: Clock,
+        record: Callable[[Event], Event],
+        metrics: ClientMetrics,
+        bus: Bus,
+        token: str,
+        keys: Keys,
+    ) -> None:
+        """`token` is what workers must show; they are then given the keys."""
+        self._plan = plan
+        self._clock = clock
+        self._record = record
+        self._metrics = metrics
+        self._bus = bus
+        self._token, self._keys = token, keys
+        self._lag = LagHistogram()
+        self._counts = Counts()
+        self._stopping = False
+        self.members: dict[str, Member] = {}
+        metrics.follow(self._counts, lambda: None)
+
+    @property
+    def ready(self) -> bool:
+        """Are all there, with their clocks known and their connections open?"""
+        return len(self.members) == self._plan.workers and all(member.ready for member in self.members.values())
+
+    @property
+    def over(self) -> bool:
+        """Has every worker finished, or been lost?"""
+        return all(member.over for member in self.members.values())
+
+    def heard(self, kind: str, data: dict[str, Any], worker: str) -> None:
+        """A message of a worker. What comes of one that has not shown the token is not listened to."""
+        if kind == HELLO:
+            self._welcome(data, worker)
+        elif (member := self.members.get(worker)) is not None:
+            {CLOCK: self._tick, READY: self._is_ready, ROWS: self._rows, EVENT: self._event}[kind](member, data)
+
+    def begin(self, t0_ns: int) -> None:
+        """The same instant for all, each on its own clock."""
+        expected = round(self._plan.shape.expected(0.0, self._plan.duration_s), 1)
+        self._write("started", t0_ns=t0_ns, engine=self._plan.engine, model="open", workers=self._plan.workers, expected_arrivals=expected)
+        for member in self.members.values():
+            self._bus.send(BEGIN, {"t0_ns": t0_ns - member.offset_ns}, member.name)
+
+    def stop(self) -> None:
+        """End early, in order. Idempotent."""
+        if self._stopping:
+            return
+        self._stopping = True
+        for member in self.members.values():
+            self._bus.send(STOP, {}, member.name)
+
+    def look(self, ended: Callable[[Member], bool]) -> None:
+        """Note who was lost. `ended` says whether a worker's process is known to have ended."""
+        for member in self.members.values():
+            if not member.over and (ended(member) or self._bus.missing(member.name)):
+                member.lost = True
+                self._write("worker_lost", worker=member.number, host=member.host, recorded=member.rows)
+
+    def finished(self) -> None:
+        """The last event: what all workers tell, and of a lost one the rows that had arrived."""
+        told = [member.finished for member in self.members.values() if member.finished is not None]
+        lost = [member for member in self.members.values() if member.finished is None]
+        sums = {name: sum(int(one.get(name, 0)) for one in told) for name in _SUMS}
+        sums["arrivals"] += sum(member.rows for member in lost)
+        self._write(
+            "finished",
+            early=self._stopping,
+            **sums,
+            ingest_missing=[doc_id for one in told for doc_id in one.get("ingest_missing", [])],
+            dispatch_lag_ms_p50=round(self._lag.quantile_ms(0.5), 3),
+            dispatch_lag_ms_p99=round(self._lag.quantile_ms(0.99), 3),
+            dispatch_lag_ms_max=round(self._lag.max_ms, 3),
+            cpu_ratio_max=max((one["cpu_ratio_max"] for one in told), default=0.0),
+            workers_lost=len(lost),
+        )
+
+    def close(self) -> None:
+        for member in self.members.values():
+            member.writer.close()
+
+    def _welcome(self, data: dict[str, Any], worker: str) -> None:
+        if data.get("token") != self._token or worker in self.members or len(self.members) == self._plan.workers:
+            return
+        number = len(self.members)
+        file = Path(self._plan.requests_dir) / f"load-{number}.seg"
+        writer = FrameWriter(file, REQUEST_DTYPE, {"journeys": list(self._plan.journey_names), "worker": number})
+        member = self.members[worker] = Member(number, worker, str(data["host"]), int(data["pid"]), writer)
+        if data["clock"] == clock_id():
+            self._hand_over(member)
+        else:
+            self._ping(member)
+
+    def _ping(self, member: Member) -> None:
+        self._bus.send(CLOCK, {"sent_ns": self._clock.now_ns()}, member.name)
+
+    def _tick(self, member: Member, data: dict[str, Any]) -> None:
+        now_ns, sent_ns = self._clock.now_ns(), int(data["sent_ns"])
+        half_ns = (now_ns - sent_ns) // 2
+        if not member.pings or half_ns < member.uncertainty_ns:
+            member.offset_ns, member.uncertainty_ns = (sent_ns + now_ns) // 2 - int(data["its_ns"]), half_ns
+        member.pings += 1
+        if member.pings < _PINGS:
+            self._ping(member)
+        else:
+            self._hand_over(member)
+
+    def _hand_over(self, member: Member) -> None:
+        facts = {"host": member.host, "clock_offset_ns": member.offset_ns, "clock_uncertainty_ns": member.uncertainty_ns}
+        self._write("worker", worker=member.number, **facts)
+        slots = -(-self._plan.max_in_flight // self._plan.workers)
+        own = replace(self._plan, worker=member.number, max_in_flight=slots)
+        files = {name: Path(file).read_text(encoding="utf-8") if file else None for name, file in own_files(own).items()}
+        self._bus.send(PLAN, {"plan": own.to_json(), "files": files, "keys": list(self._keys)}, member.name)
+
+    def _is_ready(self, member: Member, _data: dict[str, Any]) -> None:
+        member.ready = True
+
+    def _rows(self, member: Member, data: dict[str, Any]) -> None:
+        if member.lost:
+            return  # given up already: its arrivals are counted as they stood
+        rows: NDArray[Any] = np.frombuffer(data["rows"], dtype=REQUEST_DTYPE).copy()
+        for name in _TIMES:
+            rows[name] += np.where(rows[name] != 0, member.offset_ns, 0)
+        member.writer.append(rows)
+        member.rows += len(rows)
+        self._metrics.count(rows)
+        sent = rows[rows["start_ns"] > 0]
+        self._lag.add(sent["start_ns"] - sent["intended_ns"])
+
+    def _event(self, member: Member, data: dict[str, Any]) -> None:
+        state = data.pop("state")
+        if state == "health":
+            member.health = data
+            self._counts.arrivals = sum(int(one.health.get("arrivals", 0)) for one in self.members.values())
+            self._counts.in_flight = sum(int(one.health.get("in_flight", 0)) for one in self.members.values())
+            self._write(state, worker=member.number, **data)
+        elif state == "finished":
+            member.finished = data
+            self._bus.send(BYE, {}, member.name)
+        elif state == "failed":
+            self._write("worker_failed", worker=member.number, error=data.get("error"))
+
+    def _write(self, state: str, **figures: Any) -> None:
+        self._record(Event(self._clock.now_ns(), LOAD, "truth", {"state": state, **figures}))
+
+
+def own_files(plan: LoadPlan) -> dict[str, str | None]:
+    """The files that a plan names, which another host does not have."""
+    return {"questions_file": plan.questions_file, "corpus_file": plan.corpus_file}
+
+
+def clock_id() -> list[str]:
+    """Whose monotonic clock this process reads: that of one boot of one host, and there of one time namespace."""
+    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/time")
+    return [boot.read_text().strip(), str(namespace.readlink()) if namespace.is_symlink() else ""]
+
+
+class RemoteRows:
+    """A worker's side of the record: rows go to the master as they would go to a file."""
+
+    def __init__(self, send: Callable[[str, dict[str, Any]], None]) -> None:
+        self._send = send
+
+    def append(self, rows: NDArray[Any]) -> None:
+        if len(rows):
+            self._send(ROWS, {"rows": rows.tobytes()})
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+def local_plan(text: str, files: dict[str, str | None], directory: Path) -> LoadPlan:
+    """A worker's plan, with the files that came along written where it can read them."""
+    document = json.loads(text)
+    for name, content in files.items():
+        file = directory / f"{name}.jsonl"
+        if content is not None:
+            file.write_text(content, encoding="utf-8")
+        document[name] = str(file) if content is not None else None
+    return LoadPlan.from_json(json.dumps(document))
+
+
+def longest_ns(plan: LoadPlan) -> int:
+    """How long workers may take, from the first arrival on."""
+    return round((plan.duration_s + plan.timeout_s + _AFTER_END_S) * NS_PER_S)
