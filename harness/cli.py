@@ -11,6 +11,7 @@ from harness.commands.console import EPILOG
 from harness.commands.files import check, init, schema
 from harness.commands.images import images
 from harness.commands.kubernetes import kubernetes
+from harness.commands.load import load
 from harness.commands.machine import clean, completion, doctor, down, up
 from harness.commands.mocks import mock
 from harness.commands.runs import judge, list_runs, report, run, show, stop
@@ -45,6 +46,7 @@ for _command in (
     mock,
     images,
     kubernetes,
+    load,
     doctor,
     clean,
     up,

@@ -112,7 +112,7 @@ class LoadSpec(Model):
     workers: Workers = Field(default=1, description="processes of Locust that share the load")
 
     remote_workers: Annotated[int, Field(ge=0, le=64)] = Field(
-        default=0, description="of the workers: those that `gauntlet load-worker` starts on other hosts"
+        default=0, description="of the workers: those that `gauntlet load worker` starts on other hosts"
     )
     listen: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")] | None = Field(
         default=None, description="host:port where remote workers find their master; they must show the same GAUNTLET_WORKER_TOKEN"

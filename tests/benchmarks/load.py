@@ -41,7 +41,7 @@ OFFERED = (("locust", 0.51), ("locust", 0.85), ("locust", 1.0), ("asyncio", 3.0)
 QUANTILES = (50.0, 95.0, 99.0, 99.9)
 FREEZE_AT_S, FREEZE_S, FROZEN_RUN_S, FROZEN_RATE = 12.0, 5.0, 30.0, 100
 MATCHING_USERS = 10  # of stock Locust: 10 users x constant_throughput(10) intend the same 100/s
-DISTRIBUTION_RATE, DISTRIBUTION_S = 250, 40.0
+DISTRIBUTION_RATE, DISTRIBUTION_S, DISTRIBUTION_USERS = 500, 20.0, 256
 
 
 def throughput(folder: Path, rounds: int, seconds: float) -> dict[str, list[Figures]]:
@@ -119,7 +119,6 @@ def percentiles(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
     rng = np.random.default_rng(1)
     count = int(DISTRIBUTION_RATE * DISTRIBUTION_S)
     distributions = {
-        "constant 20 ms": np.full(count, 20.0),
         "lognormal, median 105 ms": np.exp(rng.normal(np.log(105.0), 0.4, count)),
         "two modes, 10 and 1051 ms": np.where(rng.random(count) < 0.03, 1051.0, 10.0) + rng.exponential(2.0, count),
         "exponential, mean 50 ms": rng.exponential(50.0, count),
@@ -134,7 +133,9 @@ def percentiles(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
                 rows, _ = peers.open_load(url, DISTRIBUTION_S, folder / f"percentiles-{number}-{engine}", engine, DISTRIBUTION_RATE)
             one[f"ours on {engine}"] = _quantiles((rows["end_ns"] - rows["intended_ns"]) / 1e6)
         with served(target(delays)) as url:
-            said = peers.locust_file("load_closed.py", url, DISTRIBUTION_S, 64, PER_S=str(DISTRIBUTION_RATE / 64))
+            said = peers.locust_file(
+                "load_closed.py", url, DISTRIBUTION_S, DISTRIBUTION_USERS, PER_S=str(DISTRIBUTION_RATE / DISTRIBUTION_USERS)
+            )
         one["stock Locust"] = said["percentiles_ms"]
         found[name] = one
     return found

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -246,6 +247,36 @@ def test_a_worker_lost_in_the_middle_is_an_event_and_the_others_go_on(tmp_path: 
     assert by_worker[1 - lost["worker"]] == 150 and 0 < by_worker[lost["worker"]] < 150
     assert (finished["workers_lost"], finished["arrivals"], lost["recorded"]) == (1, len(rows), by_worker[lost["worker"]])
     assert load.events("started")[0]["expected_arrivals"] == 300
+
+
+@pytest.fixture
+def another_clock() -> list[str]:
+    """What starts a process whose monotonic clock is ahead by 5 000 s, as if it ran on another host."""
+    argv = ["unshare", "--time", "--monotonic", "5000", "--fork"]
+    if subprocess.run([*argv, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no time namespace can be made here")
+    return argv
+
+
+def test_a_worker_with_another_clock_is_recorded_on_ours(tmp_path: Path, another_clock: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAUNTLET_WORKER_TOKEN", "shown")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        master = f"127.0.0.1:{free.getsockname()[1]}"
+    shape, remote = [{"constant": "50/s"}], {"workers": 2, "remote_workers": 1, "listen": master}
+    with Target().running() as target, loading(tmp_path, target, 3.0, shape=shape, **remote) as load:
+        load.process.start()
+        argv = [*another_clock, sys.executable, "-m", "harness.load.users", "--worker", master]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as worker:
+            load.process.wait_ready(START_S)
+            load.process.begin(time.monotonic_ns() + 50_000_000)
+            assert load.process.finish(60) == 0, load.log
+            assert worker.wait(20) == 0
+    (far,) = [w for w in load.events("worker") if w["clock_offset_ns"]]
+    assert abs(far["clock_offset_ns"] + 5000e9) <= far["clock_uncertainty_ns"] < 50e6
+    rows = load.rows
+    assert sorted(rows["seq"]) == list(range(150)) and set(rows["outcome"]) == {Outcome.OK}
+    due_ns = load.events("started")[0]["t0_ns"] + (np.arange(150) + 0.5) / 50 * 1e9
+    assert np.abs(np.sort(rows["intended_ns"]) - due_ns).max() <= far["clock_uncertainty_ns"] + 2
 
 
 @pytest.mark.parametrize("how", ["order", "kill"])
