@@ -210,8 +210,13 @@ class _Run:
         if asked is not None:
             truth = question_truth(asked.corpus_path, asked.questions_path)
             self.directory.questions.write_text(json.dumps(truth), encoding="utf-8")
-        known = (asked.questions_path, asked.corpus_path) if asked is not None else (None, None)
-        files = load_plan.LoadFiles(self.directory.requests, self.directory.load_events, *known)
+        files = load_plan.LoadFiles(
+            self.directory.requests,
+            self.directory.load_events,
+            questions_file=asked.questions_path if asked is not None else None,
+            corpus_file=asked.corpus_path if asked is not None else None,
+            gaps_dir=self.directory.gaps,
+        )
         planned = load_plan.build(
             self.scenario.load,
             files,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from harness.load.answers import Knowledge, load_knowledge
 from harness.load.metrics import ClientMetrics
 from harness.load.plan import API_KEY_VARIABLE, LoadPlan
-from harness.load.recorder import Recorder
+from harness.load.recorder import GapFile, Recorder
 from harness.load.sides import CANDIDATE_KEY_VARIABLE
 from harness.load.versions import Keys, Versions
 from harness.record.clock import SystemClock
@@ -64,7 +64,8 @@ def carry_out(argv: list[str], run: Callable[[Load], None]) -> int:
     clock = SystemClock()
     journal = Journal(Path(plan.events_file))
     # The rows of workers go to segments of their own; this one is then never used, and there is none.
-    recorder = Recorder(Path(plan.requests_dir), plan.journey_names, NoRows() if plan.workers > 1 else None)
+    gaps = GapFile(Path(plan.gaps_dir)) if plan.gaps_dir is not None else None
+    recorder = Recorder(Path(plan.requests_dir), plan.journey_names, NoRows() if plan.workers > 1 else None, gaps)
     keys = os.environ.get(API_KEY_VARIABLE), os.environ.get(CANDIDATE_KEY_VARIABLE)
     try:
         return perform(plan, clock, journal.append, recorder, keys, run, answers_fd)

@@ -19,14 +19,16 @@ from harness.load.dispatch import Counts
 from harness.load.health import LagHistogram
 from harness.load.metrics import ClientMetrics
 from harness.load.plan import LoadPlan
+from harness.load.recorder import GapFile
 from harness.load.versions import Keys
 from harness.record.clock import NS_PER_S, Clock
 from harness.record.events import LOAD, Event
 from harness.record.frames import FrameWriter
+from harness.record.gaps import GAP
 from harness.record.requests import REQUEST_DTYPE
 
-HELLO, PLAN, CLOCK, READY, BEGIN, STOP, ROWS, EVENT, BYE = (
-    f"gauntlet_{name}" for name in ("hello", "plan", "clock", "ready", "begin", "stop", "rows", "event", "bye")
+HELLO, PLAN, CLOCK, READY, BEGIN, STOP, ROWS, GAPS, EVENT, BYE = (
+    f"gauntlet_{name}" for name in ("hello", "plan", "clock", "ready", "begin", "stop", "rows", "gaps", "event", "bye")
 )
 START_S = 25.0  # from the start of the processes until all are ready
 RELEASE_S = 10.0  # how long a worker waits for the word that its last message arrived
@@ -64,6 +66,7 @@ class Member:
     host: str
     pid: int
     writer: FrameWriter
+    gaps: GapFile | None
     offset_ns: int = 0
     uncertainty_ns: int = 0
     pings: int = 0
@@ -119,7 +122,7 @@ class Crew:
         if kind == HELLO:
             self._welcome(data, worker)
         elif (member := self.members.get(worker)) is not None:
-            {CLOCK: self._tick, READY: self._is_ready, ROWS: self._rows, EVENT: self._event}[kind](member, data)
+            {CLOCK: self._tick, READY: self._is_ready, ROWS: self._rows, GAPS: self._gaps, EVENT: self._event}[kind](member, data)
 
     def begin(self, t0_ns: int) -> None:
         """The same instant for all, each on its own clock."""
@@ -164,6 +167,8 @@ class Crew:
     def close(self) -> None:
         for member in self.members.values():
             member.writer.close()
+            if member.gaps is not None:
+                member.gaps.close()
 
     def _welcome(self, data: dict[str, Any], worker: str) -> None:
         if data.get("token") != self._token or worker in self.members or len(self.members) == self._plan.workers:
@@ -171,7 +176,8 @@ class Crew:
         number = len(self.members)
         file = Path(self._plan.requests_dir) / f"load-{number}.seg"
         writer = FrameWriter(file, REQUEST_DTYPE, {"journeys": list(self._plan.journey_names), "worker": number})
-        member = self.members[worker] = Member(number, worker, str(data["host"]), int(data["pid"]), writer)
+        gaps = GapFile(Path(self._plan.gaps_dir), file.name) if self._plan.gaps_dir is not None else None
+        member = self.members[worker] = Member(number, worker, str(data["host"]), int(data["pid"]), writer, gaps)
         if data["clock"] == clock_id():
             self._hand_over(member)
         else:
@@ -214,6 +220,10 @@ class Crew:
         sent = rows[rows["start_ns"] > 0]
         self._lag.add(sent["start_ns"] - sent["intended_ns"])
 
+    def _gaps(self, member: Member, data: dict[str, Any]) -> None:
+        if member.gaps is not None and not member.lost:
+            member.gaps.append(np.frombuffer(data["rows"], dtype=GAP))
+
     def _event(self, member: Member, data: dict[str, Any]) -> None:
         state = data.pop("state")
         if state == "health":
@@ -245,12 +255,13 @@ def clock_id() -> list[str]:
 class RemoteRows:
     """A worker's side of the record: rows go to the master as they would go to a file."""
 
-    def __init__(self, send: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(self, send: Callable[[str, dict[str, Any]], None], kind: str) -> None:
         self._send = send
+        self._kind = kind
 
     def append(self, rows: NDArray[Any]) -> None:
         if len(rows):
-            self._send(ROWS, {"rows": rows.tobytes()})
+            self._send(self._kind, {"rows": rows.tobytes()})
 
     def close(self) -> None:
         """Nothing is held back."""

@@ -28,6 +28,7 @@ class Observation:
     last_ns: int = 0
     end_ns: int = 0
     max_gap_ns: int = 0
+    gaps_ns: list[int] = field(default_factory=list)
     chunks: int = 0
     tokens: int = 0
     canary: int = -1
@@ -47,7 +48,9 @@ class Observation:
     def content_at(self, t_ns: int) -> None:
         """A content chunk (non-empty text) arrived."""
         if self.first_ns:
-            self.max_gap_ns = max(self.max_gap_ns, t_ns - self.last_ns)
+            gap_ns = t_ns - self.last_ns
+            self.max_gap_ns = max(self.max_gap_ns, gap_ns)
+            self.gaps_ns.append(gap_ns)
         else:
             self.first_ns = t_ns
         self.last_ns = t_ns

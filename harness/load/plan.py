@@ -64,6 +64,7 @@ class LoadPlan:
     questions_file: str | None
     corpus_file: str | None
     requests_dir: str
+    gaps_dir: str | None
     events_file: str
     metrics_port: int  # 0: any free one
     timeout_s: float
@@ -135,6 +136,7 @@ class LoadFiles:
     events_file: Path
     questions_file: Path | None = None
     corpus_file: Path | None = None
+    gaps_dir: Path | None = None  # None: gaps between tokens are not kept
 
 
 def build(
@@ -168,6 +170,7 @@ def build(
         questions_file=str(files.questions_file.resolve()) if files.questions_file else None,
         corpus_file=str(files.corpus_file.resolve()) if files.corpus_file else None,
         requests_dir=str(files.requests_dir.resolve()),
+        gaps_dir=str(files.gaps_dir.resolve()) if files.gaps_dir else None,
         events_file=str(files.events_file.resolve()),
         metrics_port=metrics_port,
         timeout_s=load.timeout,

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from harness.load.observation import Observation
 from harness.record.frames import FrameWriter
+from harness.record.gaps import GAP, LONGEST_US
 from harness.record.requests import REQUEST_DTYPE
 
 _ROWS_PER_FRAME = 256
 SEGMENT = "load.seg"
+_GAP = struct.Struct("<II")
 _CODES = {"u1": "B", "i1": "b", "u2": "H", "i2": "h", "u4": "I", "i4": "i", "u8": "Q", "i8": "q"}
 
 
@@ -36,11 +38,33 @@ class RowWriter(Protocol):
     def close(self) -> None: ...
 
 
+class GapFile:
+    """The file of gaps, made with the first one."""
+
+    def __init__(self, directory: Path, name: str = SEGMENT) -> None:
+        self._file = directory / name
+        self._writer: FrameWriter | None = None
+
+    def append(self, rows: NDArray[Any]) -> None:
+        if self._writer is None:
+            self._file.parent.mkdir(exist_ok=True)
+            self._writer = FrameWriter(self._file, GAP, {})
+        self._writer.append(rows)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
 class Recorder:
     """Collects rows; writes a frame at 256 of them, and whenever `flush` is called."""
 
-    def __init__(self, directory: Path, journeys: tuple[str, ...], writer: RowWriter | None = None) -> None:
-        """`writer` takes the place of a segment under `directory`."""
+    def __init__(
+        self, directory: Path, journeys: tuple[str, ...], writer: RowWriter | None = None, gap_writer: RowWriter | None = None
+    ) -> None:
+        """`writer` takes the place of a segment under `directory`. Without a `gap_writer`, gaps between tokens are not kept."""
+        self._gap_writer = gap_writer
+        self._gap_rows: list[bytes] = []
         self._rows: list[bytes] = []
         self._pack = packing(REQUEST_DTYPE).pack
         self._count: Callable[[NDArray[Any]], None] = lambda _rows: None
@@ -63,11 +87,16 @@ class Recorder:
     def add(self, observation: Observation) -> None:
         """Note a request that has ended."""
         self._rows.append(self._pack(*observation.row()))
+        if observation.gaps_ns and self._gap_writer is not None:
+            self._gap_rows += (_GAP.pack(observation.seq, min(gap_ns // 1000, LONGEST_US)) for gap_ns in observation.gaps_ns)
         if len(self._rows) >= _ROWS_PER_FRAME:
             self.flush()
 
     def flush(self) -> None:
         """Write what was collected."""
+        if self._gap_rows and self._gap_writer is not None:
+            gaps, self._gap_rows = self._gap_rows, []
+            self._gap_writer.append(np.frombuffer(b"".join(gaps), dtype=GAP))
         packed, self._rows = self._rows, []
         if not packed:
             return
@@ -78,3 +107,5 @@ class Recorder:
     def close(self) -> None:
         self.flush()
         self._writer.close()
+        if self._gap_writer is not None:
+            self._gap_writer.close()

@@ -156,7 +156,7 @@ class MasterBus:
 
     def listen(self, heard: Callable[[str, dict[str, Any], str], None]) -> None:
         """Hand over what workers say."""
-        for kind in (of_crew.HELLO, of_crew.CLOCK, of_crew.READY, of_crew.ROWS, of_crew.EVENT):
+        for kind in (of_crew.HELLO, of_crew.CLOCK, of_crew.READY, of_crew.ROWS, of_crew.GAPS, of_crew.EVENT):
             self.runner.register_message(kind, lambda msg, kind=kind, **_: heard(kind, msg.data, msg.node_id))
 
     def send(self, kind: str, data: dict[str, Any], worker: str) -> None:
@@ -235,7 +235,8 @@ def work_for(master: str, *, owned: bool) -> int:
     with TemporaryDirectory() as folder:
         got = plans.get(timeout=of_crew.START_S)
         plan = local_plan(got["plan"], got["files"], Path(folder))
-        recorder = Recorder(Path(folder), plan.journey_names, RemoteRows(runner.send_message))
+        rows, gaps = (RemoteRows(runner.send_message, kind) for kind in (of_crew.ROWS, of_crew.GAPS))
+        recorder = Recorder(Path(folder), plan.journey_names, rows, gaps if plan.gaps_dir is not None else None)
         code = perform(plan, clock, record, recorder, tuple(got["keys"]), run, -1)
     if code != OWNER_GONE:
         released.wait(of_crew.RELEASE_S)

@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.record import views
 from harness.record.events import ENDED, FAULT, Event
+from harness.record.gaps import Gaps
 from harness.record.pieces import Requests
 from harness.record.provider import ProviderJournal
 from harness.record.requests import REQUEST_DTYPE
@@ -41,6 +42,7 @@ class History:
     questions: Mapping[int, Question] = field(default_factory=dict)
     documents: int = 0
     damage: tuple[str, ...] = ()  # what could not be read: torn segments, missing files
+    gaps: Gaps = field(default_factory=Gaps)  # inter-token latencies
     providers: tuple[ProviderJournal, ...] = ()  # what the mock providers saw of their callers
     _derived: dict[tuple[Hashable, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -17,6 +17,7 @@ from harness.record import views
 from harness.record.blocks import OnDisk, Segment
 from harness.record.events import ENDED, SCHEMA_VERSION, Event
 from harness.record.frames import FrameError, FrameScan, NewerSchemaError
+from harness.record.gaps import Gaps
 from harness.record.history import History, Question
 from harness.record.journal import JournalError, newer, read_journal
 from harness.record.pieces import Requests
@@ -62,6 +63,11 @@ class RunDirectory:
     @property
     def requests(self) -> Path:
         return self.path / "requests"
+
+    @property
+    def gaps(self) -> Path:
+        """Inter-token latencies; the folder is made with the first."""
+        return self.path / "gaps"
 
     @property
     def samples(self) -> Path:
@@ -123,6 +129,7 @@ def read(path: Path, *, live: bool = False) -> History:
     damage: list[str] = []
     events = _read_events(directory, damage)
     requests, journeys = _read_requests(directory, damage)
+    gaps = Gaps.find(directory.gaps, [] if live else damage)
     questions, documents = _read_questions(directory, damage)
     providers = () if live else _read_providers(directory, events, damage)
     return History(
@@ -133,6 +140,7 @@ def read(path: Path, *, live: bool = False) -> History:
         questions=questions,
         documents=documents,
         damage=tuple(damage),
+        gaps=gaps,
         providers=providers,
     )
 

@@ -21,7 +21,9 @@ SEARCHES = ANSWERS | {"search"}  # a search finds documents and answers nothing
 JOURNEYS_OF = {
     "ttft": STREAMS,
     "tpot": STREAMS,
+    "itl": STREAMS,
     "max_gap": STREAMS,
+    "complete": ANSWERS,
     "answered": ANSWERS,
     "degraded": SEARCHES,
     "degraded_honest": ANSWERS,  # which path served it is told by the model that wrote it
@@ -32,7 +34,7 @@ JOURNEYS_OF = {
     "wrong_answers": ANSWERS,
     "lost_ingest": frozenset({"ingest"}),
 }
-PROPORTIONS = frozenset({"availability", "answered", "degraded", "degraded_honest", "citations_valid"})
+PROPORTIONS = frozenset({"availability", "complete", "answered", "degraded", "degraded_honest", "citations_valid"})
 QUALITY = frozenset({"answered", "citations_valid", "mrr", "recall_at_k", "ndcg_at_k", "wrong_answers", "degraded", "degraded_honest"})
 
 

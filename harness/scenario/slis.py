@@ -28,9 +28,10 @@ class SliName:
         return self.family in _PERCENTILES
 
 
-_PERCENTILES: dict[str, Unit] = {"latency": "s", "ttft": "s", "tpot": "s", "max_gap": "s"}
+_PERCENTILES: dict[str, Unit] = {"latency": "s", "ttft": "s", "tpot": "s", "itl": "s", "max_gap": "s"}
 _SIMPLE: dict[str, tuple[Unit, Direction]] = {
     "availability": ("ratio", "higher"),
+    "complete": ("ratio", "higher"),
     "answered": ("ratio", "higher"),
     "degraded_honest": ("ratio", "higher"),
     "degraded": ("ratio", "lower"),
@@ -48,7 +49,7 @@ def sli_name(text: str) -> SliName:
     if text in _SIMPLE:
         unit, good = _SIMPLE[text]
         return SliName(text, text, unit, good)
-    if (match := re.fullmatch(r"(latency|ttft|tpot|max_gap)_p(\d{1,2}(?:\.\d{1,3})?)", text, re.ASCII)) and float(match[2]) > 0:
+    if (match := re.fullmatch(r"(latency|ttft|tpot|itl|max_gap)_p(\d{1,2}(?:\.\d{1,3})?)", text, re.ASCII)) and float(match[2]) > 0:
         return SliName(text, match[1], _PERCENTILES[match[1]], "lower", float(match[2]))
     if (match := re.fullmatch(r"(recall|ndcg)_at_(\d{1,2})", text, re.ASCII)) and 1 <= int(match[2]) <= 10:
         return SliName(text, _AT_K[match[1]], "ratio", "higher", float(match[2]))

@@ -44,6 +44,7 @@ def delivery(history: History, scenario: Scenario) -> dict[str, Any]:
         "loop_lag_ms_max": _worst(health, "loop_lag_ms_max"),
         "cpu_ratio_max": _worst(health, "cpu_ratio"),
         "steal_ratio_max": _worst(health, "steal_ratio"),
+        "amplification": _amplification(history),
         "sweeps": [found for segment in _sweeps(scenario) if (found := _saturation(history, segment)) is not None],
     }
 
@@ -51,6 +52,13 @@ def delivery(history: History, scenario: Scenario) -> dict[str, Any]:
 def _of(history: History, state: str) -> dict[str, Any]:
     """The load's event of that state; empty where there is none."""
     return next((dict(e.data) for e in history.of_kind(ev.LOAD) if e.data.get("state") == state), {})
+
+
+def _amplification(history: History) -> float | None:
+    """Mean attempts at the provider for one answer, over those that say how many there were."""
+    attempts = history.requests["attempts"]
+    told = attempts[attempts > 0]
+    return stats.rounded(float(told.mean())) if len(told) else None
 
 
 def _number(data: Mapping[str, Any], name: str) -> float | None:

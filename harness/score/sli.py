@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.record.gaps import Gaps
 from harness.record.history import History, Question
 from harness.record.pieces import Requests, Rows
-from harness.record.requests import Outcome
+from harness.record.requests import Finish, Outcome
 from harness.scenario.arrivals import JOURNEYS_OF
 from harness.scenario.slis import SliName
 from harness.scenario.units import Limit
@@ -37,10 +38,11 @@ class Context:
 
     journeys: tuple[str, ...] = ()
     questions: Mapping[int, Question] = field(default_factory=dict)
+    gaps: Gaps = field(default_factory=Gaps)
 
     @classmethod
     def of(cls, history: History) -> Context:
-        return cls(history.journeys, history.questions)
+        return cls(history.journeys, history.questions, history.gaps)
 
     @cached_property
     def table(self) -> QuestionTable:
@@ -110,13 +112,16 @@ def arrivals(rows: Rows) -> Rows:
 def observe(requests: Requests | Rows, sli: SliName, context: Context) -> Observations:
     """The readings of a share or percentile SLI. Raises KeyError for one that is neither (goodput, counts)."""
     requests = requests if isinstance(requests, Requests) else Requests.of(requests)
+    if sli.family in _SEVERAL:
+        found = [_observed(rows, sli, context) for rows in requests.pieces()] or [_NOTHING]
+        return Observations(np.concatenate([o.t_ns for o in found]), np.concatenate([o.values for o in found]))
     t_ns = np.empty(requests.most, dtype=np.int64)
     values = np.empty(requests.most, dtype=np.int64 if sli.percentile else np.float64)
     filled = 0
     for rows in requests.pieces():
-        found = _observed(rows, sli, context)
-        t_ns[filled : filled + len(found)], values[filled : filled + len(found)] = found.t_ns, found.values
-        filled += len(found)
+        one = _observed(rows, sli, context)
+        t_ns[filled : filled + len(one)], values[filled : filled + len(one)] = one.t_ns, one.values
+        filled += len(one)
     return Observations(t_ns[:filled], values[:filled])
 
 
@@ -148,6 +153,10 @@ def interval(observations: Observations, sli: SliName) -> tuple[float, float] | 
         ends = stats.percentile_interval(observations.values, _percentile(sli))
         return (ends[0] / NS_PER_S, ends[1] / NS_PER_S) if ends else None
     return stats.share_interval(stats.total(observations.values), len(observations))
+
+
+_SEVERAL = frozenset({"itl"})  # families with any number of readings a request
+_NOTHING = Observations(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
 def bounds(sli: SliName, op: str) -> bool:
@@ -215,6 +224,9 @@ def _percentile(sli: SliName) -> float:
 def _scores(rows: Rows, sli: SliName, context: Context) -> tuple[Rows, NDArray[np.float64]]:
     if sli.family == "availability":
         return rows, (rows["outcome"] == Outcome.OK).astype(np.float64)
+    if sli.family == "complete":
+        rows = context.counted(rows, sli.family)
+        return rows, (rows["finish"] != Finish.NONE).astype(np.float64)
     asked = context.counted(rows[rows["question"] >= 0], sli.family)
     k = int(sli.argument or 0)
     if sli.family in _AT_K:
@@ -258,6 +270,20 @@ def _tpot(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
     return rows, (ended - began) // np.maximum(n - 1, 1)
 
 
+def _itl(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
+    """Every gap between two content chunks, at the intended start of its answer; the silence that a timeout ended in is one, too."""
+    rows = context.counted(rows, "itl")
+    known = context.gaps.rows
+    first = np.searchsorted(known["seq"], rows["seq"], side="left")
+    counts = np.searchsorted(known["seq"], rows["seq"], side="right") - first
+    places = np.repeat(first - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts) + np.arange(counts.sum())
+    gaps_ns = known["gap_us"][places].astype(np.int64) * 1000
+    late = rows[rows["outcome"] == Outcome.TIMEOUT]
+    heard_ns = np.where(late["last_ns"] > 0, late["last_ns"], late["intended_ns"])
+    owners = np.concatenate([np.repeat(rows[["seq", "intended_ns"]], counts), late[["seq", "intended_ns"]]])
+    return owners, np.concatenate([gaps_ns, late["end_ns"] - heard_ns])
+
+
 def _max_gap(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
     """The longest silence between two pieces of content; of a timeout, also the one that it ended in."""
     rows = context.counted(rows, "max_gap")
@@ -272,5 +298,6 @@ _DURATIONS: dict[str, Callable[[Rows, Context], tuple[Rows, NDArray[Any]]]] = {
     "latency": _latency,
     "ttft": _ttft,
     "tpot": _tpot,
+    "itl": _itl,
     "max_gap": _max_gap,
 }

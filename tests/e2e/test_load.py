@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from harness.load.driver import LoadError, LoadProcess
 from harness.load.plan import LoadFiles, LoadPlan, build
 from harness.record.frames import read_frames, read_header
+from harness.record.gaps import Gaps
 from harness.record.journal import read_journal
 from harness.record.requests import REQUEST, Finish, Outcome
 from harness.scenario.model import LoadSpec
@@ -47,8 +48,9 @@ class Load:
         files = [directory / name for name in ("requests", "events-load.jsonl", "questions.jsonl", "corpus.jsonl")]
         spec = LoadSpec.model_validate({"mix": {"ask": 1}, **load})
         self.directory = directory
+        given = LoadFiles(*files, gaps_dir=directory / "gaps")
         self.plan: LoadPlan = build(
-            spec, LoadFiles(*files), run_id="run-1", duration_s=duration_s, seed=5, base_url=url, service_urls={}, preferred_model="big"
+            spec, given, run_id="run-1", duration_s=duration_s, seed=5, base_url=url, service_urls={}, preferred_model="big"
         )
         self.process = LoadProcess(self.plan, directory, "secret-key")
 
@@ -66,6 +68,10 @@ class Load:
     def rows(self) -> NDArray[Any]:
         frames = [frame for file in sorted((self.directory / "requests").glob("*.seg")) for frame in read_frames(file, REQUEST)]
         return np.concatenate(frames) if frames else np.zeros(0, REQUEST)
+
+    @property
+    def gaps(self) -> NDArray[Any]:
+        return Gaps.find(self.directory / "gaps", []).rows
 
     @property
     def log(self) -> str:
@@ -232,6 +238,9 @@ def test_workers_share_one_load_and_one_record(tmp_path: Path) -> None:
     assert {h["worker"] for h in load.events("health")} == {0, 1}
     assert [(w["worker"], w["clock_offset_ns"]) for w in load.events("worker")] == [(0, 0), (1, 0)]
     assert sum(value for name, _, value in parse(text) if name == "client_requests_total") > 30
+    streamed = rows[rows["chunks"] > 1]
+    assert np.array_equal(np.unique(load.gaps["seq"]), np.sort(streamed["seq"]))
+    assert len(load.gaps) == (streamed["chunks"].astype(int) - 1).sum()
     assert len(workers) == 2 and all(gone(worker.pid) for worker in workers)
 
 
@@ -363,13 +372,18 @@ def test_a_stream_is_timed_chunk_by_chunk(tmp_path: Path, engine: str) -> None:
         target.routes["POST /api/ask"] = paced
         with loading(tmp_path, target, 2.0, engine=engine, shape=[{"constant": "10/s"}], mix={"ask_stream": 1}) as load:
             load.run()
-            rows = load.rows
+            rows, gaps = load.rows, load.gaps
     assert (len(rows), set(rows["outcome"]), set(rows["chunks"])) == (20, {Outcome.OK}, {5})
     ttft_ms = (rows["first_ns"] - rows["intended_ns"]) / 1e6
     decode_ms = (rows["last_ns"] - rows["first_ns"]) / 1e6 / 4
     assert 50 <= float(np.median(ttft_ms)) < 200
     assert 50 <= float(np.median(decode_ms)) < 100
     assert (rows["max_gap_ns"] >= (rows["last_ns"] - rows["first_ns"]) / 4).all()
+    gaps_us = gaps["gap_us"].reshape(20, 4)  # each answer has five pieces of content, and keeps its four gaps in order
+    assert gaps["seq"].tolist() == np.repeat(np.arange(20), 4).tolist()
+    by_seq = rows[np.argsort(rows["seq"])]
+    assert np.abs(gaps_us.max(axis=1) - by_seq["max_gap_ns"] // 1000).max() <= 1
+    assert np.abs(gaps_us.sum(axis=1) - (by_seq["last_ns"] - by_seq["first_ns"]) // 1000).max() <= 4
 
 
 def test_a_target_that_hangs_holds_every_slot_and_the_rest_is_dropped_for_its_sake(tmp_path: Path, engine: str) -> None:

@@ -45,6 +45,9 @@ def check_abort(loaded: Loaded) -> Iterator[Problem]:
             yield loaded.at(
                 where, f"{limit.text!r} is when {sli.text} is good; it would abort a healthy run", f'write "{_abort_example(sli)}"'
             )
+        elif sli.family == "itl":
+            message = f"{sli.text} is known once answers are over; it cannot abort a run that is live"
+            yield loaded.at_key(where, message, f"write max_gap_p{sli.argument:g}")
         elif limit.of is not None:
             yield loaded.at(where, "an abort rule cannot be relative: it must be decided while the run is live", "write a plain limit")
         if rule.for_s > loaded.scenario.duration_s:

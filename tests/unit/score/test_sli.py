@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.record.requests import Outcome
+from harness.record.gaps import GAP, Gaps
+from harness.record.requests import Finish, Outcome
 from harness.scenario.slis import sli_name
 from harness.scenario.units import limit
 from harness.score import sli
@@ -77,6 +78,31 @@ def test_the_silence_that_a_timeout_ended_in_is_a_gap() -> None:
     assert read(stalled, "max_gap_p50") == (20.0, 1)
     smooth = traffic(0, 1, rate=1, journey="ask_stream", chunks=4, max_gap_ns=30_000_000)
     assert read(smooth, "max_gap_p50") == (0.03, 1)
+
+
+def test_every_gap_between_tokens_is_a_reading_of_its_own() -> None:
+    rows = traffic(0, 4, rate=1)
+    rows["journey"] = [JOURNEYS.index(name) for name in ("ask_stream", "ask", "ask_stream", "ask_stream")]
+    rows["outcome"][3] = Outcome.TIMEOUT
+    rows["last_ns"][3], rows["end_ns"][3] = at_ns(4.0), at_ns(9.0)
+    rows["seq"] = [0, 1, 2, 3]
+    gaps = np.array([(0, 10_000), (0, 30_000), (1, 70_000), (2, 20_000), (3, 40_000)], dtype=GAP)
+    context, itl = Context(JOURNEYS, gaps=Gaps(by_hand=gaps)), sli_name("itl_p50")
+    for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
+        seen = sli.observe(rows[order], itl, context)
+        # Those of streams, and the silence in which the timeout ended; each when its answer was due.
+        assert sorted(zip(seen.values.tolist(), seen.t_ns.tolist(), strict=True)) == [
+            (10_000_000, at_ns(0)), (20_000_000, at_ns(2)), (30_000_000, at_ns(0)), (40_000_000, at_ns(3)), (5_000_000_000, at_ns(3)),
+        ]  # fmt: skip
+    good = sli.goodput(rows, [(itl, limit("<= 25ms"))], context, Span(at_ns(0), at_ns(4)))
+    assert good == 2 / 4, "an answer with one gap that is too long is not good; one that is no stream has none"
+    assert read(rows[1:2], "itl_p50") == (None, 0)
+
+
+def test_complete_answers_gave_a_finish_reason() -> None:
+    rows = together(traffic(0, 2, rate=1), traffic(2, 3, rate=1, journey="ask_stream"), traffic(3, 4, rate=1, journey="ingest"))
+    rows["finish"] = [Finish.STOP, Finish.NONE, Finish.LENGTH, Finish.NONE]
+    assert read(rows, "complete") == (2 / 3, 3)
 
 
 def asked(count: int, **fields: Any) -> NDArray[Any]:

@@ -99,3 +99,28 @@ def test_requests_that_are_still_on_their_way_do_not_stop_a_run() -> None:
 
 def test_steady_state_is_not_asked_where_no_fault_follows() -> None:
     assert list(validity.steady_state(told(), scenario(objectives={"steady_state": {"availability": ">= 99%"}}))) == []
+
+
+SHORT = "the generator offered 1875 of the 2500 arrivals of its schedule"
+
+
+@pytest.mark.parametrize(
+    ("expected", "early", "lost", "reason"),
+    [
+        (2500.0, False, 1, SHORT),  # a worker died, and what it had still to send was never offered
+        (2500.0, False, 0, SHORT),
+        (1900.0, False, 1, None),  # one of many: less than the noise of a schedule
+        (2500.0, True, 0, None),  # stopped on purpose; such a run cannot pass anyway
+        (None, False, 0, None),  # a closed load: its arrivals depend on the answers
+        ("?", False, 0, None),
+    ],
+)
+def test_a_load_that_fell_short_of_its_schedule_is_inconclusive(expected: Any, early: bool, lost: int, reason: str | None) -> None:
+    rows = traffic(0, 75)
+    figures = {"arrivals": len(rows), "early": early, "workers_lost": lost}
+    found = history("0s steady_state", "100s end", requests=rows, load=figures)
+    begun = Event(at_ns(0), ev.LOAD, "truth", {"state": "started"} | ({} if expected is None else {"expected_arrivals": expected}))
+    told = History(events=(*found.events, begun), requests=rows, journeys=found.journeys)
+    replayed = scenario(load={"shape": [{"trace": {"file": "elsewhere.csv", "format": "azure"}}]}, objectives=ASKED.objectives)
+    result = by_name(validity.check(told, replayed))["validity.load"]
+    assert (result.status, result.reason) == ((Status.PASS, "1875 requests recorded") if reason is None else (Status.INCONCLUSIVE, reason))
