@@ -39,6 +39,8 @@ def _candidate(loaded: Loaded, stack: StackInfo, asked: CandidateSpec) -> Iterat
     scenario = loaded.scenario
     if scenario.faults:
         yield loaded.at_key(("faults",), "a fault would hit the base alone, and the comparison be unfair", "compare without faults")
+    if scenario.load.locustfile is not None:
+        yield loaded.at_key(("load", "locustfile"), "a locustfile asks the base alone", "compare with a shape and journeys")
     if scenario.operator.enabled:
         yield loaded.at(_AT, "an operator would act on the base alone", "add `operator: {enabled: false}`")
     if scenario.stack.use == "compose" or scenario.stack.driver == "containers":

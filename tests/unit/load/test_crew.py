@@ -33,7 +33,7 @@ class Master:
         self.events: list[Event] = []
         self.plan = plan(directory, workers=2, max_in_flight=5)
         metrics = ClientMetrics(self.plan.journey_names)
-        self.crew = Crew(self.plan, self.clock, self._record, metrics, self, ("token", "key"))
+        self.crew = Crew(self.plan, self.clock, self._record, metrics, self, "token", ("key", None))
 
     def send(self, kind: str, data: dict[str, Any], worker: str) -> None:
         self.sent.append((kind, data, worker))
@@ -77,7 +77,7 @@ def test_workers_of_this_host_get_their_share_of_the_plan_at_once(tmp_path: Path
     _, data, _ = next(sent for sent in master.sent if sent[0] == of_crew.PLAN)
     own = local_plan(data["plan"], data["files"], tmp_path / "w")
     assert own.questions_file is not None and Path(own.questions_file).read_text() == "questions.jsonl\n"
-    assert data["api_key"] == "key" and "key" not in data["plan"].replace("keys", "")
+    assert data["keys"] == ["key", None] and "\"key\"" not in data["plan"]
 
 
 def test_who_does_not_show_the_token_is_nobody(tmp_path: Path) -> None:
