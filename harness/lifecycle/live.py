@@ -24,7 +24,7 @@ def window_s(elapsed_s: float) -> float:
 
 
 def snapshot(
-    scenario: str, phases: Sequence[Planned], now_ns: int, offered_per_s: float, rows: NDArray[Any], events: Sequence[Event]
+    scenario: str, phases: Sequence[Planned], now_ns: int, offered_per_s: float | None, rows: NDArray[Any], events: Sequence[Event]
 ) -> LiveState:
     """`rows` are the recent requests, `events` all of the run so far."""
     phase = next((p for p in phases if p.start_ns <= now_ns < p.end_ns), phases[-1])

@@ -142,8 +142,10 @@ class Player:
         self._append(ev.ABORT, rule="steady_state", reason="; ".join(bad))
         return Ending("not_steady", early=True)
 
-    def _offered(self, now_ns: int) -> float:
-        """Mean offered rate over the live window, per second."""
+    def _offered(self, now_ns: int) -> float | None:
+        """Mean offered rate over the live window, per second; None of a closed load."""
+        if not self._shape.pieces:
+            return None
         end_s = (now_ns - self.phases[0].start_ns) / NS_PER_S
         return self._shape.expected(max(0.0, end_s - live.WINDOW_S), end_s) / live.window_s(end_s)
 

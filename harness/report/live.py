@@ -48,7 +48,7 @@ def _head(state: LiveState) -> Text:
 
 def _figures(state: LiveState) -> list[tuple[str, str]]:
     return [
-        ("offered", show(state.offered_per_s, "per_s")),
+        ("offered", _or_none(state.offered_per_s, "per_s")),
         ("delivered", _or_none(state.delivered_per_s, "per_s")),
         ("p95", _or_none(state.latency_s_p95, "s")),
         ("errors", _or_none(state.errors_ratio, "ratio")),

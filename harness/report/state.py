@@ -15,7 +15,7 @@ class LiveState:
     phase_length_s: float = 0.0
     run_elapsed_s: float = 0.0
     run_length_s: float = 0.0
-    offered_per_s: float = 0.0
+    offered_per_s: float | None = 0.0  # None: a closed load, which offers what the answers let it
     delivered_per_s: float | None = None
     latency_s_p95: float | None = None
     errors_ratio: float | None = None

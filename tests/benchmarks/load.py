@@ -68,13 +68,17 @@ def _ours(url: str, seconds: float, folder: Path, engine: str, rate: float) -> C
 
 def show_throughput(found: dict[str, list[Figures]]) -> None:
     say("", "Throughput, everything recorded; ratios to stock Locust within a round: median (least to most)", "")
-    say(f"  {'':32}{'req/s':>9}{'cores':>7}   {'ratio':22}{'delivered':>10}{'delay p50':>11}{'p99 ms':>8} (worst)")
+    say(f"  {'':32}{'req/s':>9}{'cores':>7}   {'ratio':22}{'delivered':>10}{'delay p50':>11}{'p99 ms':>8} (least to most)")
     stock = found["stock Locust, closed"]
     for name, rounds in found.items():
         ratios = [one.per_s / base.per_s for one, base in zip(rounds, stock, strict=True)]
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
         lags = [one.lag_ms_p99 for one in rounds]
-        lag = "" if np.isnan(lags[0]) else f"{_median(rounds, 'lag_ms_p50'):11.2f}{statistics.median(lags):8.2f} ({max(lags):.2f})"
+        lag = (
+            ""
+            if np.isnan(lags[0])
+            else f"{_median(rounds, 'lag_ms_p50'):11.2f}{statistics.median(lags):8.2f} ({min(lags):.2f} to {max(lags):.2f})"
+        )
         delivered = f"{min(one.delivered for one in rounds):.1%}"
         say(f"  {name:32}{_median(rounds, 'per_s'):9,.0f}{_median(rounds, 'cores'):7.2f}   {spread:22}{delivered:>10}{lag}")
 

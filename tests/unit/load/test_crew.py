@@ -77,7 +77,7 @@ def test_workers_of_this_host_get_their_share_of_the_plan_at_once(tmp_path: Path
     _, data, _ = next(sent for sent in master.sent if sent[0] == of_crew.PLAN)
     own = local_plan(data["plan"], data["files"], tmp_path / "w")
     assert own.questions_file is not None and Path(own.questions_file).read_text() == "questions.jsonl\n"
-    assert data["keys"] == ["key", None] and "\"key\"" not in data["plan"]
+    assert data["keys"] == ["key", None] and '"key"' not in data["plan"]
 
 
 def test_who_does_not_show_the_token_is_nobody(tmp_path: Path) -> None:

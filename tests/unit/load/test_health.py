@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-import pytest
+import psutil
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,11 +33,11 @@ def test_nothing_and_early_starts() -> None:
 def test_the_meter_sees_work_and_rest() -> None:
     clock = SystemClock()
     meter = CpuMeter(clock)
-    until_ns = clock.now_ns() + 200_000_000
-    while clock.now_ns() < until_ns:
-        pass
+    begun_s = sum(psutil.Process().cpu_times()[:2])
+    while sum(psutil.Process().cpu_times()[:2]) < begun_s + 0.2:
+        pass  # by the processor, not by the clock: a busy machine may give this process little of it
     busy, steal = meter.read()
     clock.sleep(0.2)
     idle, _ = meter.read()
     assert idle < 0.5 * busy
-    assert busy == pytest.approx(1.0, abs=0.9) and 0 <= steal <= 1
+    assert 0 < busy < 1.5 and 0 <= steal <= 1
