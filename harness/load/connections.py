@@ -103,6 +103,7 @@ class Pool:
         self._clock = clock
         self._idle: dict[str, list[Connection]] = {}
         self._opening: set[asyncio.Task[None]] = set()
+        self._tls: ssl.SSLContext | None = None
 
     async def warm(self, url: str, connections: int) -> None:
         """Open that many connections ahead of the first request. Raises OSError."""
@@ -143,12 +144,18 @@ class Pool:
 
     async def _connect(self, origin: str) -> Connection:
         parts = urlsplit(origin)
-        tls = ssl.create_default_context() if parts.scheme == "https" else None
+        tls = self._context() if parts.scheme == "https" else None
         port = parts.port or (443 if tls else 80)
         loop = asyncio.get_running_loop()
         host = parts.hostname or ""
         _, one = await loop.create_connection(lambda: Connection(lambda me: self._keep(origin, me)), host, port, ssl=tls)
         return one
+
+    def _context(self) -> ssl.SSLContext:
+        """One for all: reading the certificates takes longer than a request."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
     def _keep(self, origin: str, one: Connection) -> None:
         one.idle_since_ns = self._clock.now_ns()

@@ -108,7 +108,7 @@ class OpenLoop:
         self._due_ns = self._t0_ns = 0
         self._walked = asyncio.Event()
         self._begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.stopping = False
 
     def begin(self, t0_ns: int) -> None:
@@ -124,12 +124,19 @@ class OpenLoop:
         self._walked.set()
         self.begin(self.load.clock.now_ns())
 
+    def fail(self, error: BaseException) -> None:
+        """Nothing that the target did: the load ends, and `run` raises it."""
+        self.failure = self.failure or error
+        self.stop()
+
     async def run(self) -> None:
         """The load, from its begin to its last event."""
         self._t0_ns = await self._begun
         self._ledger.started(self._t0_ns)
         loop = asyncio.get_running_loop()
         watching = [loop.create_task(self._watch()), loop.create_task(self._sweep())]
+        for task in watching:
+            task.add_done_callback(lambda ended: None if ended.cancelled() or not (why := ended.exception()) else self.fail(why))
         loop.add_reader(self._timer.fd, self._tick)
         plan = self.load.plan
         if self._users is None:
@@ -158,11 +165,9 @@ class OpenLoop:
         del self._under_way[serving]
         try:
             self.load.versions.performer.end(serving.observation, exchange, error)
+            self._note(serving.observation)
         except Exception as defect:  # noqa: BLE001  # raised again by `run`
-            self.failure = self.failure or defect
-            self.stop()
-            return
-        self._note(serving.observation)
+            self.fail(defect)
 
     def _tick(self) -> None:
         """Start what is due, then wait for what comes next."""
@@ -239,6 +244,7 @@ class OpenLoop:
 async def _carry_out(load: Load) -> None:
     engine = OpenLoop(load)
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, found: engine.fail(found.get("exception") or RuntimeError(str(found["message"]))))
     server = await asyncio.start_server(lambda r, w: _scraped(load, r, w), "127.0.0.1", load.plan.metrics_port)
     try:
         async with asyncio.timeout(WARM_S):

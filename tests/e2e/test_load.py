@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -512,6 +513,17 @@ def test_the_key_is_neither_in_the_plan_nor_in_the_record_and_the_run_id_is_in_t
         assert load.process.finish(60) == 0
     assert environment["GAUNTLET_RUN_ID"] == "run-1"
     assert [p for p in tmp_path.rglob("*") if p.is_file() and b"secret-key" in p.read_bytes()] == []
+
+
+def test_rows_that_cannot_be_written_fail_the_load(tmp_path: Path, engine: str) -> None:
+    """A limit on the size of files stands for a full disk."""
+    with Target().running() as target, loading(tmp_path, target, 20.0, shape=[{"constant": "100/s"}], engine=engine) as load:
+        load.begin()
+        wait_for(lambda: len(load.rows) > 10)
+        size = (tmp_path / "requests" / "load.seg").stat().st_size
+        resource.prlimit(load.pid, resource.RLIMIT_FSIZE, (size + 100, size + 100))
+        assert load.process.finish(15) == 1, load.log
+    assert "File too large" in load.log and not load.events("finished")
 
 
 def test_a_target_that_is_not_there_is_an_error_with_the_reason(tmp_path: Path, engine: str) -> None:
