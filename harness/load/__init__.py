@@ -1,1 +1,2 @@
-"""Load: an open model on Locust, in a child process. Only `users` imports Locust and gevent; nothing here imports `users`."""
+"""Load: what is sent, on Locust or on asyncio, in a child process. Only `users` imports Locust, and gevent through `greenlets`; nothing
+here imports `users`."""
