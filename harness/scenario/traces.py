@@ -17,8 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from harness.record import store
-from harness.record.frames import FrameError, read_frames, read_header
-from harness.record.requests import REQUEST_DTYPE
+from harness.record.frames import FrameError, FrameScan, NewerSchemaError
 
 _ARRIVALS_MAX = 10_000_000
 
@@ -115,11 +114,12 @@ def _recorded(directory: Path) -> Trace:
     names: dict[str, int] = {}
     try:
         for file in sorted(store.RunDirectory(directory).requests.glob("*.seg")):
-            own = [names.setdefault(str(name), len(names)) for name in read_header(file)["journeys"]]
-            for rows in read_frames(file, REQUEST_DTYPE):
+            scan = FrameScan(file)
+            own = [names.setdefault(str(name), len(names)) for name in scan.header["journeys"]]
+            for _, rows in scan.blocks():
                 numbers = (own[number] for number in rows["journey"].tolist())
                 found.extend(zip(rows["intended_ns"].tolist(), numbers, strict=True))
-    except (FrameError, KeyError, TypeError, ValueError, IndexError, OSError) as error:
+    except (FrameError, NewerSchemaError, KeyError, TypeError, ValueError, IndexError, OSError) as error:
         raise TraceError(f"{directory}: no run record that can be replayed: {error}") from error
     if not found:
         raise TraceError(f"{directory}: no run record with requests; give the directory of a run (`gauntlet list` shows them)")

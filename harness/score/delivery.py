@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from harness.record import events as ev
-from harness.record.history import History, ok
+from harness.record.history import History
+from harness.record.pieces import Rows
 from harness.record.requests import Outcome
 from harness.scenario.model import Scenario
 from harness.scenario.shape import Piece, pieces_of
@@ -24,9 +25,8 @@ def delivery(history: History, scenario: Scenario) -> dict[str, Any]:
     """Engine, model, arrivals and their fate, dispatch lag (ms), the generator's worst second, and what a sweep found."""
     started = _of(history, "started")
     finished = _of(history, "finished")
-    rows = history.requests
-    dropped = rows["outcome"] == Outcome.DROPPED
-    by_generator = int(np.count_nonzero(dropped & (rows["drop_cause"] == DROPPED_BY_GENERATOR)))
+    dropped = history.requests["outcome"] == Outcome.DROPPED
+    by_generator = int(np.count_nonzero(dropped & (history.requests["drop_cause"] == DROPPED_BY_GENERATOR)))
     health = [e.data for e in history.of_kind(ev.LOAD) if e.data.get("state") == "health"]
     return {
         "model": str(started.get("model", "open")),
@@ -34,7 +34,7 @@ def delivery(history: History, scenario: Scenario) -> dict[str, Any]:
         "workers": _number(started, "workers") or 1,
         "users": _number(started, "users"),
         "think_s": _number(started, "think_s"),
-        "arrivals": len(rows),
+        "arrivals": len(dropped),
         "sent": int(np.count_nonzero(~dropped)),
         "dropped_by_target": int(np.count_nonzero(dropped)) - by_generator,
         "dropped_by_generator": by_generator,
@@ -52,6 +52,11 @@ def delivery(history: History, scenario: Scenario) -> dict[str, Any]:
 def _of(history: History, state: str) -> dict[str, Any]:
     """The load's event of that state; empty where there is none."""
     return next((dict(e.data) for e in history.of_kind(ev.LOAD) if e.data.get("state") == state), {})
+
+
+def _served(rows: Rows) -> Rows:
+    served: Rows = rows[rows["outcome"] == Outcome.OK]
+    return served
 
 
 def _amplification(history: History) -> float | None:
@@ -84,17 +89,17 @@ def _sweeps(scenario: Scenario) -> list[list[Piece]]:
 
 def _saturation(history: History, steps: list[Piece]) -> dict[str, Any] | None:
     """How far a sweep went before the system fell behind: in a saturated step fewer than 95 % of its arrivals are served before it ends."""
-    rows, t0_ns = history.requests, history.start_ns
-    served = rows[ok(rows)]
+    t0_ns = history.start_ns
+    served = history.requests.through(_served)["end_ns"]
     table: list[dict[str, Any]] = []
     for step in steps:
         start_ns, end_ns = t0_ns + round(step.start_s * NS_PER_S), t0_ns + round(step.end_s * NS_PER_S)
         arrived = history.between(start_ns, end_ns)
         if not len(arrived):
             return None
-        done = int(np.count_nonzero((served["end_ns"] >= start_ns) & (served["end_ns"] < end_ns)))
-        own = arrived[ok(arrived)]
-        latency_s = stats.nearest_rank(own["end_ns"] - own["intended_ns"], 95.0) / NS_PER_S if len(own) else None
+        done = int(np.count_nonzero((served >= start_ns) & (served < end_ns)))
+        latencies_ns = arrived.through(_served).gather(lambda rows: rows["end_ns"] - rows["intended_ns"], np.int64)
+        latency_s = stats.nearest_rank(latencies_ns, 95.0) / NS_PER_S if len(latencies_ns) else None
         length_s = step.end_s - step.start_s
         table.append(
             {

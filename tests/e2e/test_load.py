@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from harness.load.driver import LoadError, LoadProcess
 from harness.load.plan import LoadFiles, LoadPlan, build
-from harness.record.frames import read_frames, read_header
+from harness.record.frames import FrameScan, read_frames
 from harness.record.gaps import Gaps
 from harness.record.journal import read_journal
 from harness.record.requests import REQUEST, Finish, Outcome
@@ -342,7 +342,7 @@ def test_a_locustfile_runs_as_it_is_and_every_request_of_it_is_recorded(tmp_path
             asked = [(m, p) for m, p, _, _ in target.seen]
             files = sorted((tmp_path / "requests").glob("*.seg"))
             rows = np.concatenate([frame for file in files for frame in read_frames(file, REQUEST)])
-            names = read_header(files[-1])["journeys"]
+            names = FrameScan(files[-1]).header["journeys"]
     by_name = {name: rows[rows["journey"] == n] for n, name in enumerate(names)}
     assert set(by_name) == {"POST /api/ask", "GET /nowhere", "GET /"}
     assert (len(by_name["POST /api/ask"]), len(by_name["GET /nowhere"])) == (

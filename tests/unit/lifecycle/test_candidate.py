@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 
 from harness import cgroups
 from harness.lifecycle.candidate import candidate_spec, candidate_stack, split_block_s
-from harness.load.plan import HttpJourney, LoadPlan
+from harness.load.plan import HttpJourney
 from harness.stack.external import ExternalStack
 from harness.stack.processes import ProcessStack
 from tests.two_versions import asked
+from tests.unit.load.plans import plan as load_plan
 
 
 def scenario(candidate: Any, **fields: Any) -> Any:
@@ -50,7 +52,7 @@ def test_blocks_are_asked_for() -> None:
 @pytest.mark.parametrize(("url", "moved"), [("http://a/x", "http://b/x"), ("http://a.other/x", "http://a.other/x")])
 def test_journeys_to_the_entry_go_to_the_candidates_own(url: str, moved: str) -> None:
     journey = HttpJourney("j", "GET", url, None, {}, (200,))
-    plan = LoadPlan("r", "http://a", (), 1, (journey,), None, None, "", "", 0, 1.0, 1, None, candidate_url="http://b")
+    plan = replace(load_plan(), base_url="http://a", journeys=(journey,), candidate_url="http://b")
     other = plan.of_candidate()
     assert (other.base_url, other.journeys[0].url) == ("http://b", moved)
 

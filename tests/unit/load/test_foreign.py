@@ -16,7 +16,7 @@ from harness.load.ledger import Ledger, Sinks
 from harness.load.metrics import ClientMetrics
 from harness.load.recorder import Recorder
 from harness.record import store
-from harness.record.frames import read_frames, read_header
+from harness.record.frames import FrameScan, read_frames
 from harness.record.requests import REQUEST, Outcome
 from tests.unit.load.fakes import FakeClock
 from tests.unit.load.plans import plan
@@ -35,7 +35,7 @@ class Heard:
     def read(self) -> tuple[Any, list[str]]:
         self.recorder.close()
         files = sorted(self.directory.glob("*.seg"))
-        return np.concatenate([f for file in files for f in read_frames(file, REQUEST)]), read_header(files[-1])["journeys"]
+        return np.concatenate([f for file in files for f in read_frames(file, REQUEST)]), FrameScan(files[-1]).header["journeys"]
 
 
 @pytest.mark.parametrize(
