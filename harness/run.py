@@ -268,7 +268,7 @@ class _Run:
         t0_ns = self.clock.now_ns() + round(LEAD_S * NS_PER_S)
         phases = plan(self.scenario, t0_ns)
         allowed = frozenset(self.scenario.stack.allow_hosts)
-        context = Context(stack, self.clock, Random(self.scenario.seed), allowed_hosts=allowed)
+        context = Context(stack, self.clock, Random(self.scenario.seed), allowed_hosts=allowed, run_id=self.run_id)
         schedule = FaultSchedule(
             self.scenario.faults,
             {p.name: (p.start_ns, p.end_ns) for p in phases},

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 RUN_LABEL = "rag-gauntlet.run"
 """On everything that a run makes on an engine; its value is the run's id."""
+TOOLS_LABEL = "rag-gauntlet.network-of"
+"""On containers that share an instance's network and may change it; its value is the instance."""
 CALL_TIMEOUT_S = 10.0
 REMOVALS_AT_ONCE = 8
 _LIST = {
@@ -64,6 +66,33 @@ def unpause(container: str) -> str:
     if done.returncode == 0 or "is not paused" in said or "No such container" in said:
         return said or f"container {container[:12]} goes on"
     raise OSError(f"docker unpause: {said}")
+
+
+def run_in_networks(run_id: str, script: str) -> str:
+    """Run a shell script in every container of the run that holds network tools; returns where. Raises OSError with what one said.
+
+    Harmless where there is none: what it would change has ended with its network.
+    """
+    filters = (f"--filter=label={RUN_LABEL}={run_id}", f"--filter=label={TOOLS_LABEL}", "--filter=status=running")
+    names = sorted(_docker("ps", "--format={{.Names}}", *filters).split())
+    with ThreadPoolExecutor(REMOVALS_AT_ONCE, thread_name_prefix="docker") as pool:
+        failed = [said for said in pool.map(lambda name: _script(name, script), names) if said is not None]
+    if failed:
+        raise OSError("; ".join(failed))
+    return f"done in {', '.join(names)}" if names else "no network of the run is left"
+
+
+def _script(container: str, script: str) -> str | None:
+    """What went wrong; None where nothing did, or the container has ended meanwhile."""
+    argv = ["docker", "exec", container, "sh", "-c", script]
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=CALL_TIMEOUT_S, check=False)
+    except subprocess.SubprocessError as error:
+        return f"docker exec {container}: {error}"
+    said = (done.stderr or done.stdout).strip()
+    if done.returncode == 0 or "No such container" in said or "is not running" in said:
+        return None
+    return f"{container}: exit status {done.returncode}: {said[-300:]}"
 
 
 def _listed(kind: str, run_id: str) -> Iterator[Thing]:

@@ -39,7 +39,8 @@ class Context:
     """All that a fault may use.
 
     `fault_id` names it in the tables of proxies and mocks. `ttl_s` bounds what lives in such a table: it ends by itself after that,
-    should harness and watchdog both be gone. `allowed_hosts`: other hosts than this machine that may be touched.
+    should harness and watchdog both be gone. `allowed_hosts`: other hosts than this machine that may be touched. `run_id` is on all that
+    the run has made on a container engine; empty where it makes nothing there.
     """
 
     stack: Stack
@@ -48,6 +49,7 @@ class Context:
     fault_id: str = "fault"
     ttl_s: float = 600.0
     allowed_hosts: frozenset[str] = frozenset()
+    run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ class Undo:
     """How to take a fault back without the harness: written to the lease before the fault is injected.
 
     `op` is one of `continue` (pid, create_time_s), `terminate` (pid, create_time_s), `terminate_named` (argument), `http` (method, url,
-    token), `rmtree` (path), `command` (argv), `kubernetes` (kubeconfig, context, namespace, kind, name), `sql` (dsn, statements, quiet_s),
-    `redis` (url, commands, end_clients).
+    token), `rmtree` (path), `command` (argv), `rules` (run_id, script), `kubernetes` (kubeconfig, context, namespace, kind, name),
+    `unpause` (container), `sql` (dsn, statements, quiet_s), `redis` (url, commands, end_clients).
     """
 
     op: str

@@ -1,135 +1,125 @@
-"""What the faults of one edge share: their entry in the table of its proxy, and the ways through the proxy and past it."""
+"""What the faults of one edge share: by which means the edge is broken, and how its callee answers there, and past that."""
 
 from __future__ import annotations
 
-import socket
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
 
-from harness.faults.admin_client import call
-from harness.faults.base import Evidence, FaultError, Parameters, TargetedFault, Undo, capability
-from harness.faults.roundtrip import Dial
-from harness.stack.base import AdminApi, Proxied, StackError
-
-ANYWHERE = ("0.0.0.0", "::")
-_HEAD_BYTES_MAX = 4096
+from harness.faults.base import Evidence, FaultError, Parameters, TargetedFault, Undo
+from harness.faults.conversation import Talk
+from harness.faults.edge_proxy import ProxyMeans
+from harness.faults.edge_rules import Rule, RulesMeans
+from harness.stack.base import Networked, Proxied, StackError
 
 
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """How to reach one instance of the callee: `through` the proxy, as the caller does, and `past` it.
+class Ways(Protocol):
+    """Two ways to one instance of the callee: `through` what the caller's packets pass, and `past` it.
 
     `straight`: no forwarder lies on the way, which would make an end in order of a reset.
     """
 
-    route: str
-    through: Dial
-    past: Dial
-    straight: bool
+    @property
+    def straight(self) -> bool: ...
+
+    def through(self, ask: bytes, patience_s: float) -> Talk:
+        """One conversation as the caller would have it."""
+        ...
+
+    def several(self, ask: bytes, patience_s: float, times: int) -> Iterator[Talk]:
+        """Up to so many of those, one after the other."""
+        ...
+
+    def past(self, ask: bytes, patience_s: float) -> Talk:
+        """One that the fault does not touch."""
+        ...
+
+
+class Means(Protocol):
+    """What an edge is broken by. Every method raises FaultError."""
+
+    name: str  # as evidence calls it
+
+    def undo(self) -> Sequence[Undo]: ...
+
+    def set(self) -> None:
+        """Break the edge; once is enough."""
+        ...
+
+    def clear(self) -> None:
+        """Take it back; harmless where there is nothing."""
+        ...
+
+    def left(self) -> bool:
+        """Whether anything of it is there, or anything is otherwise than before."""
+        ...
+
+    def touched(self) -> dict[str, Any]:
+        """What it has touched so far, also of others."""
+        ...
+
+    def ways(self) -> Ways:
+        """To an instance of the callee that answers. Raises FaultError when there is none."""
+        ...
 
 
 class EdgeFault(TargetedFault[Parameters]):
-    """A fault in the proxy's table. A subclass says which toxic it is (`document`) and looks at what a caller would notice."""
+    """A fault between two services: an entry in the table of the edge's proxy, or, where it has none, rules in network namespaces.
+
+    A subclass says which toxic it is (`document`), by which `rules` packets suffer the same, and looks at what a caller would notice.
+    """
 
     @abstractmethod
     def document(self) -> Mapping[str, Any]:
         """The toxic as the proxy's admin API wants it, without its time to live."""
 
+    def rules(self) -> Sequence[Rule]:
+        """The same for packets; empty where only a proxy can do it."""
+        return ()
+
     @abstractmethod
     def whole(self) -> Evidence | None:
         """One look at an edge that should be as good as any: evidence, or None while it is not."""
 
+    @cached_property
+    def means(self) -> Means:
+        """The proxy where the stack was started with one on the edge, whose traffic then passes there; else rules, if they can do it."""
+        stack, edge = self.context.stack, self.target.edge
+        if edge is None:
+            raise FaultError(f"{self.target.text} is no edge; write caller->callee")
+        refused = f"{type(stack).__name__} is not Proxied; `gauntlet check` says which faults a stack can take"
+        if isinstance(stack, Proxied):
+            try:
+                return ProxyMeans(stack.proxy(*edge), self.context, edge, self.document)
+            except StackError as error:
+                refused = str(error)
+        rules = self.rules()
+        if rules and isinstance(stack, Networked):
+            return RulesMeans(stack, self.context, edge, rules)
+        raise FaultError(refused)
+
     def undo(self) -> Sequence[Undo]:
-        api = self._api()
-        return (Undo("http", {"method": "DELETE", "url": api.url.rstrip("/") + self._path, "token": api.token}),)
+        return self.means.undo()
 
     def inject(self) -> None:
-        self._call("PUT", self._path, {**self.document(), "ttl_s": self.context.ttl_s})
+        self.means.set()
 
     def heal(self) -> None:
-        self._call("DELETE", self._path)
+        self.means.clear()
 
     def gone(self) -> Evidence | None:
-        return None if self.entry() is not None else self.whole()
-
-    def entry(self) -> dict[str, Any] | None:
-        """The fault as the proxy knows it, with what it has touched; None when it does not."""
-        return next((entry for entry in self._call("GET", "/faults")["faults"] if entry["id"] == self.context.fault_id), None)
+        found = None if self.means.left() else self.whole()
+        return None if found is None else {"means": self.means.name, **found}
 
     def touched(self) -> dict[str, Any]:
-        """What it has touched so far, also of others: connections, chunks and bytes, or requests."""
-        entry = self.entry() or {}
-        return {f"{count}_touched": entry[count] for count in ("connections", "chunks", "bytes", "requests") if count in entry}
+        """By what means the edge is broken, and what that has touched so far, also of others: connections, chunks, bytes, packets."""
+        return {"means": self.means.name, **self.means.touched()}
 
     def ways(self) -> Ways:
-        """To an instance of the callee that can be reached past the proxy. Raises FaultError when there is none."""
-        api, why = self._api(), "it has no routes"
-        for name, route in self._call("GET", "/status")["routes"].items():
-            ways = _ways(api, name, route)
-            try:
-                ways.past(1.0).close()
-            except OSError as error:
-                why = f"{name}: {error}"
-            else:
-                return ways
-        raise FaultError(f"no instance of {self.target.service} can be reached: {why}")
+        """To an instance of the callee that can be reached past the fault. Raises FaultError when there is none."""
+        return self.means.ways()
 
     def callee_url(self) -> str:
         """Of any instance: its scheme and credentials hold for all."""
         return self.context.stack.instances(self.target.service)[0].url
-
-    @property
-    def _path(self) -> str:
-        return f"/faults/{self.context.fault_id}"
-
-    def _api(self) -> AdminApi:
-        if self.target.edge is None:
-            raise FaultError(f"{self.target.text} is no edge; write caller->callee")
-        try:
-            return capability(self.context.stack, Proxied).proxy(*self.target.edge)
-        except StackError as error:
-            raise FaultError(str(error)) from error
-
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        try:
-            return call(self._api(), method, path, body)
-        except ConnectionRefusedError as error:
-            raise FaultError(f"the proxy on {self.target.text} does not listen: {error}") from error
-
-
-def _ways(api: AdminApi, name: str, route: Mapping[str, str]) -> Ways:
-    if route["listen"].rpartition(":")[0] not in ANYWHERE:
-        return Ways(name, _straight(route["listen"]), _straight(route["upstream"]), straight=True)
-    return Ways(name, _tunnel(api, f"/through/{name}"), _tunnel(api, f"/past/{name}"), straight=False)
-
-
-def _straight(address: str) -> Dial:
-    host, _, port = address.rpartition(":")
-    return lambda timeout_s: socket.create_connection((host, int(port)), timeout=timeout_s)
-
-
-def _tunnel(api: AdminApi, path: str) -> Dial:
-    """Through the control port, the only one of a proxy in a container that is reached from here."""
-    url = urlsplit(api.url)
-
-    def dial(timeout_s: float) -> socket.socket:
-        connection = socket.create_connection((url.hostname or "127.0.0.1", url.port or 80), timeout=timeout_s)
-        try:
-            connection.sendall(f"CONNECT {path} HTTP/1.1\r\nauthorization: Bearer {api.token}\r\n\r\n".encode())
-            head = b""
-            while not head.endswith(b"\r\n\r\n") and len(head) < _HEAD_BYTES_MAX:
-                byte = connection.recv(1)
-                if not byte:
-                    break
-                head += byte
-            if not head.startswith(b"HTTP/1.1 200"):
-                raise ConnectionError(f"no way {path}: {head[:60]!r}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    return dial

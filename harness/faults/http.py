@@ -83,7 +83,7 @@ class HttpDelay(RequestFault[DelayParameters]):
         through_s, direct_s = reply.talk.answered_s, direct.talk.answered_s or 0.0
         if through_s is None or through_s - direct_s < CLEARLY * self.parameters.delay:
             return None
-        return {"through_proxy_s": through_s, "direct_s": direct_s, "asked_s": self.parameters.delay}
+        return {"through_s": through_s, "direct_s": direct_s, "asked_s": self.parameters.delay}
 
     @property
     def patience_s(self) -> float:

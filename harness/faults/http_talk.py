@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import Field
 
 from harness.faults.base import Evidence, Parameters
+from harness.faults.conversation import Talk
 from harness.faults.network_talk import DIRECT_PATIENCE_S, TRIES_MAX, Likely, TalkFault
-from harness.faults.talk import Talk
 from harness.scenario.catalog import FaultParameters, Role
 
 SPEAK_HTTP: tuple[Role, ...] = ("http", "llm", "vector")
@@ -68,7 +68,7 @@ class RequestFault(TalkFault[Parameters]):
         ways, ask = self.ways(), self._ask()
         direct = read(self.past(ways, ask))
         for number in range(1, TRIES_MAX + 1):
-            found = self.shows(read(self.through(ways, ask, self.patience_s)), direct)
+            found = self.shows(read(ways.through(ask, self.patience_s)), direct)
             if found is not None:
                 return {**found, "own_requests": number, **self.touched()}
         return None
@@ -77,7 +77,7 @@ class RequestFault(TalkFault[Parameters]):
         ways, ask = self.ways(), self._ask()
         direct = read(self.past(ways, ask))
         for _ in range(TRIES_AFTERWARDS):
-            reply = read(self.through(ways, ask, self.patience_s))
+            reply = read(ways.through(ask, self.patience_s))
             if self.shows(reply, direct) is not None or reply.status != direct.status:
                 return None
         return {"status": direct.status, "own_requests": TRIES_AFTERWARDS}

@@ -43,7 +43,7 @@ class NetworkCorruption(TalkFault[CorruptionParameters]):
         ways, ask = self.ways(), self.words().ask()
         direct = [self.past(ways, ask).answer for _ in range(SAMPLES)]
         for number in range(1, TRIES_MAX + 1):
-            changed = corrupted(self.through(ways, ask, 1.0).answer, direct)
+            changed = corrupted(ways.through(ask, 1.0).answer, direct)
             if changed:
                 return {"bytes_changed": changed, "conversations": number, "answer_bytes": len(direct[0]), **self.touched()}
         return None
@@ -77,7 +77,7 @@ class NetworkDuplicate(TalkFault[DuplicateParameters]):
         ways, ask = self.ways(), self.words().ask()
         direct = max(len(self.past(ways, ask).answer) for _ in range(SAMPLES))
         for number in range(1, TRIES_MAX + 1):
-            through = self.through(ways, ask, 1.0)
+            through = ways.through(ask, 1.0)
             if len(through.answer) > direct:
                 return {"answer_bytes": len(through.answer), "direct_answer_bytes": direct, "conversations": number, **self.touched()}
         return None

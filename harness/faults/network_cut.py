@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import Field
 
 from harness.faults.base import Evidence
-from harness.faults.network_talk import MEND, PATIENCE_S, TRIES_MAX, Likely, TalkFault
-from harness.scenario.catalog import FaultParameters, FaultSpec
+from harness.faults.edge_rules import Direction, Rule, receivers
+from harness.faults.network_rules import Rules
+from harness.faults.network_talk import BY_PACKETS, MEND, PATIENCE_S, TRIES_MAX, Likely, TalkFault
+from harness.scenario.catalog import ByRules, FaultParameters, FaultSpec
 
 
 class PartitionParameters(FaultParameters):
     """Parameters of `network.partition`."""
 
-    direction: Literal["downstream", "upstream", "both"] = Field(
-        default="both", description="what does not arrive: answers, questions, or both; new connections need both"
-    )
+    direction: Direction = Field(default="both", description="what does not arrive: answers, questions, or both; new connections need both")
 
 
 class NetworkPartition(TalkFault[PartitionParameters]):
@@ -29,8 +29,9 @@ class NetworkPartition(TalkFault[PartitionParameters]):
         kind="network",
         parameters=PartitionParameters,
         targets=("edge",),
-        needs=("Proxied",),
-        evidence="through the proxy no connection is made, or no answer comes, while one past it is answered; gone: both are answered",
+        needs=(),
+        either=BY_PACKETS,
+        evidence="for the caller no connection is made, or no answer comes, while one past the fault is answered; gone: both are answered",
         example="{id: cut-off, type: network.partition, target: retrieval->postgres, at: fault, for: 20s}",
         recoverable_by=MEND,
     )
@@ -38,9 +39,12 @@ class NetworkPartition(TalkFault[PartitionParameters]):
     def document(self) -> Mapping[str, Any]:
         return {"type": "partition", "direction": self.parameters.direction}
 
+    def rules(self) -> Sequence[Rule]:
+        return [Rule(end, Rules.drop) for end in receivers(self.parameters.direction)]
+
     def verify(self) -> Evidence | None:
         ways, ask = self.ways(), self.words().ask()
-        through = self.through(ways, ask)
+        through = ways.through(ask, PATIENCE_S)
         if through.end not in ("unreachable", "silent"):
             return None
         return {"end": through.end, "waited_s": PATIENCE_S, "direct_answer_s": self.past(ways, ask).answered_s, **self.touched()}
@@ -70,7 +74,7 @@ class NetworkBlackhole(TalkFault[NothingParameters]):
 
     def verify(self) -> Evidence | None:
         ways, ask = self.ways(), self.words().ask()
-        through = self.through(ways, ask)
+        through = ways.through(ask, PATIENCE_S)
         if through.end != "silent" or through.answer:
             return None
         return {"end": through.end, "waited_s": PATIENCE_S, "direct_answer_s": self.past(ways, ask).answered_s, **self.touched()}
@@ -85,18 +89,22 @@ class ResetParameters(FaultParameters):
     )
     open_connections: bool = Field(default=True, description="cut those that are open when it begins as well")
 
+    def by_rules(self) -> ByRules:
+        return "never" if self.after_bytes else "anywhere"  # a rule sees packets, and no beginning of an answer
+
 
 class NetworkReset(TalkFault[ResetParameters]):
     """Connections are cut with RST: all that are open, and then in the place of answers."""
 
     spec = FaultSpec(
         name="network.reset",
-        summary="Cuts connections with RST, those that are open and, as likely as asked, new ones when an answer comes.",
+        summary="Cuts connections with RST, those that are open and, as likely as asked, new ones in the place of an answer.",
         kind="network",
         parameters=ResetParameters,
         targets=("edge",),
-        needs=("Proxied",),
-        evidence="conversations through the proxy end with a reset, those past it do not; gone: none does",
+        needs=(),
+        either=BY_PACKETS,
+        evidence="conversations of the caller end with a reset, those past the fault do not; gone: none does",
         example="{id: resets, type: network.reset, target: retrieval->cache, at: fault, for: 30s, with: {probability: 30%}}",
         recoverable_by=MEND,
     )
@@ -111,11 +119,19 @@ class NetworkReset(TalkFault[ResetParameters]):
             "direction": "downstream",
         }
 
+    def rules(self) -> Sequence[Rule]:
+        return (Rule("callee", self._cut),)
+
+    def _cut(self, rules: Rules, instance: str, peers: Sequence[str]) -> None:
+        """First the rule: what is cut is opened again at once."""
+        rules.reset(instance, peers, self.parameters.probability)
+        if self.parameters.open_connections:
+            rules.cut(instance, peers)
+
     def verify(self) -> Evidence | None:
         ways, ask = self.ways(), self.words().ask()
         direct = self.past(ways, ask)
-        for number in range(1, TRIES_MAX + 1):
-            through = self.through(ways, ask, 1.0)
+        for number, through in enumerate(ways.several(ask, 1.0, TRIES_MAX), 1):
             forwarded = not ways.straight and through.end == "closed" and len(through.answer) < len(direct.answer)
             if through.end == "reset" or forwarded:
                 return {
@@ -159,7 +175,7 @@ class NetworkDataLimit(TalkFault[DataLimitParameters]):
 
     def verify(self) -> Evidence | None:
         ways, ask = self.ways(), self.words().ask()
-        through, direct = self.through(ways, ask, 1.0), self.past(ways, ask)
+        through, direct = ways.through(ask, 1.0), self.past(ways, ask)
         if through.end != "closed" or len(through.answer) != self.parameters.after_bytes or len(direct.answer) <= len(through.answer):
             return None
         return {"answer_bytes": len(through.answer), "direct_answer_bytes": len(direct.answer), **self.touched()}

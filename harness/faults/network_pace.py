@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from harness.faults.base import Evidence, FaultError, Parameters
-from harness.faults.network_talk import DIRECT_PATIENCE_S, MEND, TRIES_MAX, Share, TalkFault
-from harness.scenario.catalog import FaultParameters, FaultSpec
+from harness.faults.edge_rules import Direction, Rule, receivers, senders
+from harness.faults.network_rules import BURST_BYTES
+from harness.faults.network_talk import BY_PACKETS, DIRECT_PATIENCE_S, MEND, TRIES_MAX, Share, TalkFault
+from harness.scenario.catalog import ByRules, FaultParameters, FaultSpec
 from harness.scenario.model import Duration
 
 RESEND_S = 0.2
@@ -19,7 +21,6 @@ PAD_BYTES = 5000
 """Of a question, where bytes are to take their time; servers take heads of 8 KiB."""
 CLEARLY, HARDLY = 0.7, 0.3
 TRIPS_AFTERWARDS = 10
-Direction = Literal["downstream", "upstream", "both"]
 
 
 class LossParameters(FaultParameters):
@@ -32,6 +33,9 @@ class LossParameters(FaultParameters):
     )  # fmt: skip
     direction: Direction = Field(default="both", description="answers, questions, or both")
 
+    def by_rules(self) -> ByRules:
+        return "anywhere" if self.burst == 1.0 else "with netem"  # iptables draws for each packet by itself
+
 
 class NetworkLoss(TalkFault[LossParameters]):
     """Segments are lost, which TCP makes good 200 ms later, twice that where the repetition is lost as well, and so on."""
@@ -42,8 +46,9 @@ class NetworkLoss(TalkFault[LossParameters]):
         kind="network",
         parameters=LossParameters,
         targets=("edge",),
-        needs=("Proxied",),
-        evidence="some of many conversations through the proxy take 200 ms longer than those past it; gone: none does",
+        needs=(),
+        either=BY_PACKETS,
+        evidence="some of many conversations of the caller take 200 ms longer than those past the fault; gone: none does",
         example="{id: lossy, type: network.loss, target: retrieval->postgres, at: fault, for: 30s, with: {rate: 10%, burst: 3}}",
         recoverable_by=MEND,
     )
@@ -51,6 +56,14 @@ class NetworkLoss(TalkFault[LossParameters]):
     def document(self) -> Mapping[str, Any]:
         wanted = self.parameters
         return {"type": "loss", "rate": wanted.rate, "burst": wanted.burst, "resend_s": RESEND_S, "direction": wanted.direction}
+
+    def rules(self) -> Sequence[Rule]:
+        wanted = self.parameters
+        if wanted.burst == 1.0:
+            return [Rule(end, lambda rules, name, peers: rules.drop(name, peers, wanted.rate)) for end in receivers(wanted.direction)]
+        good_to_bad = wanted.rate / (1 - wanted.rate) / wanted.burst  # Gilbert-Elliott: all is lost in the bad state, nothing in the good
+        netem = ("loss", "gemodel", f"{100 * good_to_bad:.4f}%", f"{100 / wanted.burst:.4f}%")
+        return [Rule(end, lambda rules, name, peers: rules.disturb(name, peers, netem)) for end in senders(wanted.direction)]
 
     def verify(self) -> Evidence | None:
         talks, slowest_s, direct_s = self._slowest(TRIES_MAX)
@@ -65,15 +78,15 @@ class NetworkLoss(TalkFault[LossParameters]):
         return {"slowest_s": slowest_s, "direct_s": direct_s, "conversations": talks}
 
     def _slowest(self, talks_max: int) -> tuple[int, float, float]:
-        """Conversations until a slow one, the seconds of the slowest, and those of one past the proxy."""
+        """Conversations until a slow one, the seconds of the slowest, and those of one past the fault."""
         ways, ask = self.ways(), self.words().ask()
         direct_s = self.past(ways, ask).answered_s or 0.0
-        slowest_s = 0.0
-        for number in range(1, talks_max + 1):
-            slowest_s = max(slowest_s, self.through(ways, ask, DIRECT_PATIENCE_S).answered_s or DIRECT_PATIENCE_S)
-            if slowest_s - direct_s >= CLEARLY * RESEND_S:
-                return number, slowest_s, direct_s
-        return talks_max, slowest_s, direct_s
+        took_s = list[float]()
+        for through in ways.several(ask, DIRECT_PATIENCE_S, talks_max):
+            took_s.append(DIRECT_PATIENCE_S if through.answered_s is None else through.answered_s)
+            if took_s[-1] - direct_s >= CLEARLY * RESEND_S:
+                break
+        return len(took_s), max(took_s), direct_s
 
 
 class _PaddedFault(TalkFault[Parameters]):
@@ -91,20 +104,20 @@ class _PaddedFault(TalkFault[Parameters]):
         through_s, direct_s, sent = self._measure()
         if through_s - direct_s < CLEARLY * self.expected_s(sent):
             return None
-        return {"through_proxy_s": through_s, "direct_s": direct_s, "question_bytes": sent, **self.touched()}
+        return {"through_s": through_s, "direct_s": direct_s, "question_bytes": sent, **self.touched()}
 
     def whole(self) -> Evidence | None:
         through_s, direct_s, sent = self._measure()
         if through_s - direct_s > HARDLY * self.expected_s(sent):
             return None
-        return {"through_proxy_s": through_s, "direct_s": direct_s, "question_bytes": sent}
+        return {"through_s": through_s, "direct_s": direct_s, "question_bytes": sent}
 
     def _measure(self) -> tuple[float, float, int]:
-        """Seconds to the answer through the proxy and past it, and the bytes of the question."""
+        """Seconds to the answer for the caller and past the fault, and the bytes of the question."""
         ways, ask = self.ways(), self.words().ask(self.pad_bytes())
-        through = self.through(ways, ask, DIRECT_PATIENCE_S + 2 * self.expected_s(len(ask)))
+        through = ways.through(ask, DIRECT_PATIENCE_S + 2 * self.expected_s(len(ask)))
         if through.answered_s is None:
-            raise FaultError(f"no answer through the proxy on {self.target.text} ({through.end})")
+            raise FaultError(f"no answer on {self.target.text} ({through.end})")
         return through.answered_s, self.past(ways, ask).answered_s or 0.0, len(ask)
 
 
@@ -112,8 +125,9 @@ class BandwidthParameters(FaultParameters):
     """Parameters of `network.bandwidth`."""
 
     kbit_per_s: float = Field(
-        ge=64, le=2000, description="in each direction, for all connections of the edge together", json_schema_extra={"unit": "kbit/s"}
-    )
+        ge=64, le=2000, json_schema_extra={"unit": "kbit/s"},
+        description="in each direction, for all connections of the edge together; by rules, of each instance that sends",
+    )  # fmt: skip
 
 
 class NetworkBandwidth(_PaddedFault[BandwidthParameters]):
@@ -125,8 +139,9 @@ class NetworkBandwidth(_PaddedFault[BandwidthParameters]):
         kind="network",
         parameters=BandwidthParameters,
         targets=("edge",),
-        needs=("Proxied",),
-        evidence="a question of 5 kB takes as long through the proxy as the rate says; gone: as long as past it",
+        needs=(),
+        either=BY_PACKETS,
+        evidence="a question of 5 kB takes the caller as long as the rate says; gone: as long as past the fault",
         example="{id: thin, type: network.bandwidth, target: query->retrieval, at: fault, for: 30s, with: {kbit_per_s: 256}}",
         recoverable_by=MEND,
     )
@@ -135,7 +150,12 @@ class NetworkBandwidth(_PaddedFault[BandwidthParameters]):
         return {"type": "bandwidth", "bytes_per_s": self._bytes_per_s, "direction": "both"}
 
     def expected_s(self, question_bytes: int) -> float:
-        return question_bytes / self._bytes_per_s
+        at_once = BURST_BYTES if self.means.name == "rules" else 0
+        return (question_bytes - at_once) / self._bytes_per_s
+
+    def rules(self) -> Sequence[Rule]:
+        kbit_per_s = self.parameters.kbit_per_s
+        return [Rule(end, lambda rules, name, peers: rules.limit(name, peers, kbit_per_s)) for end in senders("both")]
 
     @property
     def _bytes_per_s(self) -> float:
@@ -214,18 +234,18 @@ class NetworkSlowClose(TalkFault[SlowCloseParameters]):
         through_s, direct_s = self._measure()
         if through_s - direct_s < CLEARLY * self.parameters.delay:
             return None
-        return {"through_proxy_end_s": through_s, "direct_end_s": direct_s, "asked_s": self.parameters.delay, **self.touched()}
+        return {"through_end_s": through_s, "direct_end_s": direct_s, "asked_s": self.parameters.delay, **self.touched()}
 
     def whole(self) -> Evidence | None:
         through_s, direct_s = self._measure()
         if through_s - direct_s > HARDLY * self.parameters.delay:
             return None
-        return {"through_proxy_end_s": through_s, "direct_end_s": direct_s, "asked_s": 0.0}
+        return {"through_end_s": through_s, "direct_end_s": direct_s, "asked_s": 0.0}
 
     def _measure(self) -> tuple[float, float]:
         """Seconds until a conversation has ended, through the proxy and past it."""
         ways, ask = self.ways(), self.words().ask()
-        return self.through(ways, ask, DIRECT_PATIENCE_S + self.parameters.delay).ended_s, self.past(ways, ask).ended_s
+        return ways.through(ask, DIRECT_PATIENCE_S + self.parameters.delay).ended_s, self.past(ways, ask).ended_s
 
 
 FAULTS = (NetworkLoss, NetworkBandwidth, NetworkSlicer, NetworkSlowClose)

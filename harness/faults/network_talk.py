@@ -7,15 +7,18 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from harness.faults.base import Evidence, FaultError, Parameters
+from harness.faults.conversation import Talk
 from harness.faults.edge import EdgeFault, Ways
 from harness.faults.roundtrip import RoundTripError
-from harness.faults.talk import Talk, Words, talk, words_for
+from harness.faults.words import Words, words_for
 from harness.scenario.units import percent
 
 PATIENCE_S = 0.4
 """Of a look, for an answer from a service on the same machine."""
 DIRECT_PATIENCE_S = 3.0
 TRIES_MAX = 40
+BY_PACKETS = ("Networked", "Proxied")
+"""Whichever a stack has: rules in the network namespaces of an edge's ends, or a proxy on it."""
 MEND = ()
 """What recovers: nothing that an operator can do to the services mends a network; it must call somebody."""
 
@@ -37,13 +40,9 @@ Likely = Annotated[Share, Field(ge=0.05, le=1.0)]
 class TalkFault(EdgeFault[Parameters]):
     """A fault that shows in a conversation."""
 
-    def through(self, ways: Ways, ask: bytes, patience_s: float = PATIENCE_S) -> Talk:
-        """As the caller would fare."""
-        return talk(ways.through, ask, self.context.clock, patience_s)
-
     def past(self, ways: Ways, ask: bytes) -> Talk:
         """As it should be. Raises FaultError when the callee does not answer: nothing can be compared with that."""
-        found = talk(ways.past, ask, self.context.clock, DIRECT_PATIENCE_S)
+        found = ways.past(ask, DIRECT_PATIENCE_S)
         if not found.answer:
             raise FaultError(f"{self.target.service} itself does not answer ({found.end})")
         return found
@@ -56,9 +55,9 @@ class TalkFault(EdgeFault[Parameters]):
             raise FaultError(str(error)) from error
 
     def whole(self) -> Evidence | None:
-        """A conversation through the proxy goes as one past it."""
+        """A conversation as the caller has it goes as one that nothing touches."""
         ways, ask = self.ways(), self.words().ask()
-        direct, through = self.past(ways, ask), self.through(ways, ask, DIRECT_PATIENCE_S)
+        direct, through = self.past(ways, ask), ways.through(ask, DIRECT_PATIENCE_S)
         if through.end != direct.end or len(through.answer) != len(direct.answer):
             return None
         return {"end": through.end, "answer_bytes": len(through.answer), "direct_answer_bytes": len(direct.answer)}

@@ -18,7 +18,7 @@ from harness.faults.undo_stores import undo_named, undo_redis, undo_sql
 from harness.record.clock import SystemClock
 from harness.stack.base import AdminApi
 from harness.sweep import Found, same_process
-from harness.sweep_containers import unpause
+from harness.sweep_containers import run_in_networks, unpause
 from harness.sweep_kubernetes import remove_chaos
 
 HTTP_TIMEOUT_S = 1.0
@@ -81,6 +81,11 @@ def _unpause(args: Mapping[str, Any], _work_dir: Path) -> str:
     return unpause(str(args["container"]))
 
 
+def _rules(args: Mapping[str, Any], _work_dir: Path) -> str:
+    """What network namespaces hold goes by a script, in all of the run's that there are: those of instances that have ended are gone."""
+    return run_in_networks(str(args["run_id"]), str(args["script"]))
+
+
 def _http(args: Mapping[str, Any], _work_dir: Path) -> str:
     try:
         call(AdminApi(str(args["url"]), str(args["token"])), str(args["method"]), "", timeout_s=HTTP_TIMEOUT_S)
@@ -131,6 +136,7 @@ _OPERATIONS: Mapping[str, Callable[[Mapping[str, Any], Path], str]] = {
     "terminate": _terminate,
     "unpause": _unpause,
     "http": _http,
+    "rules": _rules,
     "rmtree": _rmtree,
     "command": _command,
     "kubernetes": _kubernetes,

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from harness import cgroups, mounts
 from harness.cluster import CHAOS_GROUP, Cluster, ClusterError, ClusterRef
 from harness.faults.clean import leftovers
-from harness.stack import disks
+from harness.stack import disks, netem
 from harness.stack.base import StackError
 from harness.stack.binaries import find_postgres, find_valkey
 from harness.stack.compose import cli as compose
@@ -110,6 +110,9 @@ def _options() -> Iterator[Finding]:
     yield Finding("slow disks", "ok" if refused is None else "none", f"bounds of what is written: {refused or 'can be set'}")
     refused = mounts.why_not()
     yield Finding("file systems", "ok" if refused is None else "none", f"small ones, as full disks take: {refused or 'can be mounted'}")
+    refused = netem.why_not()
+    delays = f"delays of packets between containers: {refused + '; proxies delay instead' if refused else 'by netem'}"
+    yield Finding("netem", "ok" if refused is None else "none", delays)
     gpu = Path("/dev/nvidiactl").exists()
     yield Finding("GPU", "ok" if gpu else "none", "NVIDIA driver found" if gpu else "none; nothing here needs one")
 

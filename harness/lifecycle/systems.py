@@ -67,7 +67,7 @@ def proxied_edges(scenario: Scenario) -> frozenset[tuple[str, str]]:
     """Edges that need a proxy before the stack starts: those of faults that act through one. No other edge pays for one."""
     info = info_for(scenario.stack)
     catalog = catalog_of(info.capabilities)
-    targets = (parse_target(use.target, info) for use in scenario.faults if catalog[use.type].through_proxy(info.capabilities))
+    targets = (parse_target(use.target, info) for use in scenario.faults if catalog[use.type].through_proxy(info, use.with_))
     return frozenset(target.edge for target in targets if target.edge is not None)
 
 

@@ -6,17 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 TargetShape = Literal["service", "instance", "edge"]
 Role = Literal["http", "postgres", "redis", "llm", "vector"]
 """What a service speaks: a fault of a database fits whatever is one, under any name."""
+ByRules = Literal["anywhere", "with netem", "never"]
+"""On any kernel, on one that has the network emulator, or by a proxy alone."""
 
 
 class FaultParameters(BaseModel):
     """Base of every fault's parameters: the fields are the schema that `gauntlet faults show` prints."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def by_rules(self) -> ByRules:
+        """Where rules in network namespaces can do what is asked for, of a fault that can act by them at all."""
+        return "anywhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,17 @@ class FaultSpec:
         """Whether a stack with these capabilities can take it."""
         return set(self.needs) <= capabilities and (not self.either or not capabilities.isdisjoint(self.either))
 
-    def through_proxy(self, capabilities: frozenset[str]) -> bool:
-        """Whether it acts through a proxy there: because it must, or for want of the other means."""
-        return "Proxied" in self.needs or ("Proxied" in self.either and capabilities.isdisjoint(set(self.either) - {"Proxied"}))
+    def through_proxy(self, stack: StackInfo, asked: Mapping[str, Any]) -> bool:
+        """Whether it acts through a proxy there: because it must, or for want of other means to what `asked` (its `with`) says."""
+        if "Proxied" not in self.either or "Proxied" in self.needs:
+            return "Proxied" in self.needs
+        if stack.capabilities.isdisjoint(set(self.either) - {"Proxied"}):
+            return True
+        try:
+            by_rules = self.parameters.model_validate(dict(asked)).by_rules()
+        except ValidationError:
+            return False  # what is wrong with them is said elsewhere
+        return by_rules == "never" or (by_rules == "with netem" and not stack.netem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,7 @@ class StackInfo:
     programmable: frozenset[str] = field(default_factory=frozenset)  # services with an admin API for faults
     acts_on: Mapping[str, frozenset[str]] = field(default_factory=dict)  # capability -> the only services that have it; not listed: all
     forwarded: bool = False  # from here its instances are reached through a forwarder, as the published ports of containers are
+    netem: bool = False  # the kernel can delay packets in the networks of its instances
     quality: bool = False  # has questions with known answers
     settings: Mapping[str, Any] = field(default_factory=dict)  # run-time settings as declared
 

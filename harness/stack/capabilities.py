@@ -183,8 +183,8 @@ class Volumed(Protocol):
 @runtime_checkable
 class Networked(Protocol):
     def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
-        """Run a network tool (`iptables`, `ip6tables`, `tc`, `ip`) in the instance's own network namespace, with the rights to change
-        it; returns its output. Raises StackError with what it printed when it fails.
+        """Run a network tool (`iptables`, `ip6tables`, `tc`, `ip`, `ss`), or `python3` or `sh` with a script, in the instance's own network
+        namespace, with the rights to change it; returns its output. Raises StackError with what it printed when it fails.
         """
         ...
 

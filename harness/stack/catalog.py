@@ -8,7 +8,7 @@ from harness import cgroups, mounts
 from harness.scenario.catalog import Role, StackInfo
 from harness.scenario.model import Actuator, Driver, StackSpec, VectorStoreName
 from harness.scenario.services import LLM
-from harness.stack import disks, faketime
+from harness.stack import disks, faketime, netem
 from harness.stack.topology import PROVIDERS, topology
 
 REFERENCE_CAPABILITIES = frozenset(
@@ -113,6 +113,7 @@ def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = 
         roles={name: service.kind for name, service in chosen.services.items()},
         programmable=frozenset(chosen.programmable),
         forwarded=driver != "processes",
+        netem=driver == "containers" and netem.why_not() is None,
         quality=True,
         settings={"llm_provider": PROVIDERS[0], "shed_ratio": 0.0},
     )
@@ -181,5 +182,6 @@ def compose_info(spec: StackSpec) -> StackInfo:
         roles=roles | ({LLM: "llm"} if mocks else {}),
         programmable=frozenset(mocks),
         forwarded=True,
+        netem=netem.why_not() is None,
         acts_on={"Scalable": frozenset(name for name, role in roles.items() if role == "http")},
     )

@@ -14,13 +14,17 @@ class StackError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One running copy of a service. `pid` is None where the stack is not made of local processes."""
+    """One running copy of a service. `pid` is None where the stack is not made of local processes.
+
+    `port_inside`: where its peers reach it in a network of their own; None where that is the URL's.
+    """
 
     service: str
     name: str
     url: str
     version: str
     pid: int | None = None
+    port_inside: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

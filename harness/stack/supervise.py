@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from harness.stack.base import Instance, StackError
 from harness.stack.ports import free_ports
@@ -111,7 +112,8 @@ class Member:
     def describe(self) -> Instance:
         """Itself, for others."""
         child = self._child
-        return Instance(self.service, self.name, self.url, self.version, child.pid if child is not None and child.running else None)
+        pid = child.pid if child is not None and child.running else None
+        return Instance(self.service, self.name, self.url, self.version, pid, urlsplit(self.inside_url).port)
 
     def probe(self) -> str | None:
         """None when it is ready, else the reason."""

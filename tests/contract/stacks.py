@@ -47,6 +47,10 @@ class Kind:
     tiny: bool = False  # its services are stand-ins
     docker: bool = False  # it needs an engine
 
+    def entry(self, use: Use) -> Mapping[str, Any]:
+        """What a scenario would say there."""
+        return use.entry_in(self.info(use.options).capabilities)
+
 
 def _options(run_id: str, folder: Path, options: Mapping[str, Any], edges: frozenset[tuple[str, str]]) -> StackOptions:
     spec = StackSpec.model_validate(options)
@@ -96,7 +100,7 @@ def refusals(name: str, kind: Kind) -> list[str]:
         "name": "contract",
         "load": {"shape": [{"constant": "1/s"}]},
         "phases": {"steady_state": "30s", "fault": "60s"},
-        "faults": [dict(use.entry)],
+        "faults": [dict(kind.entry(use))],
     }
     return [str(problem) for problem in check_faults(load_text(yaml.safe_dump(document)), CATALOG, kind.info(options_for(name, kind)))]
 
@@ -137,8 +141,8 @@ def edges_of(kind: Kind, options: Mapping[str, Any]) -> frozenset[tuple[str, str
     for name, use in USES.items():
         if options_for(name, kind) == options and not refusals(name, kind):
             info = kind.info(options)
-            edge = parse_target(use.entry["target"], info).edge
-            if edge is not None and CATALOG[name].through_proxy(info.capabilities):
+            edge = parse_target(kind.entry(use)["target"], info).edge
+            if edge is not None and CATALOG[name].through_proxy(info, use.entry.get("with", {})):
                 found.add(edge)
     return frozenset(found)
 

@@ -65,7 +65,7 @@ def world(pool: Pool, name: str, kind: Kind, request: pytest.FixtureRequest) -> 
     if kind.docker:
         need_docker()
     try:
-        target = parse_target(use.entry["target"], kind.info(options_for(name, kind)))
+        target = parse_target(kind.entry(use)["target"], kind.info(options_for(name, kind)))
         running = replace(pool.world(name, kind), networks={target.service, *(target.edge or ())})
         with traffic(running.stack, use.traffic):
             yield running
@@ -76,13 +76,9 @@ def world(pool: Pool, name: str, kind: Kind, request: pytest.FixtureRequest) -> 
         pool.end()
 
 
-@pytest.fixture
-def stack(world: World) -> Stack:
-    return world.stack
-
-
-def make(name: str, stack: Stack) -> Fault:
-    return build(FaultUse.model_validate(USES[name].entry), Context(stack, SystemClock(), Random(5))).fault
+def make(name: str, kind: Kind, world: World) -> Fault:
+    context = Context(world.stack, SystemClock(), Random(5), run_id=world.run_id or "")
+    return build(FaultUse.model_validate(kind.entry(USES[name])), context).fault
 
 
 def evidence_of(look: Callable[[], Evidence | None], step: str) -> Evidence:
@@ -134,7 +130,7 @@ def test_every_fault_is_proved_on_some_stack(name: str) -> None:
 @pytest.mark.parametrize(("name", "kind"), _cases(benign=False))
 def test_it_bites_and_goes(name: str, kind: Kind, world: World, tmp_path: Path) -> None:
     before, pids = take(world), pids_of(world.stack)
-    fault = make(name, world.stack)
+    fault = make(name, kind, world)
     fault.heal()
     assert evidence_of(fault.gone, "gone before it was injected")
     assert fault.verify() is None, "evidence without a fault proves nothing"
@@ -168,8 +164,8 @@ def test_it_bites_and_goes(name: str, kind: Kind, world: World, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("name", "kind"), _cases(benign=True))
-def test_a_change_is_carried_out_and_stays(name: str, kind: Kind, stack: Stack) -> None:
-    fault = make(name, stack)
+def test_a_change_is_carried_out_and_stays(name: str, kind: Kind, world: World) -> None:
+    fault = make(name, kind, world)
     assert fault.verify() is None
     fault.inject()
     found = evidence_of(fault.verify, "it is done")
@@ -199,10 +195,11 @@ def test_a_fault_of_all_instances_bites_and_goes_as_one(name: str, kind: Kind, w
 @pytest.mark.parametrize(
     ("name", "kind"), [pytest.param(name, KINDS["small"], id=name) for name in ("process.kill", "cache.down") if name in USES]
 )
-def test_a_restart_by_somebody_else_heals_the_dead_and_is_not_repeated(name: str, kind: Kind, stack: Stack) -> None:
-    fault = make(name, stack)
+def test_a_restart_by_somebody_else_heals_the_dead_and_is_not_repeated(name: str, kind: Kind, world: World) -> None:
+    fault = make(name, kind, world)
     fault.inject()
     assert evidence_of(fault.verify, "it is dead")
+    stack = world.stack
     assert fault.target.instance is not None and isinstance(stack, Restartable)
     stack.restart(fault.target.instance)
     restarted = stack.instances(fault.target.service)

@@ -74,7 +74,7 @@ def _target(loaded: Loaded, fault: FaultUse, spec: FaultSpec, catalog: Catalog, 
         yield loaded.at(at, message, f"write {' or '.join(fitting)}" if fitting else "this stack has none")
     else:
         yield from _instances(loaded, fault, spec, target, stack, where)
-        yield from _capabilities(loaded, spec, target, catalog, stack, where)
+        yield from _capabilities(loaded, fault, spec, target, catalog, stack, where)
 
 
 def _instances(loaded: Loaded, fault: FaultUse, spec: FaultSpec, target: TargetRef, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:
@@ -98,7 +98,7 @@ _SHAPES = {"service": "a service", "instance": "an instance (`service-1`)", "edg
 
 
 def _capabilities(
-    loaded: Loaded, spec: FaultSpec, target: TargetRef, catalog: Catalog, stack: StackInfo, where: KeyPath
+    loaded: Loaded, fault: FaultUse, spec: FaultSpec, target: TargetRef, catalog: Catalog, stack: StackInfo, where: KeyPath
 ) -> Iterator[Problem]:
     lacking = sorted(set(spec.needs) - stack.capabilities)
     if not spec.fits(stack.capabilities):
@@ -109,7 +109,7 @@ def _capabilities(
         message = f"{spec.name} needs {beyond}, which {target.service!r} of this stack is not"
         able = ", ".join(sorted(stack.acts_on[beyond]))
         yield loaded.at((*where, "target"), message, f"write {able}, or give {target.service!r} the `actuators` for it")
-    elif spec.through_proxy(stack.capabilities) and target.shape == "edge" and target.edge not in stack.proxyable:
+    elif spec.through_proxy(stack, fault.with_) and target.shape == "edge" and target.edge not in stack.proxyable:
         names = ", ".join(sorted(f"{caller}->{callee}" for caller, callee in stack.proxyable)) or "none"
         yield loaded.at((*where, "target"), f"no proxy can be put on {'->'.join(target.edge or ('?',))}", f"edges that can: {names}")
     elif "Programmable" in spec.needs and target.service not in stack.programmable:

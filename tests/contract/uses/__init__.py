@@ -4,6 +4,7 @@ A row holds what a scenario would say (`target`, `with`, `for`, `instances`), an
 
     "stack":   options of `stack:` in a scenario, where the default stack cannot take the fault: {"vector_store": "qdrant"}
     "real":    True where the tiny stand-ins will not do: the fault asks a real PostgreSQL, Redis or service something
+    "packets": another edge on stacks whose instances have networks of their own: one that no other row wants a proxy on, so that rules act
     "traffic": who asks meanwhile, for a fault that hits nobody has no effect: "search", "ask", "ingest" (through the gateway),
                "chat", "embed" (at the provider), "store" (at the vector store); a tuple for several. Rows of `llm.*` have "chat",
                of `embedding.*` "embed", of `vector.*` "store" unless they say otherwise
@@ -23,7 +24,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-_OWN = ("stack", "real", "traffic", "root", "skip", "mock", "leaves")
+_OWN = ("stack", "real", "traffic", "root", "skip", "mock", "leaves", "packets")
 _CALLERS = {"llm": ("chat",), "embedding": ("embed",), "vector": ("store",)}
 
 
@@ -39,6 +40,11 @@ class Use:
     skip: str = ""
     mock: bool = False
     leaves: bool = False
+    packets: str | None = None
+
+    def entry_in(self, capabilities: frozenset[str]) -> Mapping[str, Any]:
+        """The entry on a stack with these capabilities."""
+        return {**self.entry, "target": self.packets} if self.packets and "Networked" in capabilities else self.entry
 
 
 def _read(name: str, row: Mapping[str, Any]) -> Use:
@@ -53,6 +59,7 @@ def _read(name: str, row: Mapping[str, Any]) -> Use:
         str(row.get("skip", "")),
         bool(row.get("mock", False)),
         bool(row.get("leaves", False)),
+        row.get("packets"),
     )
 
 

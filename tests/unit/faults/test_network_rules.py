@@ -9,88 +9,62 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import pytest
 
 from harness.faults.base import FaultError
 from harness.faults.network_rules import Place, Rules
+from harness.stack import netem
 from harness.stack.base import Networked, StackError
-
-ADDRESSES = "7: eth0@if8    inet 10.9.0.2/24 brd 10.9.0.255 scope global eth0\\       valid_lft forever\n"
-
-
-@dataclass
-class FakeNetwork:
-    """Keeps rules as iptables would, and notes what else was asked."""
-
-    rules: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-    shaped: bool = False
-
-    def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
-        text = " ".join(argv)
-        if instance != "query-1":
-            raise StackError(f"no instance {instance}")
-        if text.startswith("ip "):
-            return ADDRESSES
-        if text == "iptables -w -S":
-            return "-P INPUT ACCEPT\n" + "\n".join(self.rules) + "\n"
-        if text.startswith("tc qdisc show"):
-            return "qdisc htb 7e1: root refcnt 2 r2q 10 default 0x10\n" if self.shaped else "qdisc noqueue 0: root refcnt 2\n"
-        self.asked.append(text)
-        if text.startswith("iptables -w -I"):
-            self.rules.append(text.replace("iptables -w -I", "-A"))
-        elif text.startswith("iptables -w -D"):
-            self.rules.remove(text.replace("iptables -w -D", "-A"))
-        elif text.startswith("tc qdisc"):
-            self.shaped = " add " in text
-        return ""
+from tests.unit.faults.fake_network import FakeNetwork
 
 
-def test_a_partition_is_two_rules_that_are_set_once_and_found_again() -> None:
-    network = FakeNetwork()
+def test_a_partition_is_a_rule_that_is_set_once_and_found_again() -> None:
+    network = FakeNetwork({"query-1": "10.9.0.2"})
     rules = Rules(network, "cut")
     for _ in range(2):
-        rules.drop("query-1", ["10.9.0.3", "10.9.0.4"], "both")
+        rules.drop("query-1", ["10.9.0.3", "10.9.0.4"])
     tail = f"10.9.0.3,10.9.0.4 -m comment --comment {rules.tag} -j DROP"
-    assert network.asked == [f"iptables -w -I OUTPUT -d {tail}", f"iptables -w -I INPUT -s {tail}"]
-    assert (rules.present("query-1"), Rules(network, "other").present("query-1")) == (2, 0)
+    assert network.asked == [f"iptables -w -I INPUT -s {tail}"]
+    assert (rules.look("query-1").own, Rules(network, "other").look("query-1").own) == (1, 0)
+    assert rules.look("query-1").others == Rules(network, "other").look("query-1").others, "what faults make is nobody else's"
     Rules(network, "other").clear("query-1")
-    assert len(network.rules) == 2
+    assert len(network.rules["query-1"]) == 1
     for _ in range(2):
         rules.clear("query-1")
-    assert (network.rules, rules.present("query-1")) == ([], 0)
+    assert (network.rules["query-1"], rules.look("query-1").own) == ([], 0)
 
 
 def test_loss_and_reset_are_drawn_for_each_packet() -> None:
-    network = FakeNetwork()
-    Rules(network, "lossy").drop("query-1", ["10.9.0.3"], "downstream", share=0.2)
+    network = FakeNetwork({"query-1": "10.9.0.2"})
+    Rules(network, "lossy").drop("query-1", ["10.9.0.3"], share=0.2)
     Rules(network, "rst").reset("query-1", ["10.9.0.3"], share=0.5)
     drawn = "-m statistic --mode random --probability"
     assert network.asked[0].startswith(f"iptables -w -I INPUT -s 10.9.0.3 {drawn} 0.200000 -m comment")
-    assert network.asked[1].startswith(f"iptables -w -I INPUT -s 10.9.0.3 -p tcp {drawn} 0.500000 -m comment")
+    assert network.asked[1].startswith(f"iptables -w -I INPUT -s 10.9.0.3 -p tcp --tcp-flags PSH PSH {drawn} 0.500000 -m comment")
     assert network.asked[1].endswith("-j REJECT --reject-with tcp-reset")
 
 
-def test_a_limit_is_for_some_addresses_and_goes_with_its_root() -> None:
-    network = FakeNetwork()
+def test_what_shapes_is_for_some_addresses_and_goes_with_its_root() -> None:
+    network = FakeNetwork({"query-1": "10.9.0.2"})
     rules = Rules(network, "thin")
-    assert rules.places("query-1") == [Place("eth0", "10.9.0.2")]
+    assert rules.places("query-1") == [Place("eth0", "10.9.0.2/24")]
     for _ in range(2):
-        rules.limit("query-1", ["10.9.0.3"], 500)
-    assert [text.split(" ")[1] for text in network.asked] == ["qdisc", "class", "class", "filter"]
-    assert "rate 500kbit ceil 500kbit" in network.asked[2] and "match ip dst 10.9.0.3/32" in network.asked[3]
-    assert rules.present("query-1") == 1
+        rules.limit("query-1", ["10.9.0.3", "10.8.0.3"], 500)
+    assert [text.split(" ")[1] for text in network.asked] == ["qdisc", "class", "class", "qdisc", "filter"]
+    assert "tbf rate 500kbit" in network.asked[3] and "match ip dst 10.9.0.3/32" in network.asked[4], "the other is in no network of its"
+    assert (rules.look("query-1").own, rules.look("query-1").shaped) == (1, True)
     rules.clear("query-1")
-    assert network.shaped is False
+    assert network.shaped == {}
+    rules.disturb("query-1", ["10.9.0.3"], ("delay", "50ms", "5ms"))
+    assert network.asked[-2].endswith(f"parent {rules.handle}20 netem delay 50ms 5ms")
 
 
 def test_what_the_tool_says_is_passed_on() -> None:
     with pytest.raises(FaultError, match="no instance nobody"):
-        Rules(FakeNetwork(), "cut").clear("nobody")
+        Rules(FakeNetwork({}), "cut").clear("nobody")
     with pytest.raises(FaultError, match="nobody to be kept from"):
-        Rules(FakeNetwork(), "cut").drop("query-1", [], "both")
+        Rules(FakeNetwork({"query-1": "10.9.0.2"}), "cut").drop("query-1", [])
 
 
 class Namespaces:
@@ -139,7 +113,9 @@ class Namespaces:
         return run("ip", "netns", "exec", self.names[instance], *argv)
 
     def ask(self, size: int = 4, timeout_s: float = 0.3) -> str | float:
-        """Seconds until so many bytes have been sent from near to far and the last ones answered, or how that failed."""
+        """Seconds until so many bytes have been sent from near to far and the last ones answered, or how that failed: who is no longer
+        connected (ENOTCONN) when it has sent everything has been reset, too.
+        """
         script = (
             "import socket, time\n"
             "try:\n"
@@ -151,7 +127,7 @@ class Namespaces:
             "            pass\n"
             "        print(time.monotonic() - started_s)\n"
             "except OSError as error:\n"
-            "    print(type(error).__name__)\n"
+            "    print('ConnectionResetError' if error.errno == 107 else type(error).__name__)\n"
         )
         said = self.run_in_network("near", [sys.executable, "-c", script]).strip()
         return said if said.isidentifier() else float(said)
@@ -184,22 +160,46 @@ def namespaces() -> Iterator[Namespaces]:
 def test_a_partition_drops_and_heals_between_real_namespaces(namespaces: Namespaces) -> None:
     assert isinstance(namespaces, Networked)
     rules = Rules(namespaces, "cut")
-    far = [place.address for place in rules.places("far")]
-    assert far == [namespaces.addresses["far"]]
-    for direction in ("both", "upstream", "downstream"):
+    hosts = {side: [place.host for place in rules.places(side)] for side in ("near", "far")}
+    assert hosts == {side: [address] for side, address in namespaces.addresses.items()}
+    for here, there in (("near", "far"), ("far", "near")):
+        before = rules.look(here)
         assert isinstance(namespaces.ask(), float)
-        rules.drop("near", far, direction)
+        rules.drop(here, hosts[there])
         assert namespaces.ask() == "TimeoutError"
-        assert rules.hits("near") > 0
-        rules.clear("near")
-        assert (rules.present("near"), isinstance(namespaces.ask(), float)) == (0, True)
+        assert rules.hits(here) > 0
+        rules.clear(here)
+        assert (rules.look(here), isinstance(namespaces.ask(), float)) == (before, True)
 
 
 @pytest.mark.e2e
-def test_a_reset_answers_with_rst(namespaces: Namespaces) -> None:
+def test_a_reset_ends_what_is_open_and_answers_words_with_rst(namespaces: Namespaces) -> None:
     rules = Rules(namespaces, "rst")
-    rules.reset("far", [namespaces.addresses["near"]])
-    assert namespaces.ask() == "ConnectionRefusedError"
+    near = [namespaces.addresses["near"]]
+    hold = (
+        "import socket\n"
+        f"connection = socket.create_connection(('{namespaces.addresses['far']}', {namespaces.port}), timeout=10)\n"
+        "connection.sendall(b'word')\n"
+        "print(len(connection.recv(9)), flush=True)\n"
+        "try:\n"
+        "    print(connection.recv(9))\n"
+        "except OSError as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+    held = subprocess.Popen(["ip", "netns", "exec", namespaces.names["near"], sys.executable, "-c", hold], stdout=subprocess.PIPE)
+    assert held.stdout is not None and held.stdout.readline() == b"4\n"
+    try:
+        rules.cut("far", near)
+    except FaultError as error:
+        held.kill()
+        assert "open_connections: false" in str(error), "a kernel that cannot says what to write instead"
+    else:
+        assert held.communicate(timeout=10)[0] == b"ConnectionResetError\n"
+    finally:
+        held.communicate()
+    rules.reset("far", near)
+    assert namespaces.ask() == "ConnectionResetError"
+    assert rules.hits("far") > 0
     rules.clear("far")
     assert isinstance(namespaces.ask(), float)
 
@@ -207,7 +207,7 @@ def test_a_reset_answers_with_rst(namespaces: Namespaces) -> None:
 @pytest.mark.e2e
 def test_lost_packets_are_sent_again_late(namespaces: Namespaces) -> None:
     rules = Rules(namespaces, "lossy")
-    rules.drop("near", [namespaces.addresses["far"]], "downstream", share=0.4)
+    rules.drop("near", [namespaces.addresses["far"]], share=0.4)
     deadline_s = time.monotonic() + 20.0
     while True:
         took = namespaces.ask(timeout_s=5.0)
@@ -220,16 +220,21 @@ def test_lost_packets_are_sent_again_late(namespaces: Namespaces) -> None:
 
 
 @pytest.mark.e2e
-def test_a_limit_takes_its_time_and_goes(namespaces: Namespaces) -> None:
-    rules = Rules(namespaces, "thin")
+@pytest.mark.parametrize("how", ["tbf", "netem"])
+def test_a_shaped_device_takes_its_time_and_goes(namespaces: Namespaces, how: str) -> None:
+    rules, far = Rules(namespaces, "thin"), [namespaces.addresses["far"]]
+    before = rules.look("near")
     free = namespaces.ask(60_000, timeout_s=10.0)
     assert isinstance(free, float) and free < 0.3
-    try:
-        rules.limit("near", [namespaces.addresses["far"]], 1000)
-    except FaultError as error:
-        pytest.skip(f"this kernel cannot shape: {error}")
-    limited = namespaces.ask(150_000, timeout_s=10.0)
-    assert isinstance(limited, float) and 0.8 < limited < 3.0  # 1.2 Mbit at 1 Mbit/s; what the sender hands over at once passes at once
+    if how == "netem" and (reason := netem.why_not()):
+        pytest.skip(f"this kernel cannot delay: {reason}")
+    if how == "netem":
+        rules.disturb("near", far, ("delay", "500ms", "0ms"))
+    else:
+        rules.limit("near", far, 1000)
+    limited = namespaces.ask(60_000, timeout_s=10.0)
+    assert isinstance(limited, float) and limited > 0.4  # 480 kbit at 1 Mbit/s, half a second at least where it waits once
+    assert rules.hits("near") > 0
     rules.clear("near")
     assert isinstance(namespaces.ask(60_000, timeout_s=10.0), float)
-    assert rules.present("near") == 0
+    assert rules.look("near") == before

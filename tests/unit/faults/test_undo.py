@@ -117,3 +117,23 @@ def test_a_command_is_run_and_its_failure_told(tmp_path: Path) -> None:
     failed = execute(Undo("command", {"argv": ["false"]}), tmp_path)
     assert (failed.ok, failed.detail) == (False, "FaultError: false ended with 1: ")
     assert not execute(Undo("command", {"argv": ["/nowhere/restart-it"]}), tmp_path).ok
+
+
+def test_rules_go_in_every_network_of_the_run_that_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = tmp_path / "said"
+    docker = tmp_path / "docker"
+    docker.write_text(
+        f'#!/bin/sh\necho "$@" >> {said}\n'
+        'case "$1 $2" in\n'
+        '  "ps --format"*) echo tools-a; echo tools-b; echo tools-c ;;\n'
+        '  "exec tools-b") echo "Error: No such container: tools-b" >&2; exit 1 ;;\n'
+        '  "exec tools-c") if [ "$5" = fail ]; then echo "iptables: no chain" >&2; exit 1; fi ;;\n'
+        "esac\n"
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    done = execute(Undo("rules", {"run_id": "abc", "script": "clear"}), tmp_path)
+    assert done == Undone("rules", True, "done in tools-a, tools-b, tools-c")
+    assert "--filter=label=rag-gauntlet.run=abc" in said.read_text() and "exec tools-a sh -c clear" in said.read_text()
+    failed = execute(Undo("rules", {"run_id": "abc", "script": "fail"}), tmp_path)
+    assert not failed.ok and "tools-c: exit status 1: iptables: no chain" in failed.detail
