@@ -146,8 +146,8 @@ class _Run:
                 self.append(ev.INTERRUPTED, signal=self.interruption.signal)
                 return "interrupted"
             load = self.start_load(stack, candidate, work_dir, cleanup)
-            on_call = self.start_observers(stack, load, work_dir, cleanup)
-            return self.play(stack, load, on_call, lease, work_dir, cleanup)
+            on_call, inbox = self.start_observers(stack, load, work_dir, cleanup)
+            return self.play(stack, load, on_call, inbox, lease, work_dir, cleanup)
 
     def release(self, lease: Lease) -> None:
         """Let the watchdog make its last sweep: what it finds then was left behind by us, and fails the run."""
@@ -236,7 +236,7 @@ class _Run:
         load.wait_ready(LOAD_READY_S)
         return load
 
-    def start_observers(self, stack: Stack, load: LoadProcess, work_dir: Path, cleanup: ExitStack) -> OnCall:
+    def start_observers(self, stack: Stack, load: LoadProcess, work_dir: Path, cleanup: ExitStack) -> tuple[OnCall, Inbox]:
         """The harness's own sampler, the providers' journals, the inbox for claims and actions, and the operator."""
         sampler = Sampler(stack, self.journal.append, self.directory.samples, self.clock, {"client": load.metrics_url})
         cleanup.callback(sampler.stop)
@@ -254,7 +254,7 @@ class _Run:
             targets = targets_document(stack, self.scenario, client_metrics=load.metrics_url, inbox=inbox_document(inbox.url, token))
             on_call.start(self.scenario.operator.command, targets)
             self.append(ev.OPERATOR, state="started", own=self.scenario.operator.command is None)
-        return on_call
+        return on_call, inbox
 
     def stop_operator(self, on_call: OnCall) -> None:
         if on_call.running:
@@ -263,12 +263,12 @@ class _Run:
             if ended is None:
                 self.append(ev.OPERATOR, state="stopped")
 
-    def play(self, stack: Stack, load: LoadProcess, on_call: OnCall, lease: Lease, work_dir: Path, cleanup: ExitStack) -> str:
+    def play(self, stack: Stack, load: LoadProcess, on_call: OnCall, inbox: Inbox, lease: Lease, work_dir: Path, cleanup: ExitStack) -> str:
         """Play the phases and the faults in them; then heal, and prove it."""
         t0_ns = self.clock.now_ns() + round(LEAD_S * NS_PER_S)
         phases = plan(self.scenario, t0_ns)
         allowed = frozenset(self.scenario.stack.allow_hosts)
-        context = Context(stack, self.clock, Random(self.scenario.seed), allowed_hosts=allowed, run_id=self.run_id)
+        context = Context(stack, self.clock, Random(self.scenario.seed), allowed_hosts=allowed, run_id=self.run_id, webhook=inbox)
         schedule = FaultSchedule(
             self.scenario.faults,
             {p.name: (p.start_ns, p.end_ns) for p in phases},

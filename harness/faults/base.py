@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 from harness.record.clock import Clock
 from harness.scenario.catalog import FaultParameters, FaultSpec
@@ -34,13 +34,32 @@ class Target:
         return "->".join(self.edge) if self.edge else self.instance or self.service
 
 
+class AlertWebhook(Protocol):
+    """Where the run receives the alerts of whoever is on call."""
+
+    @property
+    def alerts_url(self) -> str: ...
+
+    @property
+    def token(self) -> str: ...
+
+    @property
+    def alerts_refused(self) -> int:
+        """Posts that were made while it was down."""
+        ...
+
+    def set_alerts_down(self, how: Literal["error", "hang"] | None) -> None:
+        """Let it answer 503 or not at all, and receive nothing; None: as ever."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """All that a fault may use.
 
     `fault_id` names it in the tables of proxies and mocks. `ttl_s` bounds what lives in such a table: it ends by itself after that,
     should harness and watchdog both be gone. `allowed_hosts`: other hosts than this machine that may be touched. `run_id` is on all that
-    the run has made on a container engine; empty where it makes nothing there.
+    the run has made on a container engine; empty where it makes nothing there. `webhook`: None where nobody is on call.
     """
 
     stack: Stack
@@ -50,6 +69,7 @@ class Context:
     ttl_s: float = 600.0
     allowed_hosts: frozenset[str] = frozenset()
     run_id: str = ""
+    webhook: AlertWebhook | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.faults.base import Context, Evidence, FaultError, Target, TargetedFault, act, capability, instance_of
+from harness.faults.base import AlertWebhook, Context, Evidence, FaultError, Target, TargetedFault, act, capability, instance_of
 from harness.faults.http_look import LookError, ask
 from harness.faults.process import NoParameters, pick_instance
-from harness.scenario.catalog import FaultParameters, FaultSpec
+from harness.scenario.catalog import ALERT_WEBHOOK, FaultParameters, FaultSpec
 from harness.stack.base import Instance, Logged, Observable
 
 SCRAPE_S = 1.0
+WEBHOOK_LOOK_S = 0.5
 LOG_TAIL_BYTES = 64 * 1024
 
 
@@ -168,4 +169,61 @@ class LogsLost(TelemetryFault):
         return False
 
 
-FAULTS = (MetricsLost, MetricsStale, LogsLost)
+class WebhookParameters(FaultParameters):
+    """Parameters of `observability.alert_webhook_down`."""
+
+    mode: Literal["error", "hang"] = Field(default="error", description="a post gets status 503, or no answer")
+
+
+class AlertWebhookDown(TargetedFault[WebhookParameters]):
+    """Alerts are received by nobody. The services are as ever: who takes silence for health is wrong, and so is who blames one of them.
+
+    Nothing of it outlives the harness, which is the receiver.
+    """
+
+    spec = FaultSpec(
+        name="observability.alert_webhook_down",
+        summary="The run's receiver of alerts answers with an error, or not at all: what is said meanwhile must be said again.",
+        kind="none",
+        parameters=WebhookParameters,
+        targets=("webhook",),
+        needs=(),
+        evidence="a post of the harness to the webhook gets 503, or no answer; gone: it is read (and refused, for it says nothing)",
+        example=f"{{id: unheard, type: observability.alert_webhook_down, target: {ALERT_WEBHOOK}, at: fault, for: 15s}}",
+        benign=True,
+    )
+
+    def inject(self) -> None:
+        self._webhook.set_alerts_down(self.parameters.mode)
+
+    def verify(self) -> Evidence | None:
+        status = self._status()
+        if status != (503 if self.parameters.mode == "error" else None):
+            return None
+        return {"status": status, "posts_refused": self._webhook.alerts_refused}
+
+    def heal(self) -> None:
+        self._webhook.set_alerts_down(None)
+
+    def gone(self) -> Evidence | None:
+        status = self._status()
+        return {"status": status} if status is not None and 400 <= status < 500 else None
+
+    @property
+    def _webhook(self) -> AlertWebhook:
+        if self.context.webhook is None:
+            raise FaultError("nobody is on call: there is no webhook that could be down")
+        return self.context.webhook
+
+    def _status(self) -> int | None:
+        """Of a post that says nothing, and so leaves no claim; None where no answer comes."""
+        headers = {"authorization": f"Bearer {self._webhook.token}"}
+        try:
+            return ask(
+                self._webhook.alerts_url, self.context.clock, method="POST", headers=headers, body={}, timeout_s=WEBHOOK_LOOK_S
+            ).status
+        except LookError:
+            return None
+
+
+FAULTS = (MetricsLost, MetricsStale, LogsLost, AlertWebhookDown)

@@ -48,7 +48,7 @@ from harness.faults.base import Context, Fault, FaultError, KnownFault, Target
 from harness.faults.group import GroupFault
 from harness.faults.mesh import table as mesh
 from harness.faults.scope import refuse_foreign
-from harness.scenario.catalog import FaultParameters, FaultSpec, StackInfo
+from harness.scenario.catalog import ALERT_WEBHOOK, FaultParameters, FaultSpec, StackInfo
 from harness.scenario.model import FaultUse
 from harness.scenario.targets import how_many, parse_target
 
@@ -137,7 +137,7 @@ def build(use: FaultUse, context: Context) -> KnownFault:
         parameters: FaultParameters = kind.spec.parameters.model_validate(use.with_)
     except ValidationError as error:
         raise FaultError(f"{use.id}: {error}") from error
-    for instance in context.stack.instances(target.service):
+    for instance in () if target.service == ALERT_WEBHOOK else context.stack.instances(target.service):
         if target.instance in (None, instance.name):
             refuse_foreign(context.stack, instance, context.allowed_hosts)
     fault = _one_or_more(kind, use, target, parameters, replace(context, fault_id=use.id, ttl_s=ttl_s))

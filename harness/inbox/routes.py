@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
@@ -21,6 +22,7 @@ from harness.record.clock import Clock
 from harness.record.events import ALERT, DIAGNOSIS, ESCALATION, Event
 
 _BODY_LIMIT = 1024 * 1024
+HANG_POLL_S = 0.05
 _Body = TypeVar("_Body", bound=BaseModel)
 _Handler = Callable[[Request, int], Awaitable[JSONResponse]]
 
@@ -44,6 +46,8 @@ class Routes:
         self._diagnosis_numbers = count(1)
         self._escalation_numbers = count(1)
         self.rejected: Counter[str] = Counter()
+        self.alerts_down: Literal["error", "hang"] | None = None
+        self.alerts_refused = 0
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -71,6 +75,11 @@ class Routes:
         return handle
 
     async def _alerts(self, request: Request, t_ns: int) -> JSONResponse:
+        if self.alerts_down is not None:
+            self.alerts_refused += 1
+            while self.alerts_down == "hang" and not await request.is_disconnected():  # noqa: ASYNC110  # it is set by another thread
+                await asyncio.sleep(HANG_POLL_S)
+            return JSONResponse({"error": {"message": "not available"}}, 503)
         webhook = await _body(request, Webhook)
         for alert in webhook.alerts:
             self._record(Event(t_ns, ALERT, "claim", alert.to_event()))

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import uvicorn
 
@@ -34,6 +34,7 @@ class Inbox:
 
     def __init__(self, stack: Stack, record: Callable[[Event], Event], clock: Clock, token: str) -> None:
         self._clock = clock
+        self._token = token
         self._verbs = Verbs(stack)
         self._actions = Actions(self._verbs, record, clock)
         self._routes = Routes(self._actions, record, clock, token)
@@ -52,6 +53,25 @@ class Inbox:
     def rejected(self) -> Mapping[str, int]:
         """Requests that left no claim (bad body, bad token, busy service), by path."""
         return dict(self._routes.rejected)
+
+    @property
+    def alerts_url(self) -> str:
+        """The webhook. Raises InboxError before `start`."""
+        return f"{self.url}/claims/alerts"
+
+    @property
+    def token(self) -> str:
+        """The operator's credential."""
+        return self._token
+
+    @property
+    def alerts_refused(self) -> int:
+        """Posts to the webhook that were made while it was down."""
+        return self._routes.alerts_refused
+
+    def set_alerts_down(self, how: Literal["error", "hang"] | None) -> None:
+        """Let the webhook answer 503 or not at all, and receive nothing; None: as ever."""
+        self._routes.alerts_down = how
 
     def start(self) -> None:
         """Listen; returns when requests are served. Raises InboxError."""

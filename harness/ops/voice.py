@@ -1,4 +1,7 @@
-"""Speaks over HTTP: the Alertmanager webhook, diagnoses, escalations, actions. A word that is lost is retried, then logged."""
+"""Speaks over HTTP: the Alertmanager webhook, diagnoses, escalations, actions.
+
+An alert is kept until it is received. Any other word that is lost is retried, then logged: what it was about may be over by then.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,16 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from harness.ops.diagnosis.ranking import Cause
 from harness.ops.monitoring.alerts import Alert
+from harness.ops.outbox import LostError, Outbox
 from harness.ops.recovery.controller import Handover
 from harness.ops.recovery.strategies import Step
 from harness.ops.targets import Targets
 
 TIMEOUT_S = 2.0
 ATTEMPTS = 3
+ALERT_PATIENCE_S = 0.5
+"""How long a round waits for an alert to be received, before it goes on watching."""
+LAST_PATIENCE_S = 1.0
 
 
 class HttpVoice:
@@ -28,6 +35,7 @@ class HttpVoice:
         self._wall_offset_s = wall_offset_s
         headers = {"authorization": f"Bearer {targets.token}"} if targets.token else {}
         self._client = httpx.Client(timeout=TIMEOUT_S, headers=headers)
+        self._outbox = Outbox(self._deliver, lambda body, answer: log({"what": "alerts", "body": body, "answer": answer}))
 
     def alerts(self, changed: list[Alert]) -> None:
         entries = [a.to_webhook(self._wall_offset_s) for a in changed]
@@ -43,7 +51,10 @@ class HttpVoice:
             "externalURL": "",
             "alerts": entries,
         }
-        self._post("alerts", self._targets.claims.get("alerts"), body)
+        if self._targets.claims.get("alerts") is None:
+            log({"what": "alerts", "body": body, "answer": {}})
+        else:
+            self._outbox.put(body, ALERT_PATIENCE_S)
 
     def diagnosis(self, causes: tuple[Cause, ...]) -> str | None:
         document = [{"service": c.service, "kind": c.kind, "confidence": c.confidence, "evidence": c.evidence} for c in causes]
@@ -65,7 +76,19 @@ class HttpVoice:
         self._post("escalation", self._targets.claims.get("escalations"), body)
 
     def close(self) -> None:
+        if lost := self._outbox.close(LAST_PATIENCE_S):
+            log({"what": "alerts", "answer": {"error": f"{lost} were received by nobody"}})
         self._client.close()
+
+    def _deliver(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One try. Raises LostError."""
+        try:
+            response = self._client.post(self._targets.claims["alerts"], json=body)
+        except httpx.HTTPError as error:
+            raise LostError(f"{type(error).__name__}: {error}") from error
+        if response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise LostError(f"{response.status_code}: {response.text[:300]}")
+        return _answer(response)
 
     def _post(self, what: str, url: str | None, body: Mapping[str, Any]) -> Mapping[str, Any]:
         outcome: Mapping[str, Any] = {}
@@ -84,11 +107,15 @@ class HttpVoice:
             wait=wait_exponential(0.1, max=1),
             reraise=True,
         )
-        response = retrying(self._client.post, url, json=body)
-        if response.is_error:
-            return {"error": f"{response.status_code}: {response.text[:300]}"}
-        document = response.json() if response.content else {}
-        return document if isinstance(document, dict) else {}
+        return _answer(retrying(self._client.post, url, json=body))
+
+
+def _answer(response: httpx.Response) -> Mapping[str, Any]:
+    """Its JSON object, or what is wrong. Raises ValueError for a body that is none."""
+    if response.is_error:
+        return {"error": f"{response.status_code}: {response.text[:300]}"}
+    document = response.json() if response.content else {}
+    return document if isinstance(document, dict) else {}
 
 
 def log(document: Mapping[str, Any]) -> None:

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-TargetShape = Literal["service", "instance", "edge"]
+TargetShape = Literal["service", "instance", "edge", "webhook"]
+ALERT_WEBHOOK = "alert-webhook"
+"""The target of what befalls the run's own receiver of alerts, which is no service of any stack."""
 Role = Literal["http", "postgres", "redis", "llm", "vector"]
 """What a service speaks: a fault of a database fits whatever is one, under any name."""
 ByRules = Literal["anywhere", "with netem", "never"]

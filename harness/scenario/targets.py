@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import floor
 
-from harness.scenario.catalog import StackInfo, TargetShape
+from harness.scenario.catalog import ALERT_WEBHOOK, StackInfo, TargetShape
 from harness.scenario.problem import did_you_mean
 from harness.scenario.units import percent
 
@@ -26,6 +26,8 @@ def parse_target(text: str, stack: StackInfo) -> TargetRef:
         return _edge(text, stack)
     if text in stack.services:
         return TargetRef("service", text)
+    if text == ALERT_WEBHOOK:
+        return TargetRef("webhook", text)
     service, _, number = text.rpartition("-")
     if service in stack.services and number.isdecimal():
         replicas = stack.services[service]

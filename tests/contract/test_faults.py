@@ -19,11 +19,13 @@ from harness.faults.base import Context, Evidence, Fault
 from harness.faults.fingerprint import Fingerprint, World, settled, take
 from harness.faults.registry import CATALOG, build
 from harness.faults.undo import execute
+from harness.inbox import Inbox
 from harness.record.clock import NS_PER_S, SystemClock
 from harness.scenario.model import FaultUse
 from harness.scenario.targets import parse_target
 from harness.stack.base import Restartable, Stack
 from tests.contract.conftest import FAILED
+from tests.contract.small_stack import SmallStack
 from tests.contract.stacks import KINDS, Kind, Pool, kinds_for, options_for, order, refusals, sampled
 from tests.contract.traffic import traffic
 from tests.contract.uses import USES
@@ -76,8 +78,15 @@ def world(pool: Pool, name: str, kind: Kind, request: pytest.FixtureRequest) -> 
         pool.end()
 
 
-def make(name: str, kind: Kind, world: World) -> Fault:
-    context = Context(world.stack, SystemClock(), Random(5), run_id=world.run_id or "")
+@pytest.fixture(scope="module")
+def inbox() -> Iterator[Inbox]:
+    """Where a run would receive alerts; of no stack that could act."""
+    with Inbox(SmallStack(Path()), lambda event: event, SystemClock(), "token") as started:
+        yield started
+
+
+def make(name: str, kind: Kind, world: World, inbox: Inbox) -> Fault:
+    context = Context(world.stack, SystemClock(), Random(5), run_id=world.run_id or "", webhook=inbox)
     return build(FaultUse.model_validate(kind.entry(USES[name])), context).fault
 
 
@@ -128,9 +137,9 @@ def test_every_fault_is_proved_on_some_stack(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), _cases(benign=False))
-def test_it_bites_and_goes(name: str, kind: Kind, world: World, tmp_path: Path) -> None:
+def test_it_bites_and_goes(name: str, kind: Kind, world: World, inbox: Inbox, tmp_path: Path) -> None:
     before, pids = take(world), pids_of(world.stack)
-    fault = make(name, kind, world)
+    fault = make(name, kind, world, inbox)
     fault.heal()
     assert evidence_of(fault.gone, "gone before it was injected")
     assert fault.verify() is None, "evidence without a fault proves nothing"
@@ -164,8 +173,8 @@ def test_it_bites_and_goes(name: str, kind: Kind, world: World, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("name", "kind"), _cases(benign=True))
-def test_a_change_is_carried_out_and_stays(name: str, kind: Kind, world: World) -> None:
-    fault = make(name, kind, world)
+def test_a_change_is_carried_out_and_stays(name: str, kind: Kind, world: World, inbox: Inbox) -> None:
+    fault = make(name, kind, world, inbox)
     assert fault.verify() is None
     fault.inject()
     found = evidence_of(fault.verify, "it is done")
@@ -195,8 +204,8 @@ def test_a_fault_of_all_instances_bites_and_goes_as_one(name: str, kind: Kind, w
 @pytest.mark.parametrize(
     ("name", "kind"), [pytest.param(name, KINDS["small"], id=name) for name in ("process.kill", "cache.down") if name in USES]
 )
-def test_a_restart_by_somebody_else_heals_the_dead_and_is_not_repeated(name: str, kind: Kind, world: World) -> None:
-    fault = make(name, kind, world)
+def test_a_restart_by_somebody_else_heals_the_dead_and_is_not_repeated(name: str, kind: Kind, world: World, inbox: Inbox) -> None:
+    fault = make(name, kind, world, inbox)
     fault.inject()
     assert evidence_of(fault.verify, "it is dead")
     stack = world.stack

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
-from harness.scenario.catalog import FaultSpec, StackInfo
+from harness.scenario.catalog import ALERT_WEBHOOK, FaultSpec, StackInfo
 from harness.scenario.explain import problems_of
 from harness.scenario.loader import Loaded
 from harness.scenario.model import FaultUse
@@ -63,6 +63,8 @@ def _target(loaded: Loaded, fault: FaultUse, spec: FaultSpec, catalog: Catalog, 
         message, _, hint = str(error).partition("; ")
         yield loaded.at(at, message, hint)
         return
+    if target.shape == "webhook" and not loaded.scenario.operator.enabled:
+        yield loaded.at(at, "nobody posts alerts: the operator is switched off", "set `operator: {enabled: true}`")
     if target.shape not in spec.targets:
         wanted = " or ".join(_SHAPES[shape] for shape in spec.targets)
         yield loaded.at(at, f"{spec.name} does not fit {_SHAPES[target.shape]}", f"write {wanted}")
@@ -94,7 +96,12 @@ def _instances(loaded: Loaded, fault: FaultUse, spec: FaultSpec, target: TargetR
             yield loaded.at(at, message, hint)
 
 
-_SHAPES = {"service": "a service", "instance": "an instance (`service-1`)", "edge": "an edge (`caller->callee`)"}
+_SHAPES = {
+    "service": "a service",
+    "instance": "an instance (`service-1`)",
+    "edge": "an edge (`caller->callee`)",
+    "webhook": f"the run's receiver of alerts (`{ALERT_WEBHOOK}`)",
+}
 
 
 def _capabilities(

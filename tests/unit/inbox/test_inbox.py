@@ -274,3 +274,16 @@ def test_stop_is_idempotent_and_closes_the_port(able: Case) -> None:
     able.inbox.stop()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{httpx.URL(able.client.base_url).port}/actions/a-1")
+
+
+def test_a_webhook_that_is_down_receives_nothing_and_the_rest_goes_on(bare: Case) -> None:
+    bare.inbox.set_alerts_down("error")
+    assert bare.post("/claims/alerts", WEBHOOK).status_code == 503
+    bare.inbox.set_alerts_down("hang")
+    with pytest.raises(httpx.ReadTimeout):
+        bare.client.post("/claims/alerts", json=WEBHOOK, timeout=0.2)
+    assert bare.post("/claims/escalations", {"reason": "nobody answers"}).status_code == 201
+    assert ([event.kind for event in bare.events], bare.inbox.alerts_refused) == (["escalation"], 2)
+    bare.inbox.set_alerts_down(None)
+    assert bare.post("/claims/alerts", WEBHOOK).status_code == 200
+    assert len(bare.events) == 3

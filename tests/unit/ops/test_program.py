@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ import pytest
 from harness.ops.__main__ import _promised_p95_s
 from harness.ops.diagnosis.ranking import Cause
 from harness.ops.monitoring.alerts import Alert
+from harness.ops.outbox import LostError, Outbox
 from harness.ops.recovery.controller import Handover
 from harness.ops.recovery.strategies import Step
 from harness.ops.targets import Targets, TargetsError, load_targets
-from harness.ops.voice import HttpVoice
+from harness.ops.voice import HttpVoice, log
 
 
 class Inbox(BaseHTTPRequestHandler):
@@ -90,6 +92,45 @@ def test_a_word_that_is_refused_or_lost_is_logged_and_does_not_stop_the_watch(
     refused, unreachable = (json.loads(line)["answer"] for line in capsys.readouterr().out.splitlines())
     assert refused["error"].startswith("500")
     assert unreachable["error"].startswith("ConnectError")
+
+
+def test_alerts_that_nobody_receives_are_kept_and_said_again_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    bodies, down, received = [{"n": n} for n in range(3)], Event(), list[Any]()
+
+    def deliver(body: Any) -> Any:
+        if down.is_set():
+            raise LostError("503: not available")
+        received.append(body)
+        return {"received": 1}
+
+    down.set()
+    outbox = Outbox(deliver, lambda body, answer: log({"body": body, "answer": answer}))
+    for body in bodies:
+        outbox.put(body, patience_s=0.01)
+    assert (received, outbox.close(patience_s=0.01)) == ([], 3)
+    outbox = Outbox(deliver, lambda body, answer: log({"body": body, "answer": answer}))
+    for body in bodies:
+        outbox.put(body, patience_s=0.01)
+    capsys.readouterr()
+    down.clear()
+    assert outbox.close(patience_s=10.0) == 0
+    assert received == bodies
+    assert [json.loads(line)["answer"] for line in capsys.readouterr().out.splitlines()] == [{"received": 1}] * 3
+
+
+def test_a_webhook_that_hangs_or_refuses_keeps_nobody_from_watching(
+    inbox: tuple[str, list[Any]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, _ = inbox
+    monkeypatch.setattr("harness.ops.voice.LAST_PATIENCE_S", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for url in (f"{base}/broken", f"http://127.0.0.1:{silent.getsockname()[1]}/"):
+            targets = Targets(kinds={}, registry=None, static={}, edges=(), claims={"alerts": url}, actions_url=None, token=None)
+            voice = HttpVoice(targets, wall_offset_s=0.0)
+            voice.alerts([Alert({"alertname": "X", "service": "llm"}, {}, 1.0)])
+            voice.close()
+            said = [json.loads(line)["answer"]["error"] for line in capsys.readouterr().out.splitlines()]
+            assert said[-1] == "1 were received by nobody"
 
 
 def test_a_targets_file_is_read(tmp_path: Path) -> None:

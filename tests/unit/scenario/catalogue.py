@@ -66,6 +66,7 @@ CATALOG = {
             recoverable_by=("restart",),
         ),
         _spec("network.latency", "network", _Latency, targets=("edge",), needs=("Proxied",)),
+        _spec("observability.alert_webhook_down", "none", _Nothing, targets=("webhook",), benign=True),
         _spec("deploy.rolling", "none", _Rolling, targets=("service",), needs=("Rollbackable",), benign=True),
     )
 }
