@@ -12,13 +12,15 @@ from harness.faults.database_client import Connection, DatabaseFault, text
 from harness.faults.rag_api import RagApi
 from harness.lazy import Lazy
 from harness.scenario.catalog import FaultSpec, Role
-from harness.stack.base import CacheClearable, Questioned, Stack
+from harness.stack.base import CacheClearable, Documented, Questioned, Stack, StackError
 
 if TYPE_CHECKING:
     from psycopg import sql
 else:
     sql = Lazy("psycopg.sql")
 
+INTAKE = ("document",)
+"""The service of the reference stack that takes documents."""
 DOCUMENTS, CHUNKS = "documents", "chunks"
 _TABLES = {DOCUMENTS: ("doc_id",), CHUNKS: ("doc_id", "chunk_id", "text")}
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
@@ -88,10 +90,16 @@ class DataFault(DatabaseFault[Parameters]):
     def __init__(self, target: Target, parameters: Parameters, context: Context) -> None:
         """Raises FaultError for a stack that keeps what is derived elsewhere: it could not be taken back."""
         super().__init__(target, parameters, context)
-        vector = service_of(context.stack, "vector")
-        if vector is not None:
-            raise FaultError(f"{self.spec.name} takes a stack that keeps its vectors in PostgreSQL (pgvector); here {vector} has them")
+        try:
+            self._documents = capability(context.stack, Documented).documents()
+        except StackError as error:
+            raise FaultError(f"{self.spec.name}: {error}") from error
         self.api = RagApi(context.stack.entry_url, context.stack.api_key)
+
+    @property
+    def dsn(self) -> str:
+        """Of the database that documents end up in, whatever service the target is."""
+        return self._documents
 
     def check_tables(self, connection: Connection) -> None:
         """Raises FaultError where documents are not kept as the reference stack does."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from harness.faults.base import Evidence, Parameters, Undo
 from harness.faults.beside import Beside
 from harness.faults.data_ingest import IngestFault
-from harness.faults.data_target import service_of
+from harness.faults.data_target import INTAKE
 from harness.faults.data_uploader import MAKERS
 from harness.faults.database_client import connected
 from harness.scenario.catalog import FaultParameters, FaultSpec
@@ -57,12 +57,6 @@ class UploadFault(IngestFault[Parameters]):
             return None
         return {"uploads_running": False, "rows_left": 0}
 
-    @property
-    def dsn(self) -> str:
-        """Of the database that the documents end up in: the target only takes them."""
-        database = service_of(self.context.stack, "postgres")
-        return self.dsn_of(database) if database is not None else super().dsn
-
     def answers(self) -> dict[str, int]:
         """How uploads were answered so far: status -> count; empty where nobody hands any in."""
         if self._uploader is None or not self._uploader.alive:
@@ -104,10 +98,10 @@ class CorruptPdf(RefusedFault[RateParameters]):
         kind="data",
         parameters=RateParameters,
         targets=("service",),
-        needs=(),
+        needs=("Documented",),
         evidence="uploads are answered, the harness's own in the same way; gone: nobody hands any in, and none of them is stored",
         example="{id: broken-files, type: data.corrupt_pdf, target: document, at: fault, for: 30s, with: {rate: 5/s}}",
-        only_roles=("http",),
+        only_services=INTAKE,
     )
 
     def uploads(self) -> Mapping[str, Any]:
@@ -129,10 +123,10 @@ class OversizedDocument(RefusedFault[OversizedParameters]):
         kind="data",
         parameters=OversizedParameters,
         targets=("service",),
-        needs=(),
+        needs=("Documented",),
         evidence="uploads are answered, the harness's own in the same way; gone: nobody hands any in, and none of them is stored",
         example="{id: giants, type: data.oversized_document, target: document, at: fault, for: 30s, with: {characters: 5000000}}",
-        only_roles=("http",),
+        only_services=INTAKE,
     )
 
     def uploads(self) -> Mapping[str, Any]:
@@ -155,11 +149,11 @@ class IngestBacklog(UploadFault[BacklogParameters]):
         kind="latency",
         parameters=BacklogParameters,
         targets=("service",),
-        needs=(),
+        needs=("Documented",),
         evidence="of the documents taken in, some wait to be indexed, and the latest does; gone: none of them waits or is stored",
         example="{id: archive, type: data.ingest_backlog, target: document, at: fault, for: 60s, with: {documents: 2000}}",
         recoverable_by=("scale",),
-        only_roles=("http",),
+        only_services=INTAKE,
     )
 
     def uploads(self) -> Mapping[str, Any]:

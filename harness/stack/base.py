@@ -13,6 +13,7 @@ from harness.stack.capabilities import Clocked as Clocked
 from harness.stack.capabilities import Configurable as Configurable
 from harness.stack.capabilities import Credentialed as Credentialed
 from harness.stack.capabilities import DiskLimitable as DiskLimitable
+from harness.stack.capabilities import Documented as Documented
 from harness.stack.capabilities import Environed as Environed
 from harness.stack.capabilities import Killable as Killable
 from harness.stack.capabilities import Limitable as Limitable

@@ -181,6 +181,16 @@ class Volumed(Protocol):
 
 
 @runtime_checkable
+class Documented(Protocol):
+    def documents(self) -> str:
+        """DSN of the PostgreSQL database that holds the documents taken in and all that is made of them, as the reference stack does.
+
+        Raises StackError where some of it is kept elsewhere.
+        """
+        ...
+
+
+@runtime_checkable
 class Networked(Protocol):
     def run_in_network(self, instance: str, argv: Sequence[str]) -> str:
         """Run a network tool (`iptables`, `ip6tables`, `tc`, `ip`, `ss`), or `python3` or `sh` with a script, in the instance's own network
@@ -201,7 +211,7 @@ CAPABILITIES: Mapping[str, type] = {
     for protocol in (
         Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable,
         Stoppable, Placed, Environed, Limitable, DiskLimitable, Stressable, Wrapped, Volumed, Named, Networked, Observable,
-        Logged, Clocked, Credentialed, Meshed,
+        Logged, Clocked, Credentialed, Documented, Meshed,
     )
 }  # fmt: skip
 

@@ -18,6 +18,7 @@ REFERENCE_CAPABILITIES = frozenset(
         "Configurable",
         "Credentialed",
         "DiskLimitable",
+        "Documented",
         "Environed",
         "Killable",
         "Limitable",
@@ -101,13 +102,13 @@ def info_for(spec: StackSpec) -> StackInfo:
 
 def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = "pgvector", driver: Driver = "processes") -> StackInfo:
     """The reference stack with that many replicas of some services. Raises ValueError."""
-    chosen, capabilities = topology(vector_store), _can(driver)
+    chosen, capabilities = topology(vector_store), _can(driver) - _not_with(vector_store)
     return StackInfo(
         name="reference",
         services=chosen.declared_replicas(replicas),
         edges=frozenset(chosen.edges),
         capabilities=capabilities,
-        alternatives={f"{{driver: {other}}}": _can(other) for other in _OF_DRIVER if other != driver},
+        alternatives=_other_ways(driver, vector_store),
         journeys=frozenset({"ask", "ask_stream", "follow_up", "search", "ingest", "login"}),
         proxyable=chosen.proxyable if "Proxied" in capabilities else frozenset(),
         roles={name: service.kind for name, service in chosen.services.items()},
@@ -117,6 +118,17 @@ def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = 
         quality=True,
         settings={"llm_provider": PROVIDERS[0], "shed_ratio": 0.0},
     )
+
+
+def _other_ways(driver: Driver, vector_store: VectorStoreName) -> dict[str, frozenset[str]]:
+    """Other drivers, and the vector store that keeps everything in one place."""
+    ways = {f"{{driver: {other}}}": _can(other) - _not_with(vector_store) for other in _OF_DRIVER if other != driver}
+    return ways if vector_store == "pgvector" else {**ways, "{vector_store: pgvector}": _can(driver)}
+
+
+def _not_with(vector_store: VectorStoreName) -> frozenset[str]:
+    """What the stack cannot do because vectors are kept apart from their documents."""
+    return frozenset() if vector_store == "pgvector" else frozenset({"Documented"})
 
 
 def _can(driver: Driver) -> frozenset[str]:

@@ -68,6 +68,8 @@ def _target(loaded: Loaded, fault: FaultUse, spec: FaultSpec, catalog: Catalog, 
     if target.shape not in spec.targets:
         wanted = " or ".join(_SHAPES[shape] for shape in spec.targets)
         yield loaded.at(at, f"{spec.name} does not fit {_SHAPES[target.shape]}", f"write {wanted}")
+    elif not spec.fits(stack.capabilities):
+        yield from _capabilities(loaded, fault, spec, target, catalog, stack, where)
     elif spec.only_services and target.service not in spec.only_services:
         yield loaded.at(at, f"{spec.name} does not fit {target.service!r}", did_you_mean(target.service, spec.only_services))
     elif spec.only_roles and stack.role(target.service) not in spec.only_roles:
@@ -96,6 +98,7 @@ def _instances(loaded: Loaded, fault: FaultUse, spec: FaultSpec, target: TargetR
             yield loaded.at(at, message, hint)
 
 
+REFERENCE = "use a stack that can: `stack: {use: reference}`"
 _SHAPES = {
     "service": "a service",
     "instance": "an instance (`service-1`)",
@@ -127,9 +130,11 @@ def _capabilities(
 def _instead(spec: FaultSpec, catalog: Catalog, stack: StackInfo) -> str:
     """What could do what the stack cannot: the same one otherwise, or another fault of the kind."""
     ways = [f"`stack: {how}` can" for how, capabilities in stack.alternatives.items() if spec.fits(capabilities)]
+    if not stack.alternatives:
+        ways = [REFERENCE]
     others = sorted(name for name, other in catalog.items() if other.kind == spec.kind and other.fits(stack.capabilities))
     hints = [*ways, *([f"this stack can do {', '.join(others)}"] if others else [])]
-    return "; ".join(hints) or "use a stack that can: `stack: {use: reference}`"
+    return "; ".join(hints) or REFERENCE
 
 
 def _steady_state(loaded: Loaded, catalog: Catalog) -> Iterator[Problem]:

@@ -42,8 +42,9 @@ def context(seed: int = 1, info: StackInfo = INFO) -> Context:
     def instances(service: str) -> list[Instance]:
         return [Instance(service, f"{service}-{n + 1}", "http://127.0.0.1:9", "1") for n in range(info.services[service])]
 
+    known = {"info": info, "entry_url": "http://127.0.0.1:9", "api_key": None}
     return Context(
-        cast(Stack, SimpleNamespace(info=info, instances=instances, entry_url="http://127.0.0.1:9", api_key=None)),
+        cast(Stack, SimpleNamespace(**known, instances=instances, documents=lambda: "postgresql://127.0.0.1:9")),
         FakeClock(),
         Random(seed),
     )

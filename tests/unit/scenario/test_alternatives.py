@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from harness.faults import registry
 from harness.scenario.check import check
+from harness.scenario.checks.faults import check_faults
 from harness.scenario.loader import load_text
+from harness.stack.catalog import info_for
 from tests.unit.scenario.catalogue import CATALOG, REFERENCE
 
 KILL = """
@@ -40,3 +43,22 @@ def test_it_is_said_what_could(alternatives: dict[str, frozenset[str]], also_pau
         if p.severity == "error"
     ]
     assert (problem.message, problem.hint) == ("the stack 'reference' cannot do process.kill: it is not Killable", hint)
+
+
+@pytest.mark.parametrize("name", ["data.corrupt_pdf", "data.oversized_document", "data.ingest_backlog", "data.deleted_documents"])
+@pytest.mark.parametrize(
+    ("stack", "hint"),
+    [
+        ("{use: compose, file: compose.yaml, services: {document: {port: 80, role: ROLE}}}", "`stack: {use: reference}`"),
+        ("{vector_store: qdrant}", "`stack: {vector_store: pgvector}` can"),
+    ],
+)
+def test_faults_of_documents_go_to_the_stack_whose_documents_are_known(name: str, stack: str, hint: str) -> None:
+    deleted = name == "data.deleted_documents"
+    text = KILL.replace(
+        "process.kill, target: retrieval-1", f"{name}, target: {'postgres' if deleted and 'vector' in stack else 'document'}"
+    )
+    loaded = load_text(f"{text}stack: {stack.replace('ROLE', 'postgres' if deleted else 'http')}\n")
+    (problem,) = check_faults(loaded, registry.CATALOG, info_for(loaded.scenario.stack))
+    assert problem.message.endswith(f"cannot do {name}: it is not Documented")
+    assert hint in problem.hint

@@ -33,6 +33,11 @@ def test_a_vector_store_of_its_own_is_one_service_more_and_needed_by_the_same(st
     assert info == replace(
         plain,
         services={**plain.services, "vector": 1},
+        capabilities=plain.capabilities - {"Documented"},  # vectors are kept apart from their documents
+        alternatives={
+            "{driver: containers}": plain.alternatives["{driver: containers}"] - {"Documented"},
+            "{vector_store: pgvector}": plain.capabilities,
+        },
         edges=plain.edges | edges,
         proxyable=plain.proxyable | edges,
         programmable=plain.programmable | {"vector"},
