@@ -19,9 +19,11 @@ from harness.record.store import RecordError, RunDirectory
 from harness.sweep import Found, same_process
 
 HEALED_S = 2.0  # after which whoever waits is told what is not healed yet
-WATCHDOG_S = 1.5  # after which the watchdog is asked to take back what the run has not healed: it may hang
+NOTICED_S = 0.6  # after which the watchdog is asked to take back what is injected, where the run has not even noticed: it hangs
+WATCHDOG_S = 1.2  # after which it is asked where the run has noticed, and still has something to heal: a verb may hang
 ENDED_S = 60.0  # the proof that all is gone, the stack, the operator and the last sweep take their time
 _POLL_S = 0.02
+SILENT = "the run does not answer"
 
 
 class StopError(RuntimeError):
@@ -76,8 +78,15 @@ def stop_run(run: Path, say: Callable[[str], None], clock: Clock | None = None) 
     process = same_process(Found(holder.pid, holder.create_time_s, ""))
     if process is not None:
         process.send_signal(signal.SIGINT)
-    say(f"{run}: {_await_healed(_Progress(directory), holder, clock, told_ns)}")
+    progress = _Progress(directory)
+    say(f"{run}: {_await_healed(progress, holder, clock, told_ns)}")
+    late = bool(progress.unhealed)
     while _goes_on(holder):
+        if late:
+            progress.look()
+            if not progress.unhealed:
+                late = False
+                say(f"{run}: {_healed(progress, told_ns, clock)}")
         if _since_s(told_ns, clock) > ENDED_S:
             raise StopError(f"{run}: was told to stop {ENDED_S:g} s ago and goes on (pid {holder.pid})")
         clock.sleep(_POLL_S)
@@ -85,20 +94,31 @@ def stop_run(run: Path, say: Callable[[str], None], clock: Clock | None = None) 
 
 
 def _await_healed(progress: _Progress, holder: Holder, clock: Clock, told_ns: int) -> str:
-    """What is said of the faults: once they are healed, or after HEALED_S."""
+    """What is said of the faults: once they are healed, by the run or for it, or after HEALED_S."""
     asked = False
     while True:
         progress.look()
         waited_s = _since_s(told_ns, clock)
-        if not progress.unhealed and (progress.noticed or not _goes_on(holder)):
-            return f"healed after {waited_s:.2f} s" if progress.begun else f"nothing is injected ({waited_s:.2f} s)"
-        if waited_s > WATCHDOG_S and not asked:
+        answers = progress.noticed or not _goes_on(holder)
+        if not progress.unhealed and (answers or (asked and progress.begun)):
+            return _healed(progress, told_ns, clock)
+        if waited_s > (WATCHDOG_S if answers else NOTICED_S) and not asked:
             asked = True
             _ask_watchdog(holder)
         if waited_s > HEALED_S:
-            hanging = "" if progress.noticed else "; the run does not answer, and its watchdog was asked to take back its faults"
-            return f"NOT HEALED after {HEALED_S:g} s: {', '.join(progress.unhealed) or 'nothing known'}{hanging}"
+            if not progress.unhealed:
+                return f"nothing is injected; {SILENT}"
+            hanging = "" if answers else f"; {SILENT}, and its watchdog was asked to take back its faults"
+            return f"NOT HEALED after {HEALED_S:g} s: {', '.join(progress.unhealed)}{hanging}"
         clock.sleep(_POLL_S)
+
+
+def _healed(progress: _Progress, told_ns: int, clock: Clock) -> str:
+    """That nothing is injected any more, since when, and by whom."""
+    waited = f"{_since_s(told_ns, clock):.2f} s"
+    if not progress.begun:
+        return f"nothing is injected ({waited})"
+    return f"healed after {waited}" + ("" if progress.noticed else f", by its watchdog; {SILENT}")
 
 
 def _ask_watchdog(holder: Holder) -> None:
