@@ -8,6 +8,7 @@ Each arrow is written to the record before what follows it is done; what stands 
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -74,14 +75,20 @@ class Times:
     verify_within_s: float
 
 
+NEVER = Times(sys.maxsize, sys.maxsize, 0.0)
+
+
 class FaultPlay:
-    """Plays one fault. `note` writes a step to the record: `note("healed", {...})`."""
+    """Plays one fault. `note` writes a step to the record: `note("healed", {...})`.
+
+    `when` is asked until it is due: None as long as what it waits for has not happened.
+    """
 
     def __init__(
         self,
         fault_id: str,
         known: KnownFault,
-        times: Times,
+        when: Callable[[], Times | None],
         clock: Clock,
         note: Callable[[Mapping[str, Any]], object],
         lease: Leases,
@@ -91,7 +98,9 @@ class FaultPlay:
         self.state = State.WAITING
         self._fault = known.fault
         self._truth = known.truth
-        self._times = times
+        self._when = when
+        self._times = when() or NEVER
+        self.effective_ns: int | None = None
         self._clock = clock
         self._write = note
         self.proved_gone = False
@@ -116,7 +125,7 @@ class FaultPlay:
 
     @property
     def inject_ns(self) -> int:
-        """When it is injected, by plan."""
+        """When it is injected, by plan, as far as that is known."""
         return self._times.inject_ns
 
     @property
@@ -152,6 +161,7 @@ class FaultPlay:
     # --- one method a state
 
     def _waiting(self, now_ns: int) -> None:
+        self._times = self._when() or NEVER
         if now_ns < self._times.inject_ns:
             return
         self._note("intended", **self._truth)
@@ -182,6 +192,7 @@ class FaultPlay:
         ended = now_ns >= self._times.heal_ns and (self._hurry or self._looks > 0)
         if found is not None:
             self._note("effective", **found)
+            self.effective_ns = found["at_ns"]
             self.state = State.ACTIVE
         elif ended or self._out_of_time(now_ns):
             within = f"within {self._times.verify_within_s:g} s"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from harness.faults.base import KnownFault
@@ -40,7 +42,14 @@ class FaultSchedule:
         self._clock = clock
         self._append = append
         self._lease = lease
-        self._plays = [FaultPlay(use.id, build(use), times(use, spans[use.phase]), clock, self._note, lease, spawn) for use in uses]
+        self._by_id: dict[str, FaultPlay] = {}
+        for use in uses:
+            known = build(use)
+            if use.after_id is not None:
+                known = replace(known, truth={**known.truth, "after": use.after_id})
+            when = partial(self._when, use, spans[use.phase])
+            self._by_id[use.id] = FaultPlay(use.id, known, when, clock, self._note, lease, spawn)
+        self._plays = list(self._by_id.values())
 
     @property
     def active(self) -> tuple[str, ...]:
@@ -92,6 +101,16 @@ class FaultSchedule:
                 self._clock.sleep(POLL_S)
         return all(play.proved_gone for play in begun)
 
+    def _when(self, use: FaultUse, span: tuple[int, int]) -> Times | None:
+        """None as long as the fault that it follows has shown no effect, and for good where that comes too late for its phase."""
+        if use.after_id is None:
+            return times(use, span)
+        first = self._by_id.get(use.after_id)
+        if first is None or first.effective_ns is None:
+            return None
+        inject_ns = first.effective_ns + round(use.after_s * NS_PER_S)
+        return times(use, span, inject_ns) if inject_ns < span[1] else None
+
     def _give_up(self, plays: Sequence[FaultPlay]) -> None:
         for play in plays:
             if not play.done:
@@ -101,9 +120,10 @@ class FaultSchedule:
         self._append(Event(self._clock.now_ns(), FAULT, "truth", data))
 
 
-def times(use: FaultUse, span: tuple[int, int]) -> Times:
-    """When a fault of the scenario begins and ends, given its phase's (start_ns, end_ns)."""
+def times(use: FaultUse, span: tuple[int, int], inject_ns: int | None = None) -> Times:
+    """When a fault of the scenario begins and ends, given its phase's (start_ns, end_ns), and where it begins if `at` does not say."""
     start_ns, end_ns = span
-    inject_ns = start_ns + round(use.offset_s * NS_PER_S)
+    if inject_ns is None:
+        inject_ns = start_ns + round(use.offset_s * NS_PER_S)
     heal_ns = end_ns if use.for_s is None else min(end_ns, inject_ns + round(use.for_s * NS_PER_S))
     return Times(inject_ns, heal_ns, verify_within_s=min(VERIFY_WITHIN_S, (heal_ns - inject_ns) / NS_PER_S / 2))

@@ -154,6 +154,11 @@ class FaultUse(Model):
     type: str
     target: str = Field(description="service, `service-2` (an instance), or an edge `caller->callee`")
     at: str = Field(default="fault", description="phase, or phase+duration")
+    after: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9-]*(\s*\+.+)?$",
+        description="id of another fault, or id+duration: it begins once that one has shown its effect, in the phase that `at` names",
+    )
     for_s: PositiveDuration | None = Field(default=None, alias="for", description="default: to the end of the phase")
     instances: Instances = Field(
         default="one", description="of a service that is the target: one, all, a number (2) or a share (50%); drawn with the seed"
@@ -170,6 +175,24 @@ class FaultUse(Model):
         """The duration after the phase's start named by `at`."""
         offset = self.at.partition("+")[2]
         return units.duration_s(offset.strip()) if offset else 0.0
+
+    @property
+    def after_id(self) -> str | None:
+        """The fault named by `after`."""
+        return None if self.after is None else self.after.partition("+")[0].strip()
+
+    @property
+    def after_s(self) -> float:
+        """The duration after that one's effect named by `after`."""
+        delay = (self.after or "").partition("+")[2]
+        return units.duration_s(delay.strip()) if delay else 0.0
+
+    @model_validator(mode="after")
+    def _after_says_when(self) -> Self:
+        _ = self.after_s
+        if self.after is not None and self.offset_s:
+            raise ValueError(f"it begins after {self.after_id}: write `at: {self.phase}`, and the delay in `after`")
+        return self
 
     @model_validator(mode="after")
     def _at_names_a_phase(self) -> Self:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from harness.scenario.catalog import FaultSpec, StackInfo
 from harness.scenario.checks.faults import Catalog
+from harness.scenario.checks.schedule import begins_s
 from harness.scenario.loader import Loaded
 from harness.scenario.model import VERBS, Expect, FaultUse, RootCause
 from harness.scenario.problem import KeyPath, Problem, did_you_mean
@@ -157,4 +158,4 @@ def lasts_s(loaded: Loaded, fault: FaultUse) -> float | None:
     if fault.for_s is not None:
         return fault.for_s
     length_s = loaded.scenario.phases.get(fault.phase)  # type: ignore[call-overload]  # the model admits names of phases only
-    return None if length_s is None else length_s - fault.offset_s
+    return None if length_s is None else length_s - begins_s(fault, loaded.scenario.faults)

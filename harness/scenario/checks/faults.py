@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from harness.scenario.catalog import ALERT_WEBHOOK, FaultSpec, StackInfo
+from harness.scenario.checks.schedule import check_schedule
 from harness.scenario.explain import problems_of
 from harness.scenario.loader import Loaded
 from harness.scenario.model import FaultUse
@@ -24,7 +25,7 @@ def check_faults(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> Iterator
         if fault.id in seen:
             yield loaded.at((*where, "id"), f"fault id {fault.id!r} is used twice", "give each fault its own id")
         seen.add(fault.id)
-        yield from _schedule(loaded, fault, where)
+        yield from check_schedule(loaded, fault, where)
         spec = catalog.get(fault.type)
         if spec is None:
             yield loaded.at((*where, "type"), f"there is no fault {fault.type!r}", did_you_mean(fault.type, catalog))
@@ -32,20 +33,6 @@ def check_faults(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> Iterator
         yield from _parameters(loaded, fault, spec, where)
         yield from _target(loaded, fault, spec, catalog, stack, where)
     yield from _steady_state(loaded, catalog)
-
-
-def _schedule(loaded: Loaded, fault: FaultUse, where: KeyPath) -> Iterator[Problem]:
-    phases = loaded.scenario.phases
-    length_s = phases.get(fault.phase)  # type: ignore[call-overload]  # the model admits names of phases only
-    if length_s is None:
-        yield loaded.at((*where, "at"), f"the scenario has no phase {fault.phase!r}", did_you_mean(fault.phase, phases))
-    elif fault.offset_s >= length_s:
-        yield loaded.at(
-            (*where, "at"), f"{fault.at!r} is after the end of {fault.phase}, which lasts {length_s:g}s", "write a smaller offset"
-        )
-    elif fault.for_s is not None and fault.offset_s + fault.for_s > length_s:
-        message = f"the fault would outlast phase {fault.phase!r}: {fault.offset_s + fault.for_s:g}s of {length_s:g}s"
-        yield loaded.at((*where, "for"), message, f"write at most {length_s - fault.offset_s:g}s, or lengthen the phase")
 
 
 def _parameters(loaded: Loaded, fault: FaultUse, spec: FaultSpec, where: KeyPath) -> Iterator[Problem]:

@@ -90,6 +90,43 @@ def test_without_for_a_fault_ends_with_its_phase() -> None:
     assert times(use(**{"for": "6s"}), (10 * NS_PER_S, 40 * NS_PER_S)).verify_within_s == 3.0
 
 
+def test_a_fault_follows_another_once_that_has_shown_its_effect() -> None:
+    """In the order of the file or not; its own end counts from its own beginning, and its truth says what it follows."""
+    late = use(id="late", after="first+2s", **{"for": "5s"})
+    stage = Stage((late, {}), (use(id="first", at="fault+5s"), {"verify": [None, None, {"seen": True}]}))
+    stage.run_to(60)
+    at_s = {(event.data["id"], event.data["step"]): event.t_ns / NS_PER_S for event in stage.record.events}
+    assert at_s["late", "intended"] == pytest.approx(at_s["first", "effective"] + 2.0, abs=0.11)
+    assert at_s["late", "heal_intended"] == pytest.approx(at_s["late", "intended"] + 5.0, abs=0.11)
+    told = [event.data for event in stage.record.events if event.data["step"] == "intended"]
+    assert [(data["id"], data.get("after")) for data in told] == [("first", None), ("late", "first")]
+    assert stage.schedule.done
+
+
+def test_a_cascade_goes_on_as_far_as_effects_show() -> None:
+    third = use(id="third", after="second", **{"for": None})
+    stage = Stage((use(id="first"), {}), (use(id="second", after="first+1s", **{"for": None}), {}), (third, {}))
+    stage.run_to(60)
+    assert [e.data["id"] for e in stage.record.events if e.data["step"] == "intended"] == ["first", "second", "third"]
+    assert stage.schedule.done
+
+
+@pytest.mark.parametrize("first", [{"verify": [None]}, {"inject": [FaultError("no")]}])
+def test_what_follows_a_fault_without_effect_never_begins(first: dict[str, list[Any]]) -> None:
+    stage = Stage((use(id="first"), first), (use(id="late", after="first"), {}))
+    stage.run_to(60)
+    assert not any(call.startswith("late") for call in stage.calls)
+    assert stage.schedule.more_to_come and not stage.schedule.done
+    assert stage.schedule.heal_all() is True
+    assert stage.schedule.done and not any(call.startswith("late") for call in stage.calls)
+
+
+def test_what_would_follow_after_its_phase_never_begins() -> None:
+    stage = Stage((use(id="first", at="fault+25s"), {}), (use(id="late", after="first+9s"), {}))
+    stage.run_to(60)
+    assert not any(call.startswith("late") for call in stage.calls)
+
+
 def test_a_fault_that_never_bites_is_said_so_and_healed() -> None:
     stage = Stage((use(), {"verify": [None]}))
     stage.run_to(60)
