@@ -69,10 +69,11 @@ class DiskSlow(ResourceFault[DiskSlowParameters]):
 
     def _writes_s(self) -> tuple[float, float]:
         """Beside the instance, and elsewhere. Raises FaultError."""
-        inside = self.attempt("write", kb=self._trial_kb)
+        place = self.place()
+        inside = self.attempt("write", kb=self._trial_kb, folder=place.data or ".")
         if inside is None:
             raise FaultError(f"a program beside {self.name} ended without a word")
-        return inside["took_s"], elsewhere("write", kb=self._trial_kb, folder=self.place().directory or ".")["took_s"]
+        return inside["took_s"], elsewhere("write", kb=self._trial_kb, folder=place.directory or ".")["took_s"]
 
     def _limit(self, bytes_per_s: int | None) -> None:
         stack = capability(self.context.stack, DiskLimitable)

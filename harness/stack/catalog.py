@@ -41,7 +41,7 @@ REFERENCE_CAPABILITIES = frozenset(
 )
 """Of `ProcessStack`; a contract test holds the two together."""
 
-CONTAINER_CAPABILITIES = (REFERENCE_CAPABILITIES - {"DiskLimitable", "Volumed"}) | {"Networked"}
+CONTAINER_CAPABILITIES = REFERENCE_CAPABILITIES | {"Networked"}
 """Of `ContainerStack`, likewise."""
 
 ACTUATED: Mapping[Actuator, str] = {
@@ -142,9 +142,9 @@ def _unavailable(driver: Driver) -> frozenset[str]:
         found.add("Clocked")
     if driver == "processes" and cgroups.why_not() is not None:
         found.add("Limitable")  # a container engine has the rights that this takes
-    if driver == "processes" and disks.why_not() is not None:
+    if disks.why_not() is not None:  # of containers, too: no engine changes that of one that runs
         found.add("DiskLimitable")
-    if driver == "processes" and mounts.why_not() is not None:
+    if mounts.why_not() is not None:
         found.add("Volumed")
     return frozenset(found)
 

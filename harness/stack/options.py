@@ -19,6 +19,10 @@ class ProviderTiming:
     itl_ms: float
 
 
+VOLUME_BYTES = 768 << 20
+"""Of a small file system: of memory, as far as it is used; a fresh database has about 60 MB."""
+
+
 @dataclass(frozen=True, slots=True)
 class StackOptions:
     """One stack. `work_dir` is made by `start` and removed by `stop`; logs stay, in `logs_dir`, which must exist.

@@ -37,11 +37,15 @@ class AdminApi:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an instance runs on this machine: the pid of its main process as this machine numbers it, and the folder it may write to."""
+    """Where an instance runs on this machine: the pid of its main process as this machine numbers it, and the folder it may write to.
+
+    `data`: where it keeps what lasts, as it calls the place itself; None: where it runs.
+    """
 
     pid: int
     container: str | None = None  # id, where it is one
     directory: Path | None = None
+    data: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,12 @@ from harness.stack.disks import device_of
 from harness.stack.engines import Engine
 from harness.stack.groups import InstanceGroups
 from harness.stack.launch import Launcher, python_command
-from harness.stack.options import StackOptions
+from harness.stack.options import VOLUME_BYTES, StackOptions
 from harness.stack.postgres import Postgres
 from harness.stack.proxies import EdgeProxies
 from harness.stack.reference import ReferenceStack
 from harness.stack.topology import instance_name
 from harness.stack.valkey import Valkey
-
-VOLUME_BYTES = 768 << 20
-"""Of memory, as far as it is used; a fresh database has about 60 MB."""
 
 
 class ProcessStack(ReferenceStack):

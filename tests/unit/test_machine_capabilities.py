@@ -55,7 +55,9 @@ def test_a_fault_that_this_machine_cannot_do_is_refused(capability: str, refused
 
 
 def test_containers_are_limited_by_their_engine(refused: None) -> None:
-    assert "Limitable" in reference_info({}, driver="containers").capabilities
+    found = reference_info({}, driver="containers").capabilities
+    assert "Limitable" in found
+    assert {"DiskLimitable", "Volumed"}.isdisjoint(found), "which can neither slow the disk of one that runs nor make a small one"
 
 
 def test_what_needs_no_rights_is_left(refused: None) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness import cgroups
 from harness.stack import http_probe, postgres, valkey
 from harness.stack.base import Limits, StackError
 from harness.stack.containers.container import Container, ContainerSpec, Mount
 from harness.stack.containers.site import Site
+from harness.stack.disks import device_of
 from harness.stack.environment import Environments
 from harness.stack.options import StackOptions
 from harness.stack.ports import LOOPBACK, free_ports
@@ -73,6 +75,7 @@ class ContainerLauncher:
         self._site = site
         self._admin_ports: dict[str, int] = {}
         self._limits: dict[str, Limits] = {}  # by instance, where they are not as declared
+        self._disk_limits: dict[str, int | None] = {}
         self._wrappers: dict[str, tuple[str, ...]] = {}  # what goes before the command, by instance
         self._containers: dict[str, Container] = {}  # the latest of each instance
 
@@ -83,6 +86,8 @@ class ContainerLauncher:
             spec = replace(spec, entrypoint=(*wrapper, *self._site.entrypoint("services" if engine is None else engine.image)))
         container = Container(self._site.api, spec, self._options.logs_dir / f"{member.name}.log")
         self._containers[member.name] = container
+        if member.name in self._disk_limits:
+            self._bound_disk(member, container)
         return container
 
     def url(self, service: str, port: int) -> str:
@@ -120,6 +125,35 @@ class ContainerLauncher:
         self._limits[member.name] = limits
         return before
 
+    def limit_disk(self, member: Member, bytes_per_s: int | None) -> None:
+        """Bound what it writes to the disk of its data, if it runs, and what its next containers do; None: any. Raises StackError."""
+        self._disk_limits[member.name] = bytes_per_s
+        if member.running:
+            self._bound_disk(member, self.container(member.name))
+
+    def volume_of(self, service: str) -> Path:
+        """The folder, on this machine, of an engine's data that lie on a file system of their own."""
+        return self._options.work_dir / "volumes" / service
+
+    def _bound_disk(self, member: Member, container: Container) -> None:
+        """The engine can set this for new containers only, so it is set in the container's control group. Raises StackError."""
+        if container.pid is None:
+            raise StackError(f"{member.name} runs, but its control group is not seen from here")
+        try:
+            version, folder = cgroups.folder_of(container.pid, cgroups.DISKS)
+            group = cgroups.Group(version, {cgroups.DISKS: folder})
+            group.bound_disk(device_of(self._data_of(member)), self._disk_limits[member.name])
+        except cgroups.CgroupError as error:
+            raise StackError(f"{member.name} cannot be limited: {error}") from error
+
+    def _data_of(self, member: Member) -> Path:
+        """Where its data lie on this machine. Raises EngineError."""
+        if member.service not in ENGINES:
+            return self._environments.state_of(member.name)
+        if member.service in self._options.volumes:
+            return self.volume_of(member.service)
+        return Path(self._site.api.call("GET", f"/volumes/{self._site.name_of(member.name)}")["Mountpoint"])
+
     def _service(self, member: Member) -> ContainerSpec:
         service = self._topology.services[member.service]
         published = {HTTP_PORT: member.port}
@@ -153,8 +187,12 @@ class ContainerLauncher:
             command=engine.command,
             environment={**engine.environment, **self._environments.added_to(member.name)},
             published={engine.port: member.port},
-            mounts=(Mount(self._site.volume(member.name), engine.data, read_only=False),),
+            mounts=(Mount(self._volume_for(member), engine.data, read_only=False),),
         )
+
+    def _volume_for(self, member: Member) -> str:
+        own = member.service in self._options.volumes
+        return str(self.volume_of(member.service)) if own else self._site.volume(member.name)
 
     def _limits_of(self, member: Member) -> Limits:
         engine = ENGINES.get(member.service)

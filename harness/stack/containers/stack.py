@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness import mounts
 from harness.record.clock import Clock
 from harness.stack import faketime
 from harness.stack.base import Limits, Place, StackError, Stress
@@ -14,7 +15,7 @@ from harness.stack.containers.launch import ENGINES, ContainerLauncher, hand_ove
 from harness.stack.containers.proxies import ContainerProxies
 from harness.stack.containers.site import Site
 from harness.stack.containers.tools import ExecStress, NetworkTools
-from harness.stack.options import StackOptions
+from harness.stack.options import VOLUME_BYTES, StackOptions
 from harness.stack.reference import ReferenceStack
 from harness.stack.topology import instance_name
 
@@ -41,10 +42,22 @@ class ContainerStack(ReferenceStack):
         pid = container.pid
         if pid is None:
             raise StackError(f"{instance} runs, but the engine's processes are not seen from here")
-        return Place(pid, container.id, self._environments.state_of(instance) if self._is_written_here(instance) else None)
+        if self._is_written_here(instance):
+            state = self._environments.state_of(instance)
+            return Place(pid, container.id, state, str(state))
+        return Place(pid, container.id, data=ENGINES[self._roster.get(instance).service].data)
 
     def limit(self, instance: str, limits: Limits) -> Limits:
         return self._launcher.limit(self._roster.get(instance), limits)
+
+    def limit_disk(self, instance: str, bytes_per_s: int | None) -> None:
+        self._launcher.limit_disk(self._roster.get(instance), bytes_per_s)
+
+    def volume(self, instance: str) -> Path:
+        service = self._roster.get(instance).service
+        if service not in self._options.volumes:
+            raise StackError(f"the data of {instance} lie on no file system of their own")
+        return self._launcher.volume_of(service)
 
     def stress(self, instance: str, script: Path, arguments: Sequence[str]) -> Stress:
         self._roster.get(instance)
@@ -80,7 +93,15 @@ class ContainerStack(ReferenceStack):
         hand_over(path)
 
     def _prepare_engine(self, service: str) -> None:
-        """Nothing: its image prepares an empty volume."""
+        """Its image prepares an empty volume, or an empty file system that it is shown in the place of one."""
+        if service in self._options.volumes:
+            folder = self._launcher.volume_of(service)
+            folder.mkdir(mode=0o700, parents=True)
+            hand_over(folder)
+            try:
+                mounts.mount(folder, VOLUME_BYTES)
+            except OSError as error:
+                raise StackError(f"a file system for the data of {service}: {error.strerror}") from error
 
     def _engine_url(self, caller: str, engine: str) -> str:
         url = self._roster.get(instance_name(engine, 1)).inside_url
@@ -94,7 +115,7 @@ class ContainerStack(ReferenceStack):
             self._proxies.start(caller, callee, self._roster.get(instance_name(callee, 1)).inside_url)
 
     def _clear_away(self) -> Sequence[str]:
-        return self._site.clear()
+        return [*self._site.clear(), *map(str, mounts.unmount_below(self._options.work_dir))]
 
     def _is_written_here(self, instance: str) -> bool:
         return self._roster.get(instance).service not in ENGINES
