@@ -188,17 +188,12 @@ class FaultUse(Model):
         return units.duration_s(delay.strip()) if delay else 0.0
 
     @model_validator(mode="after")
-    def _after_says_when(self) -> Self:
-        _ = self.after_s
-        if self.after is not None and self.offset_s:
-            raise ValueError(f"it begins after {self.after_id}: write `at: {self.phase}`, and the delay in `after`")
-        return self
-
-    @model_validator(mode="after")
-    def _at_names_a_phase(self) -> Self:
+    def _it_has_its_time(self) -> Self:
         if self.phase not in PHASES:
             raise ValueError(f"at: {self.at!r} names no phase; write one of {', '.join(PHASES)}, or 'fault+5s'")
-        _ = self.offset_s
+        _ = self.offset_s, self.after_s
+        if self.after is not None and self.offset_s:
+            raise ValueError(f"it begins after {self.after_id}: write `at: {self.phase}`, and the delay in `after`")
         return self
 
 

@@ -136,9 +136,7 @@ class ReferenceStack(Conditions, ABC):
         return self._options.work_dir / _CORPUS / "questions.jsonl"
 
     def documents(self) -> str:
-        if VECTOR in self._topology.services:
-            raise StackError(f"vectors are kept apart from their documents, in {VECTOR}: pgvector keeps all in one place")
-        return self._roster.get("postgres-1").url
+        return self._topology.all_in_one(self._roster.get("postgres-1").url)
 
     def start(self) -> None:
         try:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from harness.scenario.catalog import Role
 from harness.scenario.model import VectorStoreName
+from harness.stack.parts import StackError
 
 Variable = Literal["DATABASE_URL", "REDIS_URL", "KEYS_FILE", "JWT_SECRET", "SPOOL_DIR", "LLM_API_KEY", "VECTOR_STORE"]
 
@@ -111,6 +112,12 @@ class Topology:
     def programmable(self) -> tuple[str, ...]:
         """The mocks, which have an admin API."""
         return tuple(service.name for service in self.services.values() if service.kind in ("llm", "vector"))
+
+    def all_in_one(self, database: str) -> str:
+        """That database, where it holds documents and all that is made of them. Raises StackError."""
+        if VECTOR in self.services:
+            raise StackError(f"vectors are kept apart from their documents, in {VECTOR}: pgvector keeps all in one place")
+        return database
 
     def declared_replicas(self, asked: Mapping[str, int]) -> dict[str, int]:
         """Replicas of every service. Raises ValueError for an unknown service or a number it cannot have."""

@@ -29,7 +29,7 @@ from harness.stack.containers.stack import ContainerStack
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
 from tests.contract.small_stack import SmallStack
-from tests.contract.uses import USES
+from tests.contract.uses import USES, Use
 
 DOCUMENTS = 40
 ALL_FAULTS = "GAUNTLET_ALL_FAULTS"
