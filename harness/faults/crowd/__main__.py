@@ -7,33 +7,25 @@ of JSON. NAME is what the undo entry of the lease finds it by. Credentials come 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from contextlib import suppress
 from dataclasses import asdict
 from random import Random
 
+from harness.faults.beside import Ending, order, say
 from harness.faults.crowd.kinds import KINDS, Crowd
 
 TELL_EVERY_S = 0.25
 
 
 async def main() -> None:
-    """Until somebody hangs up on stdin."""
-    told = json.loads(sys.stdin.readline())
+    """Until it is to end, or has nothing left to do."""
+    told = order()
     crowd = Crowd(told["host"], told["port"], told["path"], told["asks"], told["headers"], told["plan"], Random(told["seed"]))
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), ended.set)  # nothing more is ever said: readable means that it was closed
+    ending = Ending(told["ttl_s"])
     work = asyncio.ensure_future(KINDS[told["kind"]](crowd))
-    with suppress(TimeoutError):
-        async with asyncio.timeout(told["ttl_s"]):
-            while not ended.is_set() and not work.done():
-                sys.stdout.write(json.dumps(asdict(crowd.tally)) + "\n")
-                sys.stdout.flush()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(TELL_EVERY_S):
-                        await ended.wait()
+    say(**asdict(crowd.tally))
+    while not work.done() and not await asyncio.to_thread(ending.wait, TELL_EVERY_S):
+        say(**asdict(crowd.tally))
     work.cancel()
     with suppress(asyncio.CancelledError):
         await work
