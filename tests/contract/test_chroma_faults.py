@@ -8,7 +8,7 @@ import pytest
 
 from harness.faults.vector import FAULTS
 from tests.contract.small_stack import SmallStack
-from tests.contract.test_faults import evidence_of, make
+from tests.contract.test_faults import evidence_of, make_as_used
 from tests.contract.traffic import traffic
 
 pytestmark = pytest.mark.e2e
@@ -28,7 +28,7 @@ def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStack]:
 
 @pytest.mark.parametrize("name", [kind.spec.name for kind in FAULTS])
 def test_it_bites_and_goes(chroma: SmallStack, name: str) -> None:
-    fault = make(name, chroma)
+    fault = make_as_used(name, chroma)
     assert evidence_of(fault.gone, "gone before it was injected")
     fault.inject()
     try:

@@ -90,6 +90,11 @@ def make(name: str, kind: Kind, world: World, inbox: Inbox) -> Fault:
     return build(FaultUse.model_validate(kind.entry(USES[name])), context).fault
 
 
+def make_as_used(name: str, stack: Stack) -> Fault:
+    """The fault of its row, on a stack that is no run's."""
+    return build(FaultUse.model_validate(USES[name].entry), Context(stack, SystemClock(), Random(5))).fault
+
+
 def evidence_of(look: Callable[[], Evidence | None], step: str) -> Evidence:
     """Look until there is evidence."""
     clock = SystemClock()

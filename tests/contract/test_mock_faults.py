@@ -15,7 +15,7 @@ from harness.faults.registry import build
 from harness.record.clock import SystemClock
 from harness.scenario.model import FaultUse
 from tests.contract.small_stack import SmallStack
-from tests.contract.test_faults import evidence_of, make
+from tests.contract.test_faults import evidence_of, make_as_used
 from tests.contract.traffic import traffic
 from tests.contract.uses import USES
 
@@ -35,7 +35,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStack]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fault_that_nobody_else_meets_has_no_effect(quiet: SmallStack, name: str) -> None:
-    fault = make(name, quiet)
+    fault = make_as_used(name, quiet)
     fault.inject()
     try:
         assert [fault.verify() for _ in range(2)] == [None] * 2

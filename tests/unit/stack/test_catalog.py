@@ -19,7 +19,7 @@ def test_the_reference_stack_by_default() -> None:
         "postgres": 1, "cache": 1, "llm": 1, "llm_fallback": 1, "retrieval": 2, "document": 1, "user": 1, "embedding": 1, "generation": 2,
         "query": 1, "gateway": 1,
     }  # fmt: skip
-    assert info.journeys == {"ask", "ask_stream", "search", "ingest"}
+    assert info.journeys == {"ask", "ask_stream", "follow_up", "search", "ingest", "login"}
     assert info.programmable == {"llm", "llm_fallback"}
     assert info.proxyable == info.edges
     assert info.quality
@@ -35,7 +35,7 @@ def test_a_vector_store_of_its_own_is_one_service_more_and_needed_by_the_same(st
         services={**plain.services, "vector": 1},
         capabilities=plain.capabilities - {"Documented"},  # vectors are kept apart from their documents
         alternatives={
-            "{driver: containers}": plain.alternatives["{driver: containers}"] - {"Documented"},
+            **{way: capabilities - {"Documented"} for way, capabilities in plain.alternatives.items()},
             "{vector_store: pgvector}": plain.capabilities,
         },
         edges=plain.edges | edges,
