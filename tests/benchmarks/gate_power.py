@@ -130,27 +130,22 @@ def cells(kinds: Sequence[Kind], designs: Sequence[Design]) -> Iterator[Cell]:
 
 
 def recorded(paths: Sequence[Path]) -> Kind:
-    """The requests of real runs, one after the other. Of runs with two versions the base's alone."""
+    """The requests of real runs, one after the other; those of two versions must have served equal ones."""
     parts: list[Requests] = []
     end_s = 0.0
     for path in paths:
-        one = of_run(path)
+        one = requests_of(read(path))
         parts.append(replace(one, t_s=one.t_s + end_s))
         end_s = float(parts[-1].t_s[-1])
     joined = Requests(*(np.concatenate([getattr(p, name) for p in parts]) for name in Requests.__dataclass_fields__))
     return Kind("recorded", recorded=joined)
 
 
-def of_run(path: Path) -> Requests:
-    """What the base was asked."""
-    return requests_of(read(path), 0)
-
-
-def requests_of(history: History, side: int) -> Requests:
-    """The questions of one side in steady state; a request that was not served, or asked nothing, has no quality to lose."""
+def requests_of(history: History, side: int | None = None) -> Requests:
+    """The questions of one side, or of both, in steady state; a request that was not served, or asked nothing, has no quality to lose."""
     context = Context.of(history)
     rows = history.in_phase("steady_state").rows()
-    rows = rows[(rows["side"] == side) & (rows["question"] >= 0)]
+    rows = rows[(rows["question"] >= 0) & ((side is None) | (rows["side"] == side))]
     rows = rows[np.argsort(rows["intended_ns"], kind="stable")]
     shares = {}
     for name in ("recall_at_5", "answered"):
