@@ -72,7 +72,9 @@ COMPOSE_CAPABILITIES = frozenset(
 )
 """Of `ComposeStack`; Programmable only with its mock LLM."""
 
-KUBERNETES_CAPABILITIES = frozenset({"Killable", "Meshed", "Programmable", "Restartable", "Rollbackable", "Scalable", "Stoppable"})
+KUBERNETES_CAPABILITIES = frozenset(
+    {"Documented", "Killable", "Meshed", "Programmable", "Restartable", "Rollbackable", "Scalable", "Stoppable"}
+)
 """Of `KubernetesStack`."""
 
 STACKS: Mapping[str, frozenset[str]] = {

@@ -140,6 +140,9 @@ class KubernetesStack:
             raise StackError(f"no service {service!r}; there are {', '.join(self._topology.services)}")
         return self._instances.of(service) if self._instances is not None else []
 
+    def documents(self) -> str:
+        return self._topology.all_in_one(self.instances("postgres")[0].url)
+
     def probe(self, instance: Instance) -> str | None:
         if instance.service == "postgres":
             return postgres.probe(instance.url)
