@@ -1,0 +1,28 @@
+"""What a detector is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Detector(Protocol):
+    """Scores one series while it arrives. Memory is bounded; a score depends on nothing that comes later."""
+
+    def update(self, t_s: float, value: float) -> float:
+        """The score in [0, 1] of `value`, seen at `t_s` seconds. A value that is not finite is missing: it scores 0 and teaches nothing."""
+        ...
+
+
+class MultivariateDetector(Protocol):
+    """Scores several series at once."""
+
+    def update(self, t_s: float, values: Sequence[float]) -> float:
+        """The score in [0, 1] of one row; the first row says how many columns there are. A row that lacks a value scores 0."""
+        ...
+
+
+def squash(distance: float, usual: float) -> float:
+    """A distance >= 0 as a score: 0.5 at `usual`, towards 1 far beyond it."""
+    return distance * distance / (distance * distance + usual * usual) if math.isfinite(distance) else 1.0

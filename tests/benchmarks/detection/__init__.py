@@ -1,0 +1,1 @@
+"""How well detectors find anomalies: labelled series of many families, scores, and the script that puts them side by side."""
