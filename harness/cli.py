@@ -14,7 +14,7 @@ from harness.commands.kubernetes import kubernetes
 from harness.commands.load import load
 from harness.commands.machine import clean, completion, doctor, down, up
 from harness.commands.mocks import mock
-from harness.commands.offline import detect
+from harness.commands.offline import detect, diagnose
 from harness.commands.runs import judge, list_runs, report, run, show, stop
 
 
@@ -49,6 +49,7 @@ for _command in (
     kubernetes,
     load,
     detect,
+    diagnose,
     doctor,
     clean,
     up,

@@ -13,9 +13,17 @@ class Graph:
         for caller, callee in edges:
             self._callees.setdefault(caller, set()).add(callee)
 
+    def services(self) -> frozenset[str]:
+        """Everybody who calls or is called."""
+        return frozenset(self._callees).union(*self._callees.values())
+
     def callees(self, service: str) -> frozenset[str]:
         """Direct callees."""
         return frozenset(self._callees.get(service, ()))
+
+    def callers(self, service: str) -> frozenset[str]:
+        """Direct callers, itself left out."""
+        return frozenset(caller for caller, callees in self._callees.items() if service in callees and caller != service)
 
     def reachable(self, service: str) -> frozenset[str]:
         """Everything that `service` depends on, directly or through others; not itself unless on a cycle."""

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.detection [--seed 1] [--each 1] [--detector NAME …] [--leave-one-out]
 
-AUC-PR by points and VUS-PR per family; then the NAB score (standard profile, one threshold for all series) and false alarms per 1 000 points
-of the controls at that threshold. `record` and `gaussian` are rivals, written beside this script. With --leave-one-out the constants of the
-default detector are varied, and for each family those are taken that are best on all *other* families.
+AUC-PR by points and VUS-PR per family; then the NAB score (standard profile, one threshold for all series) and false alarms per 1 000
+points of the controls at that threshold. `record` and `gaussian` are rivals, written beside this script. With --leave-one-out the constants
+of the default detector are varied, and for each family those are taken that are best on all *other* families.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def alarms(corpus: Sequence[Labelled], scores: Sequence[Array], false_weight: fl
     pooled = pooled[pooled > 0]
     if not len(pooled):
         return Alarms(1.0, 0.0, 0.0)
-    candidates = np.unique(np.quantile(pooled, 1 - np.geomspace(1e-6, 0.3, 60)))
+    candidates = [*np.unique(np.quantile(pooled, 1 - np.geomspace(1e-6, 0.3, 60))), 2.0]  # the last one: silence
     windows = sum(len(one.windows) for one in corpus)
     best = max(((_nab(corpus, prepared, c, false_weight), float(c)) for c in candidates), default=(0.0, 1.0))
     threshold = best[1]

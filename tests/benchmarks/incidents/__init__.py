@@ -1,0 +1,1 @@
+"""How well causes of recorded incidents are ranked: incidents over random graphs with known truth, and rivals."""
