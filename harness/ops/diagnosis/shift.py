@@ -70,11 +70,13 @@ def shift(values: Values, where: Spans) -> Shift:
         return NONE
     low, median, high = (float(q) for q in np.quantile(known, (0.25, 0.5, 0.75)))
     floor = max(0.05 * abs(median), 0.01 * _largest(values[where.whole]))
-    if high > low and median != 0.0:
-        usual, scale, of_blocks = median, max((high - low) / 1.349, 0.1 * float(known.std()), floor), np.nanmedian
+    steady = high > low and median != 0.0
+    if steady:
+        usual, scale = median, max((high - low) / 1.349, 0.1 * float(known.std()), floor)
     else:
-        usual, of_blocks = float(known.mean()), np.nanmean
+        usual = float(known.mean())
         scale = max(max(float(known.std()), _one_event(values[where.whole], median, len(known))) / np.sqrt(where.block), floor)
+    of_blocks: Callable[..., Values] = np.nanmedian if steady else np.nanmean
     if scale <= 0.0:
         return NONE
     now, then = _blocks(after, where.block, of_blocks), _blocks(before, where.block, of_blocks)

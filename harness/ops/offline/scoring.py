@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from harness.ops.monitoring.detectors.base import Detector
 from harness.ops.offline.cells import TableError, index_of, number, readable, seconds
-
-if TYPE_CHECKING:
-    from _csv import _writer
 
 SCORE = "anomaly_score"
 
@@ -23,6 +20,10 @@ class Scored:
 
     rows: int
     missing: int
+
+
+class _Rows(Protocol):
+    def writerow(self, row: Iterable[Any], /) -> Any: ...
 
 
 def score_file(source: Path, target: Path, timestamp: str, value: str, detector: Detector) -> Scored:
@@ -44,7 +45,7 @@ def score_file(source: Path, target: Path, timestamp: str, value: str, detector:
     return scored
 
 
-def _copy(source: Path, timestamp: str, value: str, detector: Detector, out: _writer) -> Scored:
+def _copy(source: Path, timestamp: str, value: str, detector: Detector, out: _Rows) -> Scored:
     rows = missing = 0
     lines = _lines(source)
     _, header = next(lines, (1, []))

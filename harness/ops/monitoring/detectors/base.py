@@ -23,6 +23,16 @@ class MultivariateDetector(Protocol):
         ...
 
 
+_LARGEST = 1e100  # larger values count as this: their squares would be infinite
+
+
+def reading(value: float) -> float:
+    """A value that can be reckoned with; NaN where there is none."""
+    if -_LARGEST < value < _LARGEST:
+        return value
+    return math.copysign(_LARGEST, value) if math.isfinite(value) else math.nan
+
+
 def squash(distance: float, usual: float) -> float:
     """A distance >= 0 as a score: 0.5 at `usual`, towards 1 far beyond it."""
     return distance * distance / (distance * distance + usual * usual) if math.isfinite(distance) else 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.ops.monitoring.detectors.base import squash
+from harness.ops.monitoring.detectors.base import reading, squash
 from harness.ops.monitoring.detectors.history import History, Usual, usual
 
 PROBATION = 50
@@ -25,7 +25,8 @@ class Ewma:
 
     def update(self, t_s: float, value: float) -> float:  # noqa: ARG002  # the order of arrival counts
         """See `Detector.update`."""
-        if not math.isfinite(value):
+        value = reading(value)
+        if value != value:
             return 0.0
         count = self._history.count
         if count >= PROBATION and (count - PROBATION) % _REFIT == 0:

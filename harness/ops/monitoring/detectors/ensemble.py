@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from harness.ops.monitoring.detectors.base import reading
 from harness.ops.monitoring.detectors.history import KEPT, History, Usual, period, usual
 from harness.ops.monitoring.detectors.prediction import Predictor, fit
 from harness.ops.monitoring.detectors.shapes import SHORTEST, Shapes
 from harness.ops.monitoring.detectors.tail import Tail
 
 PROBATION = 100  # points without a score; the records that scores are judged by are complete after about 300
-_FIRST_FIT, _YOUNG, _REFIT_YOUNG, _REFIT = 50, 500, 50, 200
+_FIRST_FIT, _YOUNG, _REFIT_YOUNG, _REFIT = 50, 400, 50, 200
 _LOOK_BACK = 1024
 _ROLLING = 0.002  # weight of a new value in the rolling mean: about 1 000 points
 _RECENT, _CALM = 0.04, 0.005  # likewise of a residual in the recent spread, and in the usual one
@@ -50,7 +51,8 @@ class Ensemble:
 
     def update(self, t_s: float, value: float) -> float:  # noqa: ARG002  # the order of arrival counts, not the time
         """See `Detector.update`."""
-        if not math.isfinite(value):
+        value = reading(value)
+        if value != value:
             return 0.0
         history = self._history
         count = history.count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.ops.monitoring.detectors.base import squash
+from harness.ops.monitoring.detectors.base import reading, squash
 from harness.ops.monitoring.detectors.history import History, usual
 
 PROBATION = 50
@@ -27,14 +27,17 @@ class Kalman:
 
     def update(self, t_s: float, value: float) -> float:  # noqa: ARG002  # the order of arrival counts
         """See `Detector.update`."""
-        if not math.isfinite(value):
+        value = reading(value)
+        if value != value:
             return 0.0
         count = self._history.count
         if count >= PROBATION and (count - PROBATION) % _REFIT == 0:
             self._fit()
+            if count == PROBATION:
+                self._variance = self._noise
         self._history.add(value)
         if count < PROBATION:
-            self._level, self._variance = value, self._noise
+            self._level = value
             return 0.0
         predicted = self._variance + self._wander
         total = predicted + self._noise

@@ -38,7 +38,7 @@ def fit(values: Values, usual: Usual, season: int) -> Predictor | None:
     calm = np.clip(values, usual.low, usual.high) - usual.median
     columns = np.stack([calm[longest - lag : len(calm) - lag] for lag in lags], axis=1)[-_ROWS:]
     target = calm[longest:][-_ROWS:]
-    weights = _ridge(columns, target)
+    weights: Values = _ridge(columns, target)
     residual = np.abs(target - columns @ weights)
     kept = residual < _OUTLIER * 1.4826 * (np.median(residual) + 1e-12)
     if kept.sum() > 5 * len(lags):
@@ -49,5 +49,4 @@ def fit(values: Values, usual: Usual, season: int) -> Predictor | None:
 def _ridge(columns: Values, target: Values) -> Values:
     gram = columns.T @ columns
     gram[np.diag_indices_from(gram)] += 1e-3 * np.trace(gram) / len(gram) + 1e-12
-    solved: Values = np.linalg.solve(gram, columns.T @ target)
-    return solved
+    return np.asarray(np.linalg.solve(gram, columns.T @ target), dtype=np.float64)

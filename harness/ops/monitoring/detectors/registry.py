@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 
-from harness.ops.monitoring.detectors.base import Detector
+from harness.ops.monitoring.detectors import learned
+from harness.ops.monitoring.detectors.base import Detector, MultivariateDetector
 from harness.ops.monitoring.detectors.charts import Ewma
+from harness.ops.monitoring.detectors.drift import Adwin, Sliding
 from harness.ops.monitoring.detectors.ensemble import Ensemble
 from harness.ops.monitoring.detectors.kalman import Kalman
+from harness.ops.monitoring.detectors.multivariate import Mewma, Pca
 
 GROUP = "rag_gauntlet.detectors"
 DEFAULT = "ensemble"
-BUILT_IN: Mapping[str, Callable[[], Detector]] = {DEFAULT: Ensemble, "ewma": Ewma, "kalman": Kalman}
+BUILT_IN: Mapping[str, Callable[[], Detector]] = {
+    DEFAULT: Ensemble,
+    "ewma": Ewma,
+    "kalman": Kalman,
+    "adwin": Adwin,
+    "ks": partial(Sliding, "ks"),
+    "psi": partial(Sliding, "psi"),
+    "js": partial(Sliding, "js"),
+    "arima": learned.Arima,
+    "isolation_forest": learned.IsolationForest,
+    "lof": learned.LocalOutlierFactor,
+    "one_class_svm": learned.OneClassSvm,
+}
+MULTIVARIATE: Mapping[str, Callable[[], MultivariateDetector]] = {"mewma": Mewma, "pca": Pca}
 
 
 class UnknownDetectorError(ValueError):
@@ -27,7 +44,10 @@ def names() -> tuple[str, ...]:
 def create(name: str = DEFAULT) -> Detector:
     """A new detector for one series. A built-in name cannot be taken by an entry point."""
     if name in BUILT_IN:
-        return BUILT_IN[name]()
+        try:
+            return BUILT_IN[name]()
+        except learned.MissingExtraError as error:
+            raise UnknownDetectorError(f"{name}: {error}") from error
     for point in entry_points(group=GROUP, name=name):
         try:
             made: Detector = point.load()()
