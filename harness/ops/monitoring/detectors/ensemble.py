@@ -12,12 +12,13 @@ from harness.ops.monitoring.detectors.shapes import SHORTEST, Shapes
 from harness.ops.monitoring.detectors.tail import Tail
 
 PROBATION = 100  # points without a score; the records that scores are judged by are complete after about 300
-_FIRST_FIT, _YOUNG, _REFIT_YOUNG, _REFIT = 50, 400, 50, 200
+_FIRST_FIT, _YOUNG, _REFIT_YOUNG, _REFIT = 50, 500, 50, 200
 _LOOK_BACK = 1024
 _ROLLING = 0.002  # weight of a new value in the rolling mean: about 1 000 points
 _RECENT, _CALM = 0.04, 0.005  # likewise of a residual in the recent spread, and in the usual one
 _ALARM = 1.5  # nats beyond the expected record
 _REFRACTORY, _REFRACTORY_LEAST, _REFRACTORY_MOST = 0.05, 20, 400  # share of the points so far, points
+_CERTAIN = 30.0  # nats at which every point is told, refractory period or not
 _SOFTNESS = 4.0
 _AFTERGLOW, _FADE = 0.7, 0.98
 
@@ -28,7 +29,7 @@ class Ensemble:
     distance from the median; from the rolling mean of about 1 000 points; step; difference to a season ago; residual of a seasonal
     autoregression; spread of its residuals; and how long the value has not changed at all. Each has its own record (`Tail`), and what
     they say beyond it adds up. An alarm scores above 0.5; until the refractory period is over (5 % of the points so far, 20 to 400)
-    what follows scores below, in its own order.
+    what follows scores below, in its own order, unless it is beyond all doubt.
 
     `stagger` spreads the refits of many detectors that start together over different points.
     """
@@ -123,5 +124,7 @@ class Ensemble:
         if surprise >= _ALARM and count - self._last_alarm > refractory:
             self._last_alarm, self._afterglow = count, _AFTERGLOW
             return 0.5 + 0.5 * base
+        if surprise >= _CERTAIN:
+            return 0.5 + 0.45 * base
         self._afterglow *= _FADE
         return 0.5 * max(base, self._afterglow)
