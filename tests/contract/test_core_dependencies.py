@@ -28,7 +28,11 @@ def modules_of_extras() -> list[str]:
     """Top-level modules that only the extras bring."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     core = {distribution(r) for r in project["dependencies"]}
-    extra = {distribution(r) for name in ("run", "stack") for r in project["optional-dependencies"][name]} - core - {"rag-gauntlet"}
+    extra = (
+        {distribution(r) for name in ("run", "stack", "parquet", "detectors") for r in project["optional-dependencies"][name]}
+        - core
+        - {"rag-gauntlet"}
+    )
     return [m for m, owners in packages_distributions().items() if extra & {distribution(o) for o in owners}]
 
 
@@ -61,6 +65,21 @@ def test_judging_and_reporting_need_no_extra(record: Path) -> None:
     ended = gauntlet("judge", str(record), "--json")
     assert (ended.returncode, json.loads(ended.stdout)["verdict"]) == (3, "INCONCLUSIVE"), ended.stderr
     assert {path.name for path in record.iterdir()} >= {"verdict.json", "junit.xml", "report.html"}
+
+
+def test_exported_files_need_no_extra(tmp_path: Path) -> None:
+    table, graph, out = tmp_path / "table.csv", tmp_path / "graph.json", tmp_path / "out.csv"
+    rows = [f"{i},{10 + i % 7},{3 if i < 200 else 60}" for i in range(300)]
+    table.write_text("\n".join(["timestamp,cart/latency,cart/cpu", *rows]) + "\n", encoding="utf-8")
+    graph.write_text('{"edges": [["front", "cart"]]}', encoding="utf-8")
+    ended = gauntlet("detect", str(table), "--timestamp-col", "timestamp", "--value-col", "cart/cpu", "--out", str(out))
+    assert ended.returncode == 0 and len(out.read_text(encoding="utf-8").splitlines()) == 301, ended.stderr
+    ended = gauntlet("diagnose", "--metrics", str(table), "--graph", str(graph), "--onset", "200", "--json")
+    assert [(c["service"], c["kind"]) for c in json.loads(ended.stdout)["causes"]] == [("cart", "cpu")], ended.stderr
+    ended = gauntlet(
+        "detect", str(table), "--timestamp-col", "timestamp", "--value-col", "cart/cpu", "--out", str(out), "--detector", "lof"
+    )
+    assert ended.returncode == 2 and ended.stderr.endswith("pip install 'rag-gauntlet[detectors]'\n")
 
 
 @pytest.mark.parametrize(
