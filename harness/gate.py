@@ -16,7 +16,8 @@ from harness.score.check import Result, Status, merge
 EXIT_PASS = 0
 EXIT_FAIL = 1
 EXIT_INCONCLUSIVE = 3
-ASSERTED = ("objective", "expect", "compare")  # groups by which a scenario asks something; validity and safety alone assert nothing
+# Groups by which a scenario asks something; validity and safety alone assert nothing.
+ASSERTED = ("objective", "expect", "compare")
 _POINTS = {Status.PASS: 1.0, Status.WARN: 0.5, Status.FAIL: 0.0}
 
 
@@ -62,7 +63,15 @@ def decide(results: Sequence[Result], scenario: Scenario, *, strict: bool = Fals
     if gate is None:
         status = merge(r.status for r in results)
         return _verdict(status, _worst(status, results), results, None, strict)
-    return _weighed(results, gate, strict)
+    return _weighed(results, _with_objectives(gate, scenario), strict)
+
+
+def _with_objectives(gate: Gate, scenario: Scenario) -> Gate:
+    """The gate with what the objectives themselves say of their weights, and of being key."""
+    asked = {f"{phase}.{of.text}": objective for phase in scenario.objectives for of, objective in scenario.asked(phase)}
+    weights = {name: objective.weight for name, objective in asked.items() if objective.weight is not None}
+    key = [name for name, objective in asked.items() if objective.key and name not in gate.key]
+    return gate.model_copy(update={"weights": {**gate.weights, **weights}, "key": [*gate.key, *key]})
 
 
 def _weighed(results: Sequence[Result], gate: Gate, strict: bool) -> Verdict:

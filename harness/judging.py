@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 from harness.gate import Verdict, decide
 from harness.record import store
+from harness.record.baseline import baseline as find_baseline
 from harness.record.history import History
 from harness.report import html, junit, verdict_json
 from harness.scenario.loader import load_text
@@ -26,10 +27,14 @@ class Judged:
     verdict: Verdict
 
 
-def judge_run(path: Path, *, strict: bool = False) -> Judged:
-    """Judge a run from its record. Raises RecordError (no record there) or ScenarioError (its scenario is damaged)."""
+def judge_run(path: Path, *, strict: bool = False, baseline: Path | None = None) -> Judged:
+    """Judge a run from its record, against a baseline run if the scenario asks for one (default: that of the run).
+
+    Raises RecordError (no record there) or ScenarioError (its scenario is damaged).
+    """
     directory = store.RunDirectory(path.resolve())
     history = store.read(directory.path)
+    history = replace(history, baseline=find_baseline(history.run, baseline))
     scenario = recorded_scenario(directory, history.run)
     return Judged(directory, history, scenario, decide(judge(history, scenario), scenario, strict=strict))
 

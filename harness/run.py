@@ -35,6 +35,7 @@ from harness.load import plan as load_plan
 from harness.load.driver import LoadError, LoadProcess
 from harness.record import events as ev
 from harness.record import store
+from harness.record.baseline import pin
 from harness.record.clock import NS_PER_S, Clock, SystemClock, utc_now, wall_anchor
 from harness.record.events import Event
 from harness.record.journal import Journal
@@ -59,6 +60,7 @@ class Options:
     out: Path = Path("runs")
     seed: int | None = None
     argv: tuple[str, ...] = ()
+    baseline: Path | None = None  # the run that limits "of baseline" are relative to
     observe: Callable[[LiveState], None] = field(default=lambda _state: None)
 
 
@@ -108,6 +110,7 @@ def open_record(scenario: Scenario, loaded: Loaded, options: Options) -> store.R
             "scenario_file_sha256": sha256(text).hexdigest(),
             "seed": scenario.seed,
             "argv": list(options.argv),
+            "baseline": pin(options.baseline) if options.baseline is not None else None,
             "git": {"sha": revision.sha, "dirty": revision.dirty},
             "host": host.facts(),
             "clock": {"utc": anchor.utc, "t_ns": anchor.t_ns},

@@ -87,6 +87,7 @@ def refuse_no_run(baseline: Path) -> None:
 def against(judged: Judged, baseline: Path, baselines: Path, *, strict: bool) -> Judged:
     """A judged run with the comparison in its verdict; the whole of it is in `comparison.json` beside the record."""
     from harness.comparing import with_baseline, without_baseline
+    from harness.judging import judge_run
     from harness.report import comparison
 
     anchor = None
@@ -95,6 +96,8 @@ def against(judged: Judged, baseline: Path, baselines: Path, *, strict: bool) ->
             baseline, anchor = stored(judged.directory.path, baselines)
         except CommandError as error:
             return without_baseline(judged, str(error), strict=strict)
+    if judged.scenario.wants_baseline:
+        judged = judge_run(judged.directory.path, strict=strict, baseline=baseline)
     merged, found = with_baseline(judged, baseline, anchor=anchor, strict=strict)
     (judged.directory.path / "comparison.json").write_bytes(comparison.render(found))
     return merged

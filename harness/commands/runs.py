@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.compare import BASELINE, BASELINES, against, refuse_no_run
+from harness.commands.compare import BASELINE, BASELINES, STORED, against, refuse_no_run
 from harness.commands.console import EPILOG, FILES, JSON, OUT, RUN, STRICT, CommandError, command, emit, say
 from harness.lifecycle.exit_codes import FAILED, OK, worst
 
@@ -49,7 +49,17 @@ def run(
     if baseline is not None:
         refuse_no_run(baseline)
     compared = partial(against, baseline=baseline, baselines=baselines, strict=strict) if baseline is not None else None
-    batch = Batch(out=out, stack=stack, seed=seed, repeat=repeat, strict=strict, quiet=as_json, argv=tuple(sys.argv), compared=compared)
+    batch = Batch(
+        out=out,
+        stack=stack,
+        seed=seed,
+        repeat=repeat,
+        strict=strict,
+        quiet=as_json,
+        argv=tuple(sys.argv),
+        compared=compared,
+        baseline=None if str(baseline) == STORED else baseline,
+    )
     outcomes = batch.carry_out(files, say)
     code = worst(o.exit_code for o in outcomes)
     if as_json:

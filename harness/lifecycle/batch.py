@@ -46,6 +46,7 @@ class Batch:
     quiet: bool
     argv: tuple[str, ...]
     compared: Callable[[Judged], Judged] | None = None  # adds the comparison with a baseline to the verdict
+    baseline: Path | None = None  # what limits "of baseline" are relative to: written into the record
 
     def carry_out(self, files: Sequence[Path], say: Callable[[str], None]) -> list[RunOutcome]:
         """Run every file; invalid ones raise one ScenarioError before any has started. Ends after an interrupted run."""
@@ -63,7 +64,7 @@ class Batch:
     def _one(self, loaded: Loaded, n: int, say: Callable[[str], None]) -> RunOutcome:
         seed = (self.seed if self.seed is not None else loaded.scenario.seed) + n
         with LiveView(loaded.scenario.name, quiet=self.quiet, hint=f"{STOP_KEY}: heal and stop") as view, stop_key():
-            options = run.Options(out=self.out, seed=seed, argv=self.argv, observe=view.update)
+            options = run.Options(out=self.out, seed=seed, argv=self.argv, baseline=self.baseline, observe=view.update)
             try:
                 finished = run.execute(loaded, options)
             except _NOT_STARTED_BY as error:

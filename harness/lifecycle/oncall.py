@@ -22,11 +22,10 @@ _END_S = 3.0
 
 def targets_document(stack: Stack, scenario: Scenario, *, client_metrics: str, inbox: Mapping[str, Any]) -> dict[str, Any]:
     """What an operator may know. The scenario gives objectives and time scale only: no name, no fault, no phase."""
-    steady = scenario.objectives.get("steady_state", {})
     return {
         **stack.targets(),
         "client": {"metrics": client_metrics},
-        "slos": {name: limit.text for name, limit in steady.items() if limit.of is None},
+        "slos": {of.text: limit.text for of, limit in scenario.limits("steady_state")},
         "time_scale": scenario.time_scale,
         **inbox,
     }

@@ -75,7 +75,7 @@ class Player:
     def __post_init__(self) -> None:
         load = self.scenario.load
         self._shape = lay_out(load.shape, self.scenario.duration_s, load.mix) if load.shape else Shape(())
-        self._abort = AbortWatch(self.scenario.abort, Context.of(store.read(self.directory.path, live=True)))
+        self._abort = AbortWatch(self.scenario, Context.of(store.read(self.directory.path, live=True)))
         self._tail = RequestTail(self.directory.requests, keep_s=max(self._abort.keep_s, live.WINDOW_S))
         self._events = JournalTail(self.directory.events)
 

@@ -44,6 +44,7 @@ class History:
     damage: tuple[str, ...] = ()  # what could not be read: torn segments, missing files
     gaps: Gaps = field(default_factory=Gaps)  # inter-token latencies
     providers: tuple[ProviderJournal, ...] = ()  # what the mock providers saw of their callers
+    baseline: History | None = None  # the run that limits "of baseline" are relative to
     _derived: dict[tuple[Hashable, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from harness.report.timeline import timeline
 from harness.scenario.model import Scenario
 from harness.scenario.schema import resolved
 from harness.score.check import Result, Status
-from harness.score.slo import show
+from harness.score.show import show
 
 SIGNS = {Status.PASS: "✓", Status.WARN: "!", Status.INCONCLUSIVE: "?", Status.FAIL: "✗"}
 MEANING = {

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.report.material import clean
 from harness.report.state import LiveState
-from harness.score.slo import show
+from harness.score.show import show
 
 HEARTBEAT_S = 5.0  # of a line in which nothing changed but the figures
 

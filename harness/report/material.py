@@ -11,7 +11,7 @@ from harness.gate import Verdict
 from harness.record.history import History
 from harness.scenario.model import Scenario
 from harness.score.check import Result, Status
-from harness.score.slo import show
+from harness.score.show import show
 
 _WORST_FIRST = {Status.FAIL: 0, Status.INCONCLUSIVE: 1, Status.WARN: 2, Status.PASS: 3}
 _GROUP_ORDER = ("validity", "safety", "expect", "objective", "containment")
@@ -47,7 +47,9 @@ class Material:
     def command(self) -> str:
         """What repeats the run."""
         file = self.history.run.get("scenario_file") or f"{self.scenario.name}.yaml"
-        return f"gauntlet run {_quoted(str(file))} --seed {self.seed}"
+        baseline = dig(self.history.run, "baseline", "path")
+        against = f" --baseline {_quoted(str(baseline))}" if baseline else ""
+        return f"gauntlet run {_quoted(str(file))} --seed {self.seed}{against}"
 
 
 def by_severity(results: Sequence[Result]) -> list[Result]:

@@ -10,7 +10,7 @@ from harness.score.check import Result, Status
 from harness.score.detection import Detection, detect
 from harness.score.outcome import FaultOutcome, outcome
 from harness.score.recovery import actions_for, escalations_for, in_window
-from harness.score.slo import show
+from harness.score.show import show
 
 NO = "none"
 

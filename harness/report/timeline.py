@@ -13,7 +13,7 @@ from harness.report.material import Material, clean
 from harness.report.series import PERCENTILES, Series, length_s, series
 from harness.report.stories import target
 from harness.score.detection import Episode, episodes
-from harness.score.slo import show
+from harness.score.show import show
 
 LANES = 16  # at most, for claims of one sort
 
@@ -116,10 +116,10 @@ def _panels(data: Series, limits: tuple[svg.Limit, ...]) -> tuple[svg.Panel, ...
 def _limits(material: Material) -> Iterator[svg.Limit]:
     """Absolute limits on the latency, in the phases they are asked of."""
     for phase in material.history.phases:
-        for name, limit in material.scenario.objectives.get(phase.name, {}).items():  # type: ignore[call-overload]  # other names give {}
-            if name.startswith("latency_") and limit.of is None:
+        for of, limit in material.scenario.limits(phase.name):
+            if of.family == "latency":
                 end_ns = phase.end_ns if phase.end_ns is not None else material.history.end_ns
-                yield svg.Limit(_s(material, phase.start_ns), _s(material, end_ns), limit.value, f"{phase.name}: {name} {limit.text}")
+                yield svg.Limit(_s(material, phase.start_ns), _s(material, end_ns), limit.value, f"{phase.name}: {of.text} {limit.text}")
 
 
 def _readouts(data: Series) -> list[str]:

@@ -46,6 +46,7 @@ def document(verdict: Verdict, history: History, scenario: Scenario) -> dict[str
             "git_sha": dig(run, "git", "sha"),
             "git_dirty": dig(run, "git", "dirty"),
             "started": dig(run, "clock", "utc"),
+            "baseline": dig(run, "baseline", "path"),
             "reproduce": material.command,
         },
     }
@@ -154,6 +155,7 @@ def _run_schema() -> dict[str, Any]:
             "git_sha": _OR_NULL,
             "git_dirty": {"type": ["boolean", "null"]},
             "started": {**_OR_NULL, "description": "UTC, ISO 8601"},
+            "baseline": {**_OR_NULL, "description": "the run that limits of a baseline are relative to, as it was pinned"},
             "reproduce": {**_TEXT, "description": "the command that repeats the run"},
         },
     }

@@ -72,16 +72,35 @@ def expected(scenario: Scenario, phase: str, journeys: frozenset[str] | None = N
 
     Of a closed load it is the most that there may be: what its users ask when every answer comes at once.
     """
-    if not scenario.load.shape:
-        return _at_most(scenario, phase, journeys)
     start = scenario.phase_start_s(phase)
     end = start + scenario.phases[phase]  # type: ignore[index]  # the caller asks for a phase that the scenario has
-    return sum((p.area_until(end) - p.area_until(start)) * _share(p.mix, journeys) for p in pieces(scenario))
+    return between(scenario, start, end, journeys)
 
 
-def for_sli(scenario: Scenario, phase: str, sli: SliName) -> float:
-    """Expected samples of an SLI in a phase."""
-    return expected(scenario, phase, JOURNEYS_OF.get(sli.family))
+def for_sli(scenario: Scenario, phase: str, sli: SliName, among: frozenset[str] | None = None) -> float:
+    """Expected samples of an SLI in a phase, of those journeys alone."""
+    return expected(scenario, phase, counted(sli, among))
+
+
+def counted(sli: SliName, among: frozenset[str] | None = None) -> frozenset[str] | None:
+    """Of those journeys (None: of all), the ones that an SLI is computed from; None for all."""
+    journeys = JOURNEYS_OF.get(sli.family)
+    return journeys if among is None else among if journeys is None else journeys & among
+
+
+def between(scenario: Scenario, start_s: float, end_s: float, journeys: frozenset[str] | None = None) -> float:
+    """Expected arrivals in a stretch of the run, in seconds from the start of the first phase."""
+    if not scenario.load.shape:
+        return _at_most(scenario, end_s - start_s, journeys)
+    return sum((p.area_until(end_s) - p.area_until(start_s)) * _share(p.mix, journeys) for p in pieces(scenario))
+
+
+def leanest(scenario: Scenario, phase: str, window_s: float, journeys: frozenset[str] | None = None) -> float:
+    """Expected arrivals in that window of a phase which has fewest, looked for in steps of a hundredth of the phase."""
+    start_s = scenario.phase_start_s(phase)
+    room_s = max(0.0, scenario.phases[phase] - window_s)  # type: ignore[index]  # the caller asks for a phase that the scenario has
+    starts = (start_s + room_s * n / 100.0 for n in range(101))
+    return min(between(scenario, at_s, at_s + window_s, journeys) for at_s in starts)
 
 
 def _share(mix: Mapping[str, float], journeys: frozenset[str] | None) -> float:
@@ -90,9 +109,8 @@ def _share(mix: Mapping[str, float], journeys: frozenset[str] | None) -> float:
     return sum(weight for name, weight in mix.items() if name in journeys) / sum(mix.values())
 
 
-def _at_most(scenario: Scenario, phase: str, journeys: frozenset[str] | None) -> float:
+def _at_most(scenario: Scenario, length_s: float, journeys: frozenset[str] | None) -> float:
     load = scenario.load
     if load.locustfile is not None or load.closed is None or not load.closed.think_time:
         return _UNBOUNDED
-    length_s: float = scenario.phases[phase]  # type: ignore[index]  # the caller asks for a phase that the scenario has
     return load.closed.users * length_s / load.closed.think_time * _share(load.mix, journeys)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from harness.scenario.catalog import StackInfo
 from harness.scenario.checks.expect import check_expectations
 from harness.scenario.checks.faults import Catalog, check_faults
-from harness.scenario.checks.objectives import check_abort, check_anything_asserted, check_gate, check_objectives
+from harness.scenario.checks.objectives import check_objectives
+from harness.scenario.checks.policy import check_abort, check_anything_asserted, check_gate
 from harness.scenario.checks.shape import readable
 from harness.scenario.checks.system import check_load, check_stack
 from harness.scenario.checks.versions import check_versions
@@ -30,7 +31,7 @@ def check(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> list[Problem]:
         *check_faults(loaded, catalog, stack),
         *check_expectations(loaded, catalog, stack),
         *check_objectives(loaded, stack),
-        *check_abort(loaded),
+        *check_abort(loaded, stack),
         *check_gate(loaded),
         *check_versions(loaded, stack),
         *check_anything_asserted(loaded),

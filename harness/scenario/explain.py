@@ -26,6 +26,7 @@ _EXAMPLES: Mapping[str, str] = {
     "to": "to: 50/s",
     "base": "base: 10/s",
     "peak": "peak: 50/s",
+    "pass": 'pass: ">= 99%"',
 }
 _WANTED: Mapping[str, str] = {
     "dict_type": "a mapping (key: value)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from harness.scenario import units
 
@@ -33,6 +33,7 @@ Percent = Annotated[
     AfterValidator(units.percent_text),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?%$", "examples": ["90%"]}),
 ]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def _instances(value: object) -> str | int:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from harness.scenario import services as of_services
 from harness.scenario import units
 from harness.scenario.comparison import Comparison
 from harness.scenario.fields import Duration as Duration  # part of this module's own names
-from harness.scenario.fields import Instances, LimitText, Model, Percent, PositiveDuration
+from harness.scenario.fields import Instances, LimitText, Model, PositiveDuration, Weight
 from harness.scenario.fields import Rate as Rate
+from harness.scenario.indicator import Indicator, indicator
+from harness.scenario.objective import Objective
+from harness.scenario.policy import AbortRule as AbortRule
+from harness.scenario.policy import Gate as Gate
 from harness.scenario.segments import Segment as Segment
-from harness.scenario.segments import Weight
 from harness.scenario.services import Actuator as Actuator
 from harness.scenario.services import ClusterSpec, ComposeService, Service, ServiceUrl
-from harness.scenario.slis import PHASES, SliName, sli_name
+from harness.scenario.slis import PHASES, SliName
 
 Kind = Literal[
     "latency", "errors", "rate_limit", "crash", "hang", "cpu", "memory", "disk", "descriptors", "pool", "network", "dns", "config",
@@ -28,7 +32,15 @@ Outcome = Literal["absorbed", "recovered", "self_healed", "healed_by_harness", "
 VectorStoreName = Literal["pgvector", "qdrant", "chroma"]
 VERBS = ("restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex")
 
-Sli = Annotated[str, AfterValidator(lambda text: sli_name(text).text)]
+
+def _spelled(text: str) -> str:
+    """The key of an objective in its one spelling, so that two spellings of one key do not hide each other."""
+    if (canonical := indicator(text).text) != text:
+        raise ValueError(f"{text!r} has one spelling; write {canonical!r}")
+    return text
+
+
+IndicatorText = Annotated[str, AfterValidator(_spelled)]
 PhaseName = Literal["warmup", "steady_state", "fault", "recovery", "cooldown"]
 
 
@@ -77,6 +89,7 @@ class Journey(Model):
     body: Any = Field(default=None, alias="json")
     headers: dict[str, str] = Field(default_factory=dict)
     service: str = "gateway"
+    tenant: str | None = Field(default=None, pattern=r"^\S+$", description="whose requests these are, for objectives `of tenant …`")
     expect_status: list[int] = Field(default_factory=lambda: [200], min_length=1)
 
     @model_validator(mode="after")
@@ -257,42 +270,6 @@ class Expect(Model):
         return self
 
 
-class AbortRule(Model):
-    """`{availability: "< 50%", for: 10s}`: stop the run when it has held that long. A stopped run is at best INCONCLUSIVE."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, arbitrary_types_allowed=True, populate_by_name=True, serialize_by_alias=True)
-
-    for_s: PositiveDuration = Field(default=10.0, alias="for")
-
-    @property
-    def condition(self) -> tuple[SliName, units.Limit]:
-        """The SLI and the limit whose *holding* aborts."""
-        ((name, text),) = (self.model_extra or {}).items()
-        return sli_name(name), units.limit(text)
-
-    @model_validator(mode="after")
-    def _one_condition(self) -> Self:
-        if len(self.model_extra or {}) != 1:
-            raise ValueError("an abort rule has exactly one SLI beside `for`: {availability: '< 50%', for: 10s}")
-        _ = self.condition
-        return self
-
-
-class Gate(Model):
-    """Keptn's scoring: the weighted share of passed objectives; `key` objectives must pass by themselves."""
-
-    pass_: Percent = Field(default="90%", alias="pass")
-    warn: Percent = "75%"
-    key: list[str] = Field(default_factory=list, description="`phase.sli`")
-    weights: dict[str, Weight] = Field(default_factory=dict, description="by `phase.sli`; default 1")
-
-    @model_validator(mode="after")
-    def _warn_below_pass(self) -> Self:
-        if units.percent(self.warn) > units.percent(self.pass_):
-            raise ValueError(f"warn {self.warn} is above pass {self.pass_}; write a warn that is lower")
-        return self
-
-
 class OperatorSpec(Model):
     """Which operator is on call."""
 
@@ -313,7 +290,7 @@ class Scenario(Model):
     phases: dict[PhaseName, PositiveDuration] = Field(min_length=1)
     faults: list[FaultUse] = Field(default_factory=list)
     expect: list[Expect] = Field(default_factory=list)
-    objectives: dict[PhaseName, dict[Sli, LimitText]] = Field(default_factory=dict)
+    objectives: dict[PhaseName, dict[IndicatorText, Objective]] = Field(default_factory=dict)
     abort: list[AbortRule] = Field(default_factory=list)
     gate: Gate | None = None
     compare: Comparison | None = Field(default=None, description="how versions are compared, and the one to serve beside the base")
@@ -326,6 +303,23 @@ class Scenario(Model):
     def duration_s(self) -> float:
         """Length of all phases."""
         return sum(self.phases.values())
+
+    def asked(self, phase: str) -> Iterator[tuple[Indicator, Objective]]:
+        """The objectives of a phase, in the order of the file."""
+        for text, objective in self.objectives.get(phase, {}).items():  # type: ignore[call-overload]  # a phase without objectives gives {}
+            yield indicator(text), objective
+
+    def limits(self, phase: str) -> Iterator[tuple[SliName, units.Limit]]:
+        """The absolute limits of the phase as a whole, over all requests, that must be kept for it to pass."""
+        for of, objective in self.asked(phase):
+            if of.scope is None and of.window_s is None:
+                yield from ((of.sli, one) for one in objective.pass_.bounds)
+
+    @property
+    def wants_baseline(self) -> bool:
+        """Is any objective relative to another run?"""
+        criteria = (c for asked in self.objectives.values() for one in asked.values() for c in (one.pass_, one.warn) if c is not None)
+        return any(limit.of == "baseline" for c in criteria for limit in c.limits)
 
     def phase_start_s(self, name: str) -> float:
         """Seconds from the start of the first phase."""

@@ -6,9 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.scenario.fields import Model, PositiveDuration, Rate
+from harness.scenario.fields import Model, PositiveDuration, Rate, Weight
 
-Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 TraceFormat = Literal["azure", "burstgpt", "mooncake", "record"]
 SHAPES = ("constant", "soak", "poisson", "gamma", "ramp", "steps", "spike", "sine", "sweep", "trace")
 

@@ -67,7 +67,8 @@ def percent(text: object) -> float:
 class Limit:
     """A parsed limit. `value` is in base units (seconds, ratio 0..1, plain number, per second).
 
-    With `of`, the limit is relative: `<= +25% of steady_state` holds when value <= reference * (1 + 0.25), and `value` is +0.25.
+    With `of`, the limit is relative: `<= +25% of steady_state` holds when value <= reference * (1 + 0.25), and `value` is +0.25. A signed
+    percentage alone, `<= +10%`, is relative to the baseline run, as in Keptn.
     """
 
     text: str
@@ -109,17 +110,18 @@ def limit(text: object) -> Limit:
         raise ValueError(
             f"{_short(text)} is no limit; write an operator, a number and a unit: '<= 800ms', '>= 99.5%', '<= +25% of steady_state'"
         )
-    if bool(match["of"]) != bool(match["sign"]) or (match["of"] and match["unit"] != "%"):
+    if (match["of"] and not match["sign"]) or (match["sign"] and match["unit"] != "%"):
         raise ValueError(
-            f"{_short(text)}: a relative limit has a sign, a percentage and a reference, an absolute one none of them; "
-            "write '<= +25% of steady_state' or '<= 800ms'"
+            f"{_short(text)}: a relative limit has a sign, a percentage and a reference (without one: the baseline run), an absolute one "
+            "none of them; write '<= +25% of steady_state', '<= +10%' or '<= 800ms'"
         )
     value, unit = _base(float(match["number"]), match["unit"])
     if value > _LARGEST:
         raise ValueError(f"{_short(text)} is out of range; write a smaller number")
     if match["sign"] == "-":
         value = -value
-    return Limit(text=str(text).strip(), op=match["op"], value=value, unit=unit, of=match["of"])  # type: ignore[arg-type]  # the pattern admits no other
+    of = match["of"] or ("baseline" if match["sign"] else None)
+    return Limit(text=str(text).strip(), op=match["op"], value=value, unit=unit, of=of)  # type: ignore[arg-type]  # the pattern admits no other
 
 
 def _base(number: float, unit: str | None) -> tuple[float, Unit]:

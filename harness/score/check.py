@@ -57,9 +57,14 @@ class Result:
 Check = Callable[[History, Scenario], Iterable[Result]]
 
 
+def severity(status: Status) -> int:
+    """A rank: the larger, the worse."""
+    return _ORDER[status]
+
+
 def merge(statuses: Iterable[Status]) -> Status:
     """The worst of them; nothing asserted is INCONCLUSIVE."""
-    return max(statuses, key=_ORDER.__getitem__, default=Status.INCONCLUSIVE)
+    return max(statuses, key=severity, default=Status.INCONCLUSIVE)
 
 
 def run_safely(name: str, check: Check, history: History, scenario: Scenario) -> list[Result]:

@@ -24,8 +24,8 @@ from harness.score.blockwise import LEAST_BLOCKS
 from harness.score.check import Result, Status
 from harness.score.effect import Comparison, Design, Effect, Side, effect
 from harness.score.relative import MIN_SAMPLES
+from harness.score.show import show
 from harness.score.sli import Observations
-from harness.score.slo import show
 from harness.score.spans import BLOCK_S, Span
 
 ALPHA = 0.01  # of all metrics together

@@ -5,11 +5,12 @@ A breach is WARN: the scenario did not ask, but its reader should know.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from harness.record.history import History
 from harness.record.views import FaultTruth
 from harness.scenario.model import Scenario
+from harness.scenario.paths import path_of
 from harness.scenario.slis import sli_name
 from harness.score import sli as slis
 from harness.score import stats
@@ -20,16 +21,6 @@ from harness.score.spans import active
 from harness.score.validity import baseline_reason
 
 MIN_SAMPLES = 20
-
-# Which services a journey of the reference stack passes through (docs/reference-stack.md).
-_STORES = frozenset({"postgres", "cache", "vector"})
-_ASKING = _STORES | {"gateway", "user", "query", "embedding", "retrieval", "generation", "llm", "llm_fallback"}
-REFERENCE_PATHS: Mapping[str, frozenset[str]] = {
-    "ask": _ASKING,
-    "ask_stream": _ASKING,
-    "search": _STORES | {"gateway", "user", "query", "embedding", "retrieval", "llm"},
-    "ingest": _STORES | {"gateway", "user", "document", "embedding", "llm"},
-}
 
 
 def check(history: History, scenario: Scenario) -> Iterable[Result]:
@@ -45,17 +36,6 @@ def check(history: History, scenario: Scenario) -> Iterable[Result]:
                 yield _contained(history, scenario, fault, number, before.phase(use.phase))
 
 
-def path_of(journey: str, scenario: Scenario) -> frozenset[str] | None:
-    """Services that a journey passes through; None when nobody knows."""
-    if journey in scenario.load.journeys:
-        found, frontier = set[str](), {scenario.load.journeys[journey].service}
-        while frontier:
-            found |= frontier
-            frontier = {callee for caller, callee in scenario.stack.edges if caller in frontier} - found
-        return frozenset(found)
-    return REFERENCE_PATHS.get(journey) if scenario.stack.use == "reference" else None
-
-
 def touches(path: frozenset[str], fault: FaultTruth) -> bool:
     """A fault on an edge touches only journeys that pass through both of its ends."""
     return set(fault.edge) <= path if fault.edge else fault.service in path
@@ -64,9 +44,9 @@ def touches(path: frozenset[str], fault: FaultTruth) -> bool:
 def _contained(history: History, scenario: Scenario, fault: FaultTruth, number: int, blocked: str | None) -> Result:
     journey = history.journeys[number]
     blank = Result(f"containment.{fault.id}.{journey}", "containment", Status.INCONCLUSIVE, "", unit="ratio")
-    limit = scenario.objectives.get("steady_state", {}).get("availability")
+    limit = next((one for of, one in scenario.limits("steady_state") if of.family == "availability"), None)
     reason = blocked or baseline_reason(history, scenario)
-    if reason is None and (limit is None or limit.of is not None):
+    if reason is None and limit is None:
         reason = "steady_state has no absolute availability objective to compare with"
     span = active(fault, history)
     if reason is not None or limit is None or span is None:

@@ -19,7 +19,7 @@ from harness.record.pieces import Requests, Rows
 from harness.record.requests import Outcome as Ended
 from harness.record.views import FaultTruth
 from harness.scenario.model import Scenario
-from harness.scenario.slis import SliName, sli_name
+from harness.scenario.slis import SliName
 from harness.scenario.units import Limit
 from harness.score import sli as slis
 from harness.score import stats
@@ -113,9 +113,8 @@ def _undecidable(history: History, scenario: Scenario, fault: FaultTruth) -> str
 
 def _limits(scenario: Scenario) -> Iterator[tuple[SliName, Limit]]:
     """Of steady_state: those that a share of bad requests can break."""
-    for text, limit in scenario.objectives.get("steady_state", {}).items():
-        name = sli_name(text)
-        if limit.of is None and (name.percentile or name.unit == "ratio") and slis.bounds(name, limit.op):
+    for name, limit in scenario.limits("steady_state"):
+        if (name.percentile or name.unit == "ratio") and slis.bounds(name, limit.op):
             yield name, limit
 
 

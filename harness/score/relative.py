@@ -1,4 +1,4 @@
-"""Limits relative to an earlier phase of the same run (`<= +25% of steady_state`), which must not blame noise.
+"""Limits relative to steady_state (`<= +25% of steady_state`) or to the phase in a baseline run (`<= +10%`), which must not blame noise.
 
 Kept by the measured value: PASS. Broken and significant (scatter of whole 5 s blocks, p <= 5 %), and clearly more than what changed
 within the phases themselves: FAIL. Broken but within the run's own noise: WARN up to twice the allowance, INCONCLUSIVE beyond it, because
@@ -12,10 +12,9 @@ tests/quality/test_noise.py bounds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from harness.record.history import History
-from harness.record.views import PhaseSpan
+from harness.record.pieces import Requests
 from harness.scenario.slis import SliName
 from harness.scenario.units import Limit
 from harness.score import blockwise, stats
@@ -23,18 +22,26 @@ from harness.score import sli as slis
 from harness.score.blockwise import Blocks
 from harness.score.check import Result, Status
 from harness.score.sli import Context, Observations, Proportion
-from harness.score.spans import blocks, of_phase
+from harness.score.spans import Span, blocks
 
 MIN_SAMPLES = 59  # what reaches beyond a p95; a comparison needs that on both sides, whatever the SLI
 MIN_BLOCKS = 3
 BEYOND_DRIFT = 1.5  # times the change from half to half within a phase, that the change between the phases must exceed
 
 
-def judge_relative(blank: Result, history: History, context: Context, phase: str, sli: SliName, limit: Limit) -> Result:
-    """A share or percentile of `phase` against that of the phase which the limit names."""
-    candidate_span, reference_span = _span(history, phase), _span(history, str(limit.of))
-    candidate = slis.observe(history.in_phase(candidate_span.name), sli, context)
-    reference = slis.observe(history.in_phase(reference_span.name), sli, context)
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Requests of one side of a comparison, the span in which they were due, and what reads them."""
+
+    rows: Requests
+    span: Span
+    context: Context
+
+
+def judge_relative(blank: Result, candidate_side: Side, reference_side: Side, sli: SliName, limit: Limit) -> Result:
+    """A share or percentile of one side against that of the other, which the limit names."""
+    candidate = slis.observe(candidate_side.rows, sli, candidate_side.context)
+    reference = slis.observe(reference_side.rows, sli, reference_side.context)
     needed = max(MIN_SAMPLES, stats.samples_to_prove((sli.argument or 0.0) / 100.0) if sli.percentile else 0)
     measured, base = slis.value(candidate, sli), slis.value(reference, sli)
     if measured is None or base is None or min(len(candidate), len(reference)) < needed:
@@ -45,24 +52,24 @@ def judge_relative(blank: Result, history: History, context: Context, phase: str
     if slis.keeps(limit, measured, base):
         change = _change(measured, base)
         return replace(result, status=Status.PASS, reason=f"{change} {limit.of} keeps {limit.text}, n={len(candidate)}")
-    return _broken(result, (reference, reference_span), (candidate, candidate_span), history, sli, limit, (measured, base))
+    return _broken(result, (reference, reference_side.span), (candidate, candidate_side.span), sli, limit, (measured, base))
 
 
 def _broken(
     result: Result,
-    reference: tuple[Observations, PhaseSpan],
-    candidate: tuple[Observations, PhaseSpan],
-    history: History,
+    reference: tuple[Observations, Span],
+    candidate: tuple[Observations, Span],
     sli: SliName,
     limit: Limit,
     values: tuple[float, float],
 ) -> Result:
     measured, base = values
-    sides = [_blocks(history, side, sli, limit.op, limit.bound(base)) for side in (reference, candidate)]
-    if any(len(side) < MIN_BLOCKS for side in sides):
+    sides = [_blocks(side, sli, limit.op, limit.bound(base)) for side in (reference, candidate)]
+    least = blockwise.LEAST_BLOCKS if limit.of == "baseline" else MIN_BLOCKS
+    if any(len(side) < least for side in sides):
         reason = f"breaks {limit.text}, but {len(sides[0])} and {len(sides[1])} blocks of 5s are too few to tell it from noise"
         return replace(result, reason=reason)
-    p = blockwise.still(*(Blocks.of_shares(side) for side in sides)).above(0.0)
+    p = _p_value(Blocks.of_shares(sides[0]), Blocks.of_shares(sides[1]), limit)
     change = f"{_change(measured, base)} {limit.of} breaks {limit.text}"
     wandering = stats.share_of(sides[1]) - stats.share_of(sides[0]) <= BEYOND_DRIFT * max(stats.drift(side) for side in sides)
     if p <= stats.ALPHA and not wandering:
@@ -75,19 +82,19 @@ def _broken(
     return replace(result, reason=f"{noise}; the noise hides more than twice the limit")
 
 
-def _blocks(history: History, side: tuple[Observations, PhaseSpan], sli: SliName, op: str, bound: float) -> Sequence[stats.Block]:
+def _p_value(reference: Blocks, candidate: Blocks, limit: Limit) -> float:
+    """Of "no more is bad than there": between two runs a drift may be the cause as well."""
+    if limit.of == "baseline":
+        return blockwise.one_after_the_other(reference, candidate).above(0.0)
+    return blockwise.still(reference, candidate).above(0.0)
+
+
+def _blocks(side: tuple[Observations, Span], sli: SliName, op: str, bound: float) -> Sequence[stats.Block]:
     observations, span = side
     proportion: Proportion | None = slis.proportion(observations, sli, op, bound)
     if proportion is None:
         raise ValueError(f"{op} is not the good direction of {sli.text}")
-    return [block for block in proportion.counts(blocks(of_phase(history, span))) if block[1] > 0]
-
-
-def _span(history: History, phase: str) -> PhaseSpan:
-    span = history.phase(phase)
-    if span is None:  # the preconditions admit only phases that were reached
-        raise ValueError(f"{phase} was not reached")
-    return span
+    return [block for block in proportion.counts(blocks(span)) if block[1] > 0]
 
 
 def _change(measured: float, base: float) -> str:

@@ -8,54 +8,107 @@ and a broken one is FAIL only where chance is excluded (exact binomial test at 9
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness.record import events as ev
 from harness.record.history import History
+from harness.record.pieces import Requests
+from harness.scenario.indicator import Indicator
 from harness.scenario.model import Scenario
-from harness.scenario.slis import SliName, sli_name
+from harness.scenario.objective import Objective
+from harness.scenario.slis import SliName
 from harness.scenario.units import Limit
+from harness.score import logic, stats
 from harness.score import sli as slis
-from harness.score import stats
 from harness.score.check import Result, Status
 from harness.score.preconditions import Preconditions
-from harness.score.relative import judge_relative
+from harness.score.relative import Side, judge_relative
+from harness.score.scopes import belonging
+from harness.score.show import show
 from harness.score.sli import Context, Observations
-from harness.score.spans import of_phase, seconds
+from harness.score.spans import Span, of_phase, seconds
+from harness.score.windows import Stretch, judge_windows
 
 MIN_SAMPLES = 30  # for what no sample size can prove (a limit of 100 %), and for means
 LISTED = 10  # lines of evidence
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One objective of one phase, with all that its limits are judged on."""
+
+    before: Preconditions
+    context: Context
+    phase: str
+    of: Indicator
+
+    @property
+    def span(self) -> Span:
+        return _span_of(self.before.history, self.phase)
+
+    def rows(self, history: History, phase: str) -> Requests:
+        """The requests of a phase that belong to the scope."""
+        return belonging(history.in_phase(phase), self.of.scope, self.before.scenario, history.journeys)
+
+    def reference(self, limit: Limit) -> tuple[str | None, Side | None]:
+        """What a relative limit is relative to, or why there is nothing."""
+        history, phase = self.before.history, "steady_state"
+        if limit.of == "baseline":
+            if history.baseline is None:
+                return "there is no baseline run to compare with; name one with --baseline", None
+            history, phase = history.baseline, self.phase
+        reason = self.before.phase(phase) if limit.of == "steady_state" else Preconditions(history, self.before.scenario).phase(phase)
+        if reason is not None:
+            return f"of the baseline run: {reason}" if limit.of == "baseline" else reason, None
+        return None, Side(self.rows(history, phase), _span_of(history, phase), Context.of(history))
+
+
 def check(history: History, scenario: Scenario) -> Iterable[Result]:
     """Every objective of every phase, in the order of the file."""
-    before = Preconditions(history, scenario)
-    context = Context.of(history)
-    for phase, objectives in scenario.objectives.items():
-        for text, limit in objectives.items():
-            yield objective(before, context, phase, sli_name(text), limit)
+    before, context = Preconditions(history, scenario), Context.of(history)
+    for phase in scenario.objectives:
+        for of, objective in scenario.asked(phase):
+            yield _objective(_Asked(before, context, phase, of), objective)
 
 
-def objective(before: Preconditions, context: Context, phase: str, sli: SliName, limit: Limit) -> Result:
+def _objective(asked: _Asked, objective: Objective) -> Result:
     """One objective of one phase."""
-    blank = Result(f"{phase}.{sli.text}", "objective", Status.INCONCLUSIVE, "", limit=limit.text, unit=sli.unit)
-    reason = before.phase(phase)
-    if reason is None and limit.of is not None:
-        reason = before.phase(limit.of) if limit.of == "steady_state" else "there is no baseline run to compare with"
+    sli = asked.of.sli
+    blank = Result(f"{asked.phase}.{asked.of.text}", "objective", Status.INCONCLUSIVE, "", limit=objective.pass_.text, unit=sli.unit)
+    reason = asked.before.phase(asked.phase)
     if reason is not None:
         return replace(blank, reason=reason)
+    return logic.judge(objective, lambda limit: _one(asked, replace(blank, limit=limit.text), limit))
+
+
+def _one(asked: _Asked, blank: Result, limit: Limit) -> Result:
+    """One limit of an objective whose phase can be judged."""
+    before, context, sli = asked.before, asked.context, asked.of.sli
     if sli.family == "lost_ingest":
         return _lost_ingest(blank, before.history, limit)
-    rows = before.history.in_phase(phase)
+    rows = asked.rows(before.history, asked.phase)
     if sli.family == "goodput":
-        return _goodput(blank, before, context, phase, limit)
+        return _goodput(blank, asked, rows, limit)
+    if limit.of is not None:
+        missing, reference = asked.reference(limit)
+        if reference is None:
+            return replace(blank, reason=str(missing))
+        return judge_relative(blank, Side(rows, asked.span, context), reference, sli, limit)
     observations = slis.observe(rows, sli, context)
     if sli.family == "wrong_answers":
         at_s = [seconds(before.history.start_ns, int(t_ns)) for t_ns in observations.t_ns[observations.values > 0]]
         return _wrong_answers(replace(blank, evidence=_dated("wrong answer", at_s)), observations, limit)
-    if limit.of is not None:
-        return judge_relative(blank, before.history, context, phase, sli, limit)
+    if asked.of.window_s is not None and len(observations):
+        stretch = Stretch(asked.span, asked.of.window_s, before.history.start_ns)
+        return judge_windows(blank, observations, sli, limit, stretch, needed(sli, limit))
     return judge_absolute(blank, observations, sli, limit)
+
+
+def _span_of(history: History, phase: str) -> Span:
+    span = history.phase(phase)
+    if span is None:  # the preconditions admit only phases that were reached
+        raise ValueError(f"{phase} was not reached")
+    return of_phase(history, span)
 
 
 def judge_absolute(blank: Result, observations: Observations, sli: SliName, limit: Limit) -> Result:
@@ -71,16 +124,17 @@ def judge_absolute(blank: Result, observations: Observations, sli: SliName, limi
         interval=(stats.rounded(ends[0]), stats.rounded(ends[1])) if ends else None,
     )
     kept = slis.keeps(limit, measured)
-    needed = _needed(sli, limit)
-    if len(observations) >= needed:
+    enough = needed(sli, limit)
+    if len(observations) >= enough:
         return replace(result, status=Status.PASS if kept else Status.FAIL, reason=_reason(result, kept))
     proportion = slis.proportion(observations, sli, limit.op, limit.value)
     if not kept and proportion is not None and stats.exceeds(*proportion.count(), proportion.allowed):
         return replace(result, status=Status.FAIL, reason=f"{_reason(result, kept)}; few samples, yet more bad ones than chance allows")
-    return replace(result, reason=_too_few(sli, limit, len(observations), needed))
+    return replace(result, reason=_too_few(sli, limit, len(observations), enough))
 
 
-def _needed(sli: SliName, limit: Limit) -> int:
+def needed(sli: SliName, limit: Limit) -> int:
+    """Samples that carry the limit."""
     if sli.percentile:
         return max(MIN_SAMPLES, stats.samples_to_prove((sli.argument or 0.0) / 100.0))
     good_share = limit.value if sli.good == "higher" else 1.0 - limit.value
@@ -104,21 +158,6 @@ def _too_few(sli: SliName, limit: Limit, n: int, needed: int) -> str:
     best = stats.bound_of_none(n)
     proved = f"at best {1.0 - best:.4g} above" if sli.good == "higher" else f"at best {best:.4g} below"
     return f"{n} samples cannot prove {limit.text} (without a bad one: {proved}); {needed} could"
-
-
-def show(value: float | str | None, unit: str) -> str:
-    """A value as people write it: `99.36%`, `1.25s`, `12`."""
-    if not isinstance(value, int | float):
-        return str(value)
-    match unit:
-        case "ratio":
-            return f"{value * 100:.4g}%"
-        case "s":
-            return f"{value * 1000:.4g}ms" if abs(value) < 1.0 else f"{value:.4g}s"
-        case "per_s":
-            return f"{value:.4g}/s"
-        case _:
-            return f"{value:.6g}"
 
 
 def _wrong_answers(blank: Result, observations: Observations, limit: Limit) -> Result:
@@ -155,13 +194,8 @@ def _counted(blank: Result, count: float, limit: Limit, what: str) -> Result:
     return replace(blank, status=Status.PASS if kept else Status.FAIL, value=stats.rounded(count), reason=f"{count:g} {what}{bound}")
 
 
-def _goodput(blank: Result, before: Preconditions, context: Context, phase: str, limit: Limit) -> Result:
-    span = before.history.phase(phase)
-    if span is None:  # the preconditions admit only phases that were reached
-        raise ValueError(f"{phase} was not reached")
-    rows = before.history.in_phase(phase)
-    limits = [(sli_name(name), other) for name, other in before.scenario.objectives.get(phase, {}).items()]  # type: ignore[call-overload]  # `phase` is one of the keys
-    measured = slis.goodput(rows, limits, context, of_phase(before.history, span))
+def _goodput(blank: Result, asked: _Asked, rows: Requests, limit: Limit) -> Result:
+    measured = slis.goodput(rows, list(asked.before.scenario.limits(asked.phase)), asked.context, asked.span)
     kept = slis.keeps(limit, measured)
     result = replace(blank, value=stats.rounded(measured), samples=len(rows))
     if len(rows) < MIN_SAMPLES:
@@ -172,5 +206,5 @@ def _goodput(blank: Result, before: Preconditions, context: Context, phase: str,
 def of_phase_objectives(history: History, scenario: Scenario, phase: str, live: bool = False) -> Iterator[Result]:
     """The objectives of one phase; with `live`, of a run that still goes on."""
     before, context = Preconditions(history, scenario, live), Context.of(history)
-    for text, limit in scenario.objectives.get(phase, {}).items():  # type: ignore[call-overload]  # a phase without objectives gives {}
-        yield objective(before, context, phase, sli_name(text), limit)
+    for of, objective in scenario.asked(phase):
+        yield _objective(_Asked(before, context, phase, of), objective)

@@ -1,105 +1,100 @@
-"""Objectives, abort rules and the gate: units, directions, and whether the phase can carry what is asked of it."""
+"""Objectives: units, directions, and whether the phase can carry what is asked of it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from harness.scenario import arrivals
 from harness.scenario.catalog import StackInfo
+from harness.scenario.checks.scopes import check_scope, scoped
+from harness.scenario.indicator import Indicator
 from harness.scenario.loader import Loaded
+from harness.scenario.objective import Objective
 from harness.scenario.problem import KeyPath, Problem, did_you_mean
-from harness.scenario.slis import SliName, sli_name
+from harness.scenario.slis import SliName
 from harness.scenario.units import Limit
 
-_EXAMPLES = {"s": "<= 800ms", "ratio": ">= 99%", "number": "<= 0", "per_s": ">= 20/s"}
-_UNITS = {"s": "a time", "ratio": "a ratio", "number": "a number", "per_s": "a rate"}
+EXAMPLES = {"s": "<= 800ms", "ratio": ">= 99%", "number": "<= 0", "per_s": ">= 20/s"}
+UNITS = {"s": "a time", "ratio": "a ratio", "number": "a number", "per_s": "a rate"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One limit of one objective, and where it stands."""
+
+    loaded: Loaded
+    phase: str
+    of: Indicator
+    limit: Limit
+    where: KeyPath
+
+    @property
+    def among(self) -> frozenset[str] | None:
+        """The journeys that it is about; None for all."""
+        return scoped(self.of.scope, self.loaded.scenario)
+
+    def wrong(self, message: str, hint: str) -> Problem:
+        return self.loaded.at(self.where, message, hint)
 
 
 def check_objectives(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
     """Everything about `objectives`."""
     scenario = loaded.scenario
-    for phase, objectives in scenario.objectives.items():
+    for phase in scenario.objectives:
         if phase not in scenario.phases:
             yield loaded.at_key(("objectives", phase), f"the scenario has no phase {phase!r}", did_you_mean(phase, scenario.phases))
             continue
-        for name, limit in objectives.items():
-            where: KeyPath = ("objectives", phase, name)
-            sli = sli_name(name)
-            found = [*_limit(loaded, sli, limit, where), *_reference(loaded, phase, limit, where), *_measurable(loaded, sli, stack, where)]
-            yield from found or _carries(loaded, sli, limit, phase, where)
-            if sli.percentile and "availability" not in objectives:
-                message = f"{name} alone is passed by a service that answers nothing"
-                yield loaded.at_key(where, message, f'add `availability: ">= 99%"` to objectives of {phase}')
+        for of, objective in scenario.asked(phase):
+            yield from _objective(loaded, stack, phase, of, objective)
 
 
-def check_abort(loaded: Loaded) -> Iterator[Problem]:
-    """Everything about `abort`: a rule's condition is the bad one."""
-    for n, rule in enumerate(loaded.scenario.abort):
-        sli, limit = rule.condition
-        where: KeyPath = ("abort", n, sli.text)
-        bad = ("<", "<=") if sli.good == "higher" else (">", ">=")
-        if not _same_unit(sli, limit):
-            yield loaded.at(where, f"{sli.text} is {_UNITS[sli.unit]}, and {limit.text!r} is not", f'write "{_abort_example(sli)}"')
-        elif limit.op not in bad:
-            yield loaded.at(
-                where, f"{limit.text!r} is when {sli.text} is good; it would abort a healthy run", f'write "{_abort_example(sli)}"'
-            )
-        elif sli.family == "itl":
-            message = f"{sli.text} is known once answers are over; it cannot abort a run that is live"
-            yield loaded.at_key(where, message, f"write max_gap_p{sli.argument:g}")
-        elif limit.of is not None:
-            yield loaded.at(where, "an abort rule cannot be relative: it must be decided while the run is live", "write a plain limit")
-        if rule.for_s > loaded.scenario.duration_s:
-            message = f"the rule can never fire: it must hold {rule.for_s:g}s in a run of {loaded.scenario.duration_s:g}s"
-            yield loaded.at(("abort", n, "for"), message, "write a shorter `for`")
+def _objective(loaded: Loaded, stack: StackInfo, phase: str, of: Indicator, objective: Objective) -> Iterator[Problem]:
+    where: KeyPath = ("objectives", phase, of.text)
+    found = [*check_scope(loaded, stack, of, where), *_measurable(loaded, of.sli, stack, where), *_windowed(loaded, phase, of, where)]
+    yield from found
+    for name, criteria in (("pass", objective.pass_), ("warn", objective.warn)):
+        for limit in criteria.limits if criteria else ():
+            asked = _Asked(loaded, phase, of, limit, (*where, name))
+            wrong = [*_limit(asked), *_reference(asked)]
+            yield from wrong or (() if found else _carries(asked))
+    beside = {(other.sli.family, other.scope) for other, _ in loaded.scenario.asked(phase)}
+    if of.sli.percentile and beside.isdisjoint({("availability", of.scope), ("availability", None)}):
+        message = f"{of.text} alone is passed by a service that answers nothing"
+        yield loaded.at_key(where, message, f'add `availability: ">= 99%"` to objectives of {phase}')
+    yield from _counted(loaded, phase, of, objective)
 
 
-def check_gate(loaded: Loaded) -> Iterator[Problem]:
-    """`gate.key` and `gate.weights` name objectives."""
-    gate = loaded.scenario.gate
-    if gate is None:
-        return
-    known = [f"{phase}.{name}" for phase, objectives in loaded.scenario.objectives.items() for name in objectives]
-    for n, name in enumerate(gate.key):
-        if name not in known:
-            yield loaded.at(("gate", "key", n), f"there is no objective {name!r}", did_you_mean(name, known))
-    for name in gate.weights:
-        if name not in known:
-            yield loaded.at_key(("gate", "weights", name), f"there is no objective {name!r}", did_you_mean(name, known))
-
-
-def check_anything_asserted(loaded: Loaded) -> Iterator[Problem]:
-    """Legal, and never a pass."""
-    scenario = loaded.scenario
-    compares = scenario.compare is not None and scenario.compare.candidate is not None
-    if not scenario.objectives and not scenario.expect and not compares:
-        yield loaded.at((), "nothing is asserted: the verdict can only be INCONCLUSIVE", "add `objectives` or `expect`", "warning")
-
-
-def _limit(loaded: Loaded, sli: SliName, limit: Limit, where: KeyPath) -> Iterator[Problem]:
+def _limit(asked: _Asked) -> Iterator[Problem]:
+    sli, limit = asked.of.sli, asked.limit
     wanted = (">=", ">") if sli.good == "higher" else ("<=", "<")
-    example = _EXAMPLES[sli.unit].replace(">=", wanted[0]).replace("<=", wanted[0])
-    if limit.of is None and not _same_unit(sli, limit):
-        yield loaded.at(where, f"{sli.text} is {_UNITS[sli.unit]}, and {limit.text!r} is not", f'write "{example}"')
+    example = EXAMPLES[sli.unit].replace(">=", wanted[0]).replace("<=", wanted[0])
+    if limit.of is None and not same_unit(sli, limit):
+        yield asked.wrong(f"{sli.text} is {UNITS[sli.unit]}, and {limit.text!r} is not", f'write "{example}"')
     elif limit.op not in (*wanted, "=="):
-        yield loaded.at(where, f"{limit.text!r} asks {sli.text} to be bad: {sli.good} is better", f'turn it round: "{example}"')
+        yield asked.wrong(f"{limit.text!r} asks {sli.text} to be bad: {sli.good} is better", f'turn it round: "{example}"')
     elif limit.op == "==" and sli.unit != "number":
-        yield loaded.at(where, f"{sli.text} is measured, it never equals a number exactly", f'write "{example}"')
+        yield asked.wrong(f"{sli.text} is measured, it never equals a number exactly", f'write "{example}"')
     elif limit.of is None and sli.unit == "ratio" and limit.value > 1.0:
-        yield loaded.at(where, f"{sli.text} is at most 100%", 'write a percentage ("99%") or a ratio (0.99)')
+        yield asked.wrong(f"{sli.text} is at most 100%", 'write a percentage ("99%") or a ratio (0.99)')
     elif limit.of is None and sli.good == "higher" and limit.value == 0.0:
-        yield loaded.at(where, f"{limit.text!r} always holds: it asserts nothing", f'write "{example}"')
+        yield asked.wrong(f"{limit.text!r} always holds: it asserts nothing", f'write "{example}"')
 
 
-def _reference(loaded: Loaded, phase: str, limit: Limit, where: KeyPath) -> Iterator[Problem]:
+def _reference(asked: _Asked) -> Iterator[Problem]:
     """What a relative limit is relative to must exist, and lie elsewhere."""
-    if limit.of != "steady_state":
+    of, limit, phase = asked.of, asked.limit, asked.phase
+    if limit.of is None:
         return
-    if "steady_state" not in loaded.scenario.phases:
-        yield loaded.at(where, "the scenario has no steady_state to compare with", "add `steady_state: 30s` to `phases`")
-    elif phase in ("warmup", "steady_state"):
-        yield loaded.at(where, f"{phase} cannot be compared with steady_state", "write a plain limit")
+    if not of.sli.percentile and of.sli.unit != "ratio":
+        yield asked.wrong(f"{of.sli.text} is compared with nothing: only shares and percentiles are", "write a plain limit")
+    elif of.window_s is not None:
+        yield asked.wrong("the worst window is no match for a whole phase", "write a plain limit, or leave out 'over …'")
+    elif limit.of == "steady_state" and "steady_state" not in asked.loaded.scenario.phases:
+        yield asked.wrong("the scenario has no steady_state to compare with", "add `steady_state: 30s` to `phases`")
+    elif limit.of == "steady_state" and phase in ("warmup", "steady_state"):
+        yield asked.wrong(f"{phase} cannot be compared with steady_state", "write a plain limit")
 
 
 def _measurable(loaded: Loaded, sli: SliName, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:
@@ -108,49 +103,80 @@ def _measurable(loaded: Loaded, sli: SliName, stack: StackInfo, where: KeyPath) 
         yield loaded.at_key(where, message, "drop it, or use `stack: {use: reference}`")
 
 
-def _carries(loaded: Loaded, sli: SliName, limit: Limit, phase: str, where: KeyPath) -> Iterator[Problem]:
+def _windowed(loaded: Loaded, phase: str, of: Indicator, where: KeyPath) -> Iterator[Problem]:
+    if of.scope is not None and of.sli.family == "lost_ingest":
+        yield loaded.at_key(where, "lost documents are counted over all of them", "write `lost_ingest`")
+    if of.window_s is None:
+        return
+    length_s = loaded.scenario.phases[phase]  # type: ignore[index]  # checked by the caller
+    if not of.sli.percentile and of.sli.unit != "ratio":
+        yield loaded.at_key(where, f"{of.sli.text} has no worst window: only shares and percentiles have", "leave out 'over …'")
+    elif of.window_s > length_s:
+        yield loaded.at_key(where, f"{phase} is {length_s:g}s long: no window of {of.window_s:g}s fits into it", "write a shorter window")
+
+
+def _carries(asked: _Asked) -> Iterator[Problem]:
     """Will the phase bring enough samples for the verdict to mean something?"""
-    phases = (phase, "steady_state") if limit.of == "steady_state" else (phase,)
-    for name in phases:
-        n = arrivals.for_sli(loaded.scenario, name, sli)
-        needed = arrivals.samples_needed(sli)
+    scenario, of, limit, phase = asked.loaded.scenario, asked.of, asked.limit, asked.phase
+    journeys, needed = arrivals.counted(of.sli, asked.among), arrivals.samples_needed(of.sli)
+    for name in (phase, "steady_state") if limit.of == "steady_state" else (phase,):
+        n = _expected(asked, name)
         if n < needed:
-            journeys = arrivals.JOURNEYS_OF.get(sli.family)
-            of = f" of {' and '.join(sorted(journeys))}" if journeys else ""
-            message = f"{sli.text} needs {needed} samples, and {name} brings about {math.floor(n)} arrivals{of}"
-            yield loaded.at(where, message, "lengthen the phase, raise the rate" + (", or add the journey to `mix`" if journeys else ""))
+            told = f" of {' and '.join(sorted(journeys))}" if journeys else ""
+            stretch = f"a window of {of.window_s:g}s" if of.window_s is not None else name
+            message = f"{of.sli.text} needs {needed} samples, and {stretch} brings about {math.floor(n)} arrivals{told}"
+            longer = "lengthen the window" if of.window_s is not None else "lengthen the phase"
+            yield asked.wrong(message, f"{longer}, raise the rate" + (", or add the journey to `mix`" if journeys else ""))
             return
-    n = arrivals.for_sli(loaded.scenario, phase, sli)
-    if sli.family in arrivals.PROPORTIONS and limit.of is None:
-        yield from _provable(loaded, sli, limit, phase, n, where)
-    if sli.family == "goodput" and limit.of is None and limit.value > n / loaded.scenario.phases[phase]:  # type: ignore[index]  # checked above
-        offered = n / loaded.scenario.phases[phase]  # type: ignore[index]  # checked above
-        yield loaded.at(where, f"goodput cannot reach {limit.text!r}: {phase} offers {offered:g}/s", "write less than what is offered")
-    timeout_s = loaded.scenario.load.timeout
-    if sli.percentile and limit.of is None and limit.value >= timeout_s:
+    n = _expected(asked, phase)
+    if of.sli.family in arrivals.PROPORTIONS and limit.of is None:
+        yield from _provable(asked, n)
+    offered = n / scenario.phases[phase]  # type: ignore[index]  # checked above
+    if of.sli.family == "goodput" and limit.of is None and limit.value > offered:
+        yield asked.wrong(f"goodput cannot reach {limit.text!r}: {phase} offers {offered:g}/s", "write less than what is offered")
+    timeout_s = scenario.load.timeout
+    if of.sli.percentile and limit.of is None and limit.value >= timeout_s:
         message = f"{limit.text!r} can hardly fail: requests are given up after {timeout_s:g}s"
-        yield loaded.at(where, message, "write a limit below `load.timeout`", "warning")
+        yield asked.loaded.at(asked.where, message, "write a limit below `load.timeout`", "warning")
 
 
-def _provable(loaded: Loaded, sli: SliName, limit: Limit, phase: str, n: float, where: KeyPath) -> Iterator[Problem]:
+def _expected(asked: _Asked, phase: str) -> float:
+    """Samples of the phase; of a window those of the leanest one, less what chance may take from it (three sigma of a Poisson count)."""
+    scenario, of = asked.loaded.scenario, asked.of
+    if of.window_s is None:
+        return arrivals.for_sli(scenario, phase, of.sli, asked.among)
+    n = arrivals.leanest(scenario, phase, of.window_s, arrivals.counted(of.sli, asked.among))
+    return max(0.0, n - 3.0 * math.sqrt(n))
+
+
+def _provable(asked: _Asked, n: float) -> Iterator[Problem]:
     """Rule of three: so many arrivals without one failure still leave this much room for doubt."""
+    sli, limit = asked.of.sli, asked.limit
     share = limit.value if sli.good == "higher" else 1.0 - limit.value
     needed = arrivals.arrivals_to_prove(share)
     if n >= needed:
         return
     best = math.floor(arrivals.provable_ratio(n) * 1000) / 10
     write = f">= {best:g}%" if sli.good == "higher" else f"<= {100 - best:.3g}%"
-    message = f"{phase} brings about {math.floor(n)} arrivals, which without one failure prove {write!r} and not {limit.text!r}"
+    stretch, longer = (asked.phase, "phase") if asked.of.window_s is None else (f"a window of {asked.of.window_s:g}s", "window")
+    message = f"{stretch} brings about {math.floor(n)} arrivals, which without one failure prove {write!r} and not {limit.text!r}"
     if math.isfinite(needed):
-        yield loaded.at(where, f"{message}; {math.ceil(needed)} are needed", f"write {write!r}, or lengthen the phase")
+        yield asked.wrong(f"{message}; {math.ceil(needed)} are needed", f"write {write!r}, or lengthen the {longer}")
     else:
-        yield loaded.at(where, f"{message}: no number of arrivals proves certainty", f"write {write!r}", "warning")
+        yield asked.loaded.at(asked.where, f"{message}: no number of arrivals proves certainty", f"write {write!r}", "warning")
 
 
-def _same_unit(sli: SliName, limit: Limit) -> bool:
+def _counted(loaded: Loaded, phase: str, of: Indicator, objective: Objective) -> Iterator[Problem]:
+    """Weights and keys are for the gate, and are given once."""
+    gate, name, where = loaded.scenario.gate, f"{phase}.{of.text}", ("objectives", phase, of.text)
+    for key, given in (("weight", objective.weight is not None), ("key", objective.key)):
+        if given and gate is None:
+            message = f"{key} does nothing here: without a gate every objective must pass"
+            yield loaded.at_key((*where, key), message, "add `gate: {pass: 90%, warn: 75%}`, or leave it out")
+    if gate is not None and objective.weight is not None and name in gate.weights:
+        yield loaded.at_key((*where, "weight"), f"{name} has a weight in `gate` already", "keep one of them")
+
+
+def same_unit(sli: SliName, limit: Limit) -> bool:
     """A ratio may be written as a percentage or as a plain number."""
     return limit.unit == sli.unit or (sli.unit == "ratio" and limit.unit == "number")
-
-
-def _abort_example(sli: SliName) -> str:
-    return {"s": "> 10s", "ratio": "< 50%" if sli.good == "higher" else "> 50%", "number": "> 10", "per_s": "< 1/s"}[sli.unit]

@@ -182,6 +182,7 @@ def test_verdict_document_follows_its_schema() -> None:
         "git_sha": sample.RUN["git"]["sha"],  # type: ignore[index]  # the sample's own dict
         "git_dirty": True,
         "started": "2026-08-01T10:00:00.123456+00:00",
+        "baseline": None,
         "reproduce": "gauntlet run scenarios/llm-brownout.yaml --seed 7",
     }
     assert document["faults"][0]["outcome"] == "recovered"

@@ -65,7 +65,11 @@ def test_relative_limit() -> None:
         parsed.allows(1.0)
 
 
-@pytest.mark.parametrize("text", ["<= 25% of steady_state", "<= +25%", ">= -5ms of baseline", "<= +5s"])
+def test_a_signed_percentage_alone_is_of_the_baseline() -> None:
+    assert limit("<=+10%") == Limit(text="<=+10%", op="<=", value=0.1, unit="ratio", of="baseline")
+
+
+@pytest.mark.parametrize("text", ["<= 25% of steady_state", "<= +25ms", ">= -5ms of baseline", "<= +5s"])
 def test_half_a_relative_limit(text: str) -> None:
     with pytest.raises(ValueError, match="a relative limit has"):
         limit(text)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.record.requests import Outcome
+from harness.scenario.paths import path_of
 from harness.score import containment
 from harness.score.check import Status
 from tests.history_builder import history, scenario, traffic
@@ -66,5 +67,5 @@ def test_journeys_of_another_stack_follow_its_edges() -> None:
     asked = scenario(
         stack=stack, load={"shape": [{"constant": "1/s"}], "mix": {"home": 1}, "journeys": {"home": {"get": "/", "service": "web"}}}
     )
-    assert containment.path_of("home", asked) == frozenset({"web", "db", "disk"})
-    assert containment.path_of("ask", asked) is None
+    assert path_of("home", asked) == frozenset({"web", "db", "disk"})
+    assert path_of("ask", asked) is None

@@ -165,4 +165,4 @@ def test_too_few_samples_or_no_baseline_compare_nothing() -> None:
     told = history("0s steady_state", "30s recovery", "60s end", requests=traffic(0, 60, 1))
     assert [r.status for r in slo.check(told, asked)] == [Status.INCONCLUSIVE]
     result = relative(traffic(30, 60), limit="<= +25% of baseline")
-    assert (result.status, result.reason) == (Status.INCONCLUSIVE, "there is no baseline run to compare with")
+    assert (result.status, result.reason) == (Status.INCONCLUSIVE, "there is no baseline run to compare with; name one with --baseline")
