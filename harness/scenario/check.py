@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.scenario.catalog import StackInfo
+from harness.scenario.checks.burn import check_burn_rates
 from harness.scenario.checks.expect import check_expectations
 from harness.scenario.checks.faults import Catalog, check_faults
 from harness.scenario.checks.objectives import check_objectives
@@ -31,6 +32,7 @@ def check(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> list[Problem]:
         *check_faults(loaded, catalog, stack),
         *check_expectations(loaded, catalog, stack),
         *check_objectives(loaded, stack),
+        *check_burn_rates(loaded, stack),
         *check_abort(loaded, stack),
         *check_gate(loaded),
         *check_versions(loaded, stack),

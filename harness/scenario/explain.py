@@ -92,7 +92,8 @@ def _words(details: ErrorDetails, where: KeyPath, model: type[BaseModel]) -> tup
         case "string_pattern_mismatch":
             return f"{_shown(given)} is no valid {name}", "write lower-case letters, digits and hyphens"
         case "too_short" | "too_long":
-            return f"{name} has {ctx['actual_length']} entries", f"write {_bounds(ctx)}"
+            count = ctx["actual_length"] if ctx["actual_length"] is not None else "too many"  # of a mapping it is not told
+            return f"{name} has {count} entries", f"write {_bounds(ctx)}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             bound = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
             return f"{name}: {_shown(given)} is out of range", "write " + ", ".join(

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from harness.scenario import services as of_services
 from harness.scenario import units
+from harness.scenario.burn import BurnRate
 from harness.scenario.comparison import Comparison
 from harness.scenario.fields import Duration as Duration  # part of this module's own names
 from harness.scenario.fields import Instances, LimitText, Model, PositiveDuration, Weight
@@ -291,6 +292,7 @@ class Scenario(Model):
     faults: list[FaultUse] = Field(default_factory=list)
     expect: list[Expect] = Field(default_factory=list)
     objectives: dict[PhaseName, dict[IndicatorText, Objective]] = Field(default_factory=dict)
+    burn_rates: list[BurnRate] = Field(default_factory=list)
     abort: list[AbortRule] = Field(default_factory=list)
     gate: Gate | None = None
     compare: Comparison | None = Field(default=None, description="how versions are compared, and the one to serve beside the base")

@@ -109,7 +109,18 @@ def arrivals(rows: Rows) -> Rows:
     return kept
 
 
-def observe(requests: Requests | Rows, sli: SliName, context: Context) -> Observations:
+def due_ns(rows: Rows) -> NDArray[np.int64]:
+    """When requests were due, which is where they belong."""
+    due: NDArray[np.int64] = rows["intended_ns"].astype(np.int64)
+    return due
+
+
+def known_ns(rows: Rows) -> NDArray[np.int64]:
+    """When it was known how requests ended: what an observer of that time could count."""
+    return np.where(rows["end_ns"] > 0, rows["end_ns"], rows["intended_ns"]).astype(np.int64)
+
+
+def observe(rows: Rows, sli: SliName, context: Context, at: Callable[[Rows], NDArray[np.int64]] = due_ns) -> Observations:
     """The readings of a share or percentile SLI. Raises KeyError for one that is neither (goodput, counts)."""
     requests = requests if isinstance(requests, Requests) else Requests.of(requests)
     if sli.family in _SEVERAL:
@@ -130,10 +141,10 @@ def _observed(rows: Rows, sli: SliName, context: Context) -> Observations:
     if sli.percentile:
         timed = rows[(rows["outcome"] == Outcome.OK) | (rows["outcome"] == Outcome.TIMEOUT)]
         kept, values = _DURATIONS[sli.family](timed, context)
-        return Observations(kept["intended_ns"], values)
+        return Observations(at(kept), values)
     rows, scores = _scores(rows, sli, context)
     applicable = ~np.isnan(scores)
-    return Observations(rows["intended_ns"][applicable], scores[applicable])
+    return Observations(at(rows[applicable]), scores[applicable])
 
 
 def value(observations: Observations, sli: SliName) -> float | None:
@@ -189,7 +200,8 @@ def held(rows: Rows, sli: SliName, limit: Limit, context: Context, span: Span) -
     `rows` are those known by now; a request belongs to the second in which it *ended* (what is still on its way says nothing yet). A second
     without samples breaks the condition: silence proves nothing.
     """
-    ended_ns = np.where(rows["end_ns"] > 0, rows["end_ns"], rows["intended_ns"])
+    ended = rows.copy()
+    ended_ns = known_ns(rows)
     count = max(1, int(span.length_s / _SLICE_S))
     borders = [span.start_ns + (span.end_ns - span.start_ns) * i // count for i in range(count + 1)]
     for start_ns, end_ns in pairwise(borders):

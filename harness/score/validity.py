@@ -185,6 +185,7 @@ def _requests(history: History, before: Preconditions) -> Result:
 def _delivered(history: History, scenario: Scenario, before: Preconditions) -> Iterator[Result]:
     """Phases in which something is asserted; elsewhere a late generator harms nobody."""
     asserted: set[str] = set(scenario.objectives) | {f.phase for f in scenario.faults}
+    asserted |= {phase for rule in scenario.burn_rates if rule.fires == "never" for phase in rule.quiet_in(scenario.phases)}
     if any(expect.fault is None for expect in scenario.expect):  # of the whole run; to warm up proves nothing
         asserted |= set(scenario.phases) - {"warmup"}
     if scenario.faults:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.scenario import arrivals
 from harness.scenario.catalog import StackInfo
+from harness.scenario.checks.limits import wrong_limit
 from harness.scenario.checks.scopes import check_scope, scoped
 from harness.scenario.indicator import Indicator
 from harness.scenario.loader import Loaded
@@ -15,9 +16,6 @@ from harness.scenario.objective import Objective
 from harness.scenario.problem import KeyPath, Problem, did_you_mean
 from harness.scenario.slis import SliName
 from harness.scenario.units import Limit
-
-EXAMPLES = {"s": "<= 800ms", "ratio": ">= 99%", "number": "<= 0", "per_s": ">= 20/s"}
-UNITS = {"s": "a time", "ratio": "a ratio", "number": "a number", "per_s": "a rate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +55,13 @@ def _objective(loaded: Loaded, stack: StackInfo, phase: str, of: Indicator, obje
     for name, criteria in (("pass", objective.pass_), ("warn", objective.warn)):
         for limit in criteria.limits if criteria else ():
             asked = _Asked(loaded, phase, of, limit, (*where, name))
-            wrong = [*_limit(asked), *_reference(asked)]
+            wrong = [*(asked.wrong(message, hint) for message, hint in wrong_limit(of.sli, limit)), *_reference(asked)]
             yield from wrong or (() if found else _carries(asked))
     beside = {(other.sli.family, other.scope) for other, _ in loaded.scenario.asked(phase)}
     if of.sli.percentile and beside.isdisjoint({("availability", of.scope), ("availability", None)}):
         message = f"{of.text} alone is passed by a service that answers nothing"
         yield loaded.at_key(where, message, f'add `availability: ">= 99%"` to objectives of {phase}')
     yield from _counted(loaded, phase, of, objective)
-
-
-def _limit(asked: _Asked) -> Iterator[Problem]:
-    sli, limit = asked.of.sli, asked.limit
-    wanted = (">=", ">") if sli.good == "higher" else ("<=", "<")
-    example = EXAMPLES[sli.unit].replace(">=", wanted[0]).replace("<=", wanted[0])
-    if limit.of is None and not same_unit(sli, limit):
-        yield asked.wrong(f"{sli.text} is {UNITS[sli.unit]}, and {limit.text!r} is not", f'write "{example}"')
-    elif limit.op not in (*wanted, "=="):
-        yield asked.wrong(f"{limit.text!r} asks {sli.text} to be bad: {sli.good} is better", f'turn it round: "{example}"')
-    elif limit.op == "==" and sli.unit != "number":
-        yield asked.wrong(f"{sli.text} is measured, it never equals a number exactly", f'write "{example}"')
-    elif limit.of is None and sli.unit == "ratio" and limit.value > 1.0:
-        yield asked.wrong(f"{sli.text} is at most 100%", 'write a percentage ("99%") or a ratio (0.99)')
-    elif limit.of is None and sli.good == "higher" and limit.value == 0.0:
-        yield asked.wrong(f"{limit.text!r} always holds: it asserts nothing", f'write "{example}"')
 
 
 def _reference(asked: _Asked) -> Iterator[Problem]:
@@ -175,8 +157,3 @@ def _counted(loaded: Loaded, phase: str, of: Indicator, objective: Objective) ->
             yield loaded.at_key((*where, key), message, "add `gate: {pass: 90%, warn: 75%}`, or leave it out")
     if gate is not None and objective.weight is not None and name in gate.weights:
         yield loaded.at_key((*where, "weight"), f"{name} has a weight in `gate` already", "keep one of them")
-
-
-def same_unit(sli: SliName, limit: Limit) -> bool:
-    """A ratio may be written as a percentage or as a plain number."""
-    return limit.unit == sli.unit or (sli.unit == "ratio" and limit.unit == "number")

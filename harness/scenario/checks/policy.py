@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.scenario.catalog import StackInfo
-from harness.scenario.checks.objectives import UNITS, same_unit
+from harness.scenario.checks.limits import UNITS, same_unit
 from harness.scenario.checks.scopes import check_scope
 from harness.scenario.loader import Loaded
 from harness.scenario.problem import KeyPath, Problem, did_you_mean
@@ -57,7 +57,7 @@ def check_anything_asserted(loaded: Loaded) -> Iterator[Problem]:
     """Legal, and never a pass."""
     scenario = loaded.scenario
     compares = scenario.compare is not None and scenario.compare.candidate is not None
-    if not (scenario.objectives or scenario.expect or compares):
+    if not (compares or scenario.objectives or scenario.expect or scenario.burn_rates):
         message = "nothing is asserted: the verdict can only be INCONCLUSIVE"
         yield loaded.at((), message, "add `objectives` or `expect`", "warning")
 
