@@ -23,6 +23,8 @@ from harness.lifecycle import host
 from harness.lifecycle.candidate import candidate_stack, split_block_s
 from harness.lifecycle.oncall import OnCall, targets_document
 from harness.lifecycle.play import Parts, Player
+from harness.lifecycle.probe_kinds import ask
+from harness.lifecycle.probing import Prober
 from harness.lifecycle.provider_journal import JournalCollector
 from harness.lifecycle.questions import question_truth
 from harness.lifecycle.reset import Resetter
@@ -286,6 +288,9 @@ class _Run:
         load.begin(t0_ns)
         self.append(ev.LOAD, state="begun", t0_ns=t0_ns)
         player = Player(self.scenario, self.directory, phases, self.journal, self.clock, self.options.observe)
+        prober = Prober(self.scenario, lambda probe: ask(probe, stack, self.run_id), self.journal.append, self.clock)
+        cleanup.callback(prober.stop)
+        prober.begin(phases)
         resetter = Resetter(stack, lambda data: self.append(ev.RESET, **data))
         ending = player.play(Parts(schedule, load, on_call, lease, resetter, self.interruption))
         self._show("healing", "faults are healed")
@@ -294,6 +299,10 @@ class _Run:
             within_s = SETTLES_EARLY_S if ending.early else SETTLES_S
             left = settled(before, lambda: self.look_around(stack, on_call, lease, work_dir), self.clock, within_s)
             self.append(ev.FINGERPRINT, left=left)
+        if ending.early:
+            prober.stop()
+        else:
+            prober.after()
         resetter.join(RESET_WITHIN_S)
         self._show("collecting", "the load generator finishes")
         if ending.early:

@@ -15,6 +15,7 @@ PHASE = "phase"  # name, state: start | end, planned_start_ns, planned_end_ns
 STACK = "stack"  # state: starting | ready | failed | stopping | stopped, detail
 CANDIDATE = "candidate"  # of a run that serves two versions: state: starting | ready | failed | stopped, detail, instances
 INSTANCE = "instance"  # service, instance, state: ready | down (the harness's own readiness probe)
+PROBE = "probe"  # id, ok: true | false | null (it could not be asked), took_s, value, detail
 SAMPLER = "sampler"  # state: failed, detail: the harness's own look at metrics and readiness went wrong
 FAULT = "fault"  # id, step, and on `intended` the whole truth (views.FaultTruth)
 ALERT = "alert"  # the Alertmanager alert: status, labels, annotations, fingerprint, starts_at
