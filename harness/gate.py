@@ -17,7 +17,7 @@ EXIT_PASS = 0
 EXIT_FAIL = 1
 EXIT_INCONCLUSIVE = 3
 # Groups by which a scenario asks something; validity and safety alone assert nothing.
-ASSERTED = ("objective", "expect", "compare", "burn_rate", "probe")
+ASSERTED = ("objective", "expect", "compare", "burn_rate", "probe", "reliability")
 _POINTS = {Status.PASS: 1.0, Status.WARN: 0.5, Status.FAIL: 0.0}
 
 

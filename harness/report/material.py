@@ -14,7 +14,7 @@ from harness.score.check import Result, Status
 from harness.score.show import show
 
 _WORST_FIRST = {Status.FAIL: 0, Status.INCONCLUSIVE: 1, Status.WARN: 2, Status.PASS: 3}
-_GROUP_ORDER = ("validity", "safety", "expect", "objective", "burn_rate", "probe", "containment")
+_GROUP_ORDER = ("validity", "safety", "expect", "objective", "burn_rate", "probe", "reliability", "containment")
 GROUP_TITLES: Mapping[str, str] = {
     "validity": "Can the run be judged?",
     "safety": "Was everything put back?",
@@ -22,6 +22,7 @@ GROUP_TITLES: Mapping[str, str] = {
     "objective": "Service level objectives",
     "burn_rate": "Error budgets",
     "probe": "Probes",
+    "reliability": "Availability by its parts",
     "compare": "Candidate against base",
     "containment": "Did anything outside the blast radius suffer?",
 }

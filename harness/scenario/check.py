@@ -9,6 +9,7 @@ from harness.scenario.checks.faults import Catalog, check_faults
 from harness.scenario.checks.objectives import check_objectives
 from harness.scenario.checks.policy import check_abort, check_anything_asserted, check_gate
 from harness.scenario.checks.probes import check_probes
+from harness.scenario.checks.reliability import check_reliability
 from harness.scenario.checks.system import check_load, check_stack
 from harness.scenario.checks.versions import check_versions
 from harness.scenario.loader import Loaded
@@ -34,6 +35,7 @@ def check(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> list[Problem]:
         *check_objectives(loaded, stack),
         *check_burn_rates(loaded, stack),
         *check_probes(loaded, stack),
+        *check_reliability(loaded, stack),
         *check_abort(loaded, stack),
         *check_gate(loaded),
         *check_versions(loaded, stack),

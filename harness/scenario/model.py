@@ -19,6 +19,7 @@ from harness.scenario.objective import Objective
 from harness.scenario.policy import AbortRule as AbortRule
 from harness.scenario.policy import Gate as Gate
 from harness.scenario.probes import Probe
+from harness.scenario.reliability import Reliability
 from harness.scenario.segments import Segment as Segment
 from harness.scenario.services import Actuator as Actuator
 from harness.scenario.services import ClusterSpec, ComposeService, Service, ServiceUrl
@@ -295,6 +296,7 @@ class Scenario(Model):
     objectives: dict[PhaseName, dict[IndicatorText, Objective]] = Field(default_factory=dict)
     burn_rates: list[BurnRate] = Field(default_factory=list)
     probes: list[Probe] = Field(default_factory=list)
+    reliability: Reliability | None = None
     abort: list[AbortRule] = Field(default_factory=list)
     gate: Gate | None = None
     compare: Comparison | None = Field(default=None, description="how versions are compared, and the one to serve beside the base")

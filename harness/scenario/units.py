@@ -26,14 +26,14 @@ Unit = Literal["s", "ratio", "number", "per_s"]
 Operator = Literal["<=", ">=", "<", ">", "=="]
 
 
-def duration_s(text: object) -> float:
+def duration_s(text: object, longest_s: float = LONGEST_S) -> float:
     """Seconds of `250ms`, `10s`, `2m`, `1h`. Raises ValueError that says what to write instead."""
     match = _DURATION.match(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"{_short(text)} is no duration; write a number with its unit: 250ms, 10s, 2m or 1h")
     seconds = float(match[1]) * _DURATION_S[match[2]]
-    if seconds > LONGEST_S:
-        raise ValueError(f"{_short(text)} is longer than {LONGEST_S / 3600:g}h; write a shorter duration")
+    if seconds > longest_s:
+        raise ValueError(f"{_short(text)} is longer than {longest_s / 3600:g}h; write a shorter duration")
     return seconds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.record.history import History
 from harness.scenario.model import Scenario
-from harness.score import burn, clients_check, containment, expect, probes, slo, validity, versions
+from harness.score import burn, clients_check, containment, expect, probes, reliability, slo, validity, versions
 from harness.score.check import Check, Result, run_safely
 
 CHECKS: tuple[tuple[str, Check], ...] = (
@@ -12,6 +12,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("objectives", slo.check),
     ("burn_rates", burn.check),
     ("probes", probes.check),
+    ("reliability", reliability.check),
     ("expect", expect.check),
     ("callers", clients_check.check),
     ("containment", containment.check),

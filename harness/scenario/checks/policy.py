@@ -57,7 +57,7 @@ def check_anything_asserted(loaded: Loaded) -> Iterator[Problem]:
     """Legal, and never a pass."""
     scenario = loaded.scenario
     compares = scenario.compare is not None and scenario.compare.candidate is not None
-    if not (compares or scenario.objectives or scenario.expect or scenario.burn_rates or scenario.probes):
+    if not (compares or scenario.objectives or scenario.expect or scenario.burn_rates or scenario.probes or scenario.reliability):
         message = "nothing is asserted: the verdict can only be INCONCLUSIVE"
         yield loaded.at((), message, "add `objectives` or `expect`", "warning")
 
