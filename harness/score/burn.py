@@ -109,7 +109,7 @@ def _proportion(rule: BurnRate, before: Preconditions, context: Context) -> Prop
 
 def _silent(blank: Result, rule: BurnRate, before: Preconditions, context: Context) -> Result:
     phases = rule.quiet_in(before.scenario.phases)
-    reason = next((found for phase in phases if (found := before.phase(phase)) is not None), None)
+    reason = next((why for phase in phases if (why := before.phase(phase)) is not None), None)
     if reason is not None or not phases:
         return replace(blank, reason=reason or "the scenario has none of the phases in which it must be silent")
     found, scale = _proportion(rule, before, context), before.scenario.time_scale

@@ -116,7 +116,7 @@ def _run(history: History) -> Span:
 def _shortfall(blank: Result, model: Reliability, before: Preconditions, instances: Mapping[str, UpTime]) -> Result:
     history = before.history
     phases = [phase for phase in before.scenario.phases if phase != "warmup"]
-    reason = _unseen(model, history, instances) or next((found for phase in phases if (found := before.phase(phase)) is not None), None)
+    reason = _unseen(model, history, instances) or next((why for phase in phases if (why := before.phase(phase)) is not None), None)
     if reason is not None or model.shortfall is None:
         return replace(blank, reason=str(reason))
     rows = slis.arrivals(np.concatenate([history.in_phase(phase) for phase in phases]))
@@ -163,7 +163,7 @@ def _target(blank: Result, model: Reliability, history: History, instances: Mapp
     reason = _unseen(model, history, instances)
     if reason is not None or model.target is None:
         return replace(blank, reason=str(reason))
-    repairs = {one.name: found for one in instances.values() if (found := _repairs(history, one))}
+    repairs = {one.name: lasted for one in instances.values() if (lasted := _repairs(history, one))}
     parts = {leaf: _of_leaf(leaf, instances) for leaf in model.leaves}
     relevant = [one.name for ones in parts.values() for one in ones if one.name in repairs]
     if not relevant:

@@ -115,4 +115,4 @@ def _rate_per_s(scenario: Scenario, rule: BurnRate, phase: str) -> float:
     """Requests a second that the rule counts."""
     if phase not in scenario.phases:
         return 0.0
-    return arrivals.for_sli(scenario, phase, rule.of.sli, scoped(rule.of.scope, scenario)) / scenario.phases[phase]  # type: ignore[index]  # just seen
+    return arrivals.for_sli(scenario, phase, rule.of.sli, scoped(rule.of.scope, scenario)) / scenario.phases[phase]
