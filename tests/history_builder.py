@@ -15,6 +15,7 @@ Times are seconds since the start of the run. A line is a time and one of:
     action restart retrieval-2       performed at once; options status=failed, for=1.5 (seconds until it is done)
     escalation llm
     down retrieval-2 · ready retrieval-2            the harness's own readiness probe
+    answer health yes                to a probe of the scenario, or no; `answer health` could not be asked
     operator exited                  also: started (implied at 0s), stopped
     probe cpu_ratio=0.95             how the generator is; without any such line it is well in every second
     end                              the last phase ends, the load finishes, operator and stack stop, the record is complete
@@ -252,6 +253,10 @@ class _Builder:
     def probe(self, t_s: float, plain: list[str], options: dict[str, str]) -> None:
         self._put(t_s, ev.LOAD, "truth", state="health", **{k: float(v) for k, v in options.items()})
 
+    def answer(self, t_s: float, plain: list[str], options: dict[str, str]) -> None:
+        ok = {"yes": True, "no": False}.get(plain[1]) if len(plain) > 1 else None
+        self._put(t_s, ev.PROBE, "telemetry", id=plain[0], ok=ok, took_s=0.01, value=None, detail="in a test")
+
     def abort(self, t_s: float, plain: list[str], options: dict[str, str]) -> None:
         self._put(t_s, ev.ABORT, "truth", rule=" ".join(plain))
 
@@ -293,7 +298,7 @@ def _as_made(maker: str, argument: str) -> _Line:
 
 _VERBS: dict[str, _Line] = {
     **{name: _as_line(name) for name in ("fault", "intended", "heal", "alert", "resolved", "diagnosis", "action", "escalation")},
-    **{name: _as_line(name) for name in ("operator", "probe", "abort", "interrupted", "took_over", "end", "cut")},
+    **{name: _as_line(name) for name in ("operator", "probe", "answer", "abort", "interrupted", "took_over", "end", "cut")},
     "heal-only": _as_line("heal_only"),
     **{name: _as_made("step", name) for name in ev.FAULT_STEPS if name != "intended"},
     **{name: _as_made("instance", name) for name in ("down", "ready")},

@@ -101,7 +101,8 @@ def _unseen(model: Reliability, history: History, instances: Mapping[str, UpTime
     reason = cut_off(history)
     if reason is None and not history.phases:
         reason = "the run never reached its first phase"
-    missing = [leaf for leaf in model.leaves if not _of_leaf(leaf, instances)]
+    latest_ns = history.start_ns + round(UNSURE_S * NS_PER_S)  # of instances that came later, some must have been there before
+    missing = [leaf for leaf in model.leaves if not any(one.t_ns[0] <= latest_ns for one in _of_leaf(leaf, instances))]
     return reason or (f"the record does not say whether {missing[0]} was up" if missing else None)
 
 

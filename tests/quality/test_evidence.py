@@ -67,6 +67,23 @@ phases: {warmup: 10s, steady_state: 50s}
 expect: [{false_alarms: 0, needless_actions: 0}]
 objectives: {steady_state: {availability: ">= 99%", latency_p95: "<= 800ms"}}
 """
+ASKING = """\
+name: evidence-asking
+load: {shape: [{constant: 25/s}], mix: {ask: 1}}
+phases: {steady_state: 30s, fault: 40s, recovery: 30s}
+time_scale: 360
+faults: [{id: f, type: process.kill, target: retrieval-2, at: fault, for: 40s}]
+expect: [{false_alarms: 0}]
+objectives:
+  steady_state: {availability: ">= 99%", availability over 10s: {pass: ">= 98%", warn: ">= 90%"}}
+  recovery: {availability of route ask: ">= 99%", latency_p95: "<= 50ms or <= +25% of steady_state"}
+burn_rates:
+  - {id: quiet, objective: {availability: ">= 99%"}, long: 1h, factor: 14.4, min_events: 1}
+probes:
+  - {id: before, mode: before, http: {service: gateway}}
+  - {id: served, mode: on_fault, fault: f, every: 5s, http: {service: gateway}}
+reliability: {system: retrieval, components: {retrieval: {mtbf: 1h, mttr: 30s}}, target: ">= 99%", shortfall: "<= 2%"}
+"""
 PHASES = ("0s steady_state", "30s fault", "70s recovery")
 SLOW = together(traffic(0, 30), traffic(30, 38, latency_s=4.0), traffic(38, 100))
 UP = ("0.1s ready retrieval-1", "0.1s ready retrieval-2")
@@ -78,6 +95,10 @@ KILLED_TOLD = (
     *PHASES, *UP, "30s fault crash@retrieval-2 fix=restart", "31s down retrieval-2", "33s alert retrieval",
     "33s diagnosis retrieval/crash:0.9", "34s action restart retrieval-2", "36s ready retrieval-2",
     "60s resolved retrieval", "70s heal", "100s end",
+)  # fmt: skip
+ASKING_TOLD = (
+    *PHASES, *UP, "29s answer before yes", "30s fault crash@retrieval-2 fix=restart", "31s down retrieval-2", "36s ready retrieval-2",
+    *(f"{second}s answer served yes" for second in range(30, 70, 5)), "70s heal", "100s end",
 )  # fmt: skip
 NULL_TOLD = ("0s warmup", "10s steady_state", "60s end")
 
@@ -108,6 +129,7 @@ def run(scenario: str, *lines: str, requests: NDArray[Any] = SLOW, **fields: Any
 PASSING = {
     "brownout": run(BROWNOUT, *BROWNOUT_TOLD),
     "killed": run(KILLED, *KILLED_TOLD, requests=traffic(0, 100)),
+    "asking": run(ASKING, *ASKING_TOLD, requests=traffic(0, 100)),
     "null": run(NULL, *NULL_TOLD, requests=traffic(0, 60)),
 }
 OTHERS = {
