@@ -23,8 +23,9 @@ from harness.score.check import Result, Status
 from harness.score.preconditions import Preconditions
 from harness.score.scopes import belonging
 from harness.score.show import show
-from harness.score.sli import Context, Proportion
+from harness.score.sli import Context
 from harness.score.spans import NS_PER_S, Span, active, of_phase, seconds
+from harness.score.timeline import Timeline
 
 LISTED = 5  # lines of evidence
 _AT_ONCE = 1 << 20  # moments, so that memory does not grow with the run
@@ -60,7 +61,7 @@ def _asked(rule: BurnRate) -> str:
     return rule.within.text if rule.within is not None else f"during {rule.fires}"
 
 
-def replay(found: Proportion, rule: BurnRate, span: Span, time_scale: float) -> Replay:
+def replay(found: Timeline, rule: BurnRate, span: Span, time_scale: float) -> Replay:
     """The rule over a span, on bad ones at the time when each was known."""
     long_s, short_s = rule.windows_s(time_scale)
     lengths = (round(long_s * NS_PER_S), round(short_s * NS_PER_S))
@@ -78,7 +79,7 @@ def replay(found: Proportion, rule: BurnRate, span: Span, time_scale: float) -> 
     return Replay(tuple(_stretches(moments, np.concatenate(firing), span.end_ns)), peak, peak_ns)
 
 
-def _at(found: Proportion, rule: BurnRate, moments: NDArray[Any], lengths: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _at(found: Timeline, rule: BurnRate, moments: NDArray[Any], lengths: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Does it fire, and how fast does the budget burn, at each of the moments?"""
     fires = np.ones(len(moments), dtype=np.bool_)
     burn = np.full(len(moments), np.inf)
@@ -86,9 +87,9 @@ def _at(found: Proportion, rule: BurnRate, moments: NDArray[Any], lengths: tuple
     for length_ns in lengths:
         first = np.searchsorted(found.t_ns, moments - length_ns, side="right")
         samples = last - first
-        bad = np.round(found.bad_before[last] - found.bad_before[first], 9)
+        bad = found.bad(first, last)
         fires &= bad > np.round(rule.threshold * samples, 9)
-        burn = np.minimum(burn, bad / np.maximum(samples, 1) / found.allowed)
+        burn = np.minimum(burn, bad / np.maximum(samples, 1) / rule.budget)
     return fires & (bad >= rule.min_events), burn  # `bad` is now of the short window
 
 
@@ -98,13 +99,13 @@ def _stretches(moments: NDArray[Any], fires: NDArray[Any], end_ns: int) -> Itera
     yield from (Span(int(borders[a]), int(borders[b])) for a, b in zip(edges[::2], edges[1::2], strict=True))
 
 
-def _proportion(rule: BurnRate, before: Preconditions, context: Context) -> Proportion:
+def _timeline(rule: BurnRate, before: Preconditions, context: Context) -> Timeline:
     rows = belonging(before.history.requests, rule.of.scope, before.scenario, context.journeys)
     observations = slis.observe(rows, rule.of.sli, context, slis.known_ns)
     found = slis.proportion(observations, rule.of.sli, rule.limit.op, rule.limit.value)
     if found is None:
         raise ValueError(f"{rule.limit.op} is not the good direction of {rule.of.sli.text}")
-    return found
+    return Timeline.of(found)
 
 
 def _silent(blank: Result, rule: BurnRate, before: Preconditions, context: Context) -> Result:
@@ -112,11 +113,11 @@ def _silent(blank: Result, rule: BurnRate, before: Preconditions, context: Conte
     reason = next((why for phase in phases if (why := before.phase(phase)) is not None), None)
     if reason is not None or not phases:
         return replace(blank, reason=reason or "the scenario has none of the phases in which it must be silent")
-    found, scale = _proportion(rule, before, context), before.scenario.time_scale
+    found, scale = _timeline(rule, before, context), before.scenario.time_scale
     spans = [of_phase(before.history, span) for span in before.history.phases if span.name in phases]
     replays = [replay(found, rule, span, scale) for span in spans]
     worst = max(replays, key=lambda one: one.peak)
-    samples = sum(found.count(span)[1] for span in spans)
+    samples = sum(found.samples(span) for span in spans)
     firing = [span for one in replays for span in one.firing]
     evidence = (*_told(before.history, firing), _theory(rule, scale))
     told = replace(blank, value=stats.rounded(worst.peak), samples=samples, evidence=evidence)
@@ -126,7 +127,7 @@ def _silent(blank: Result, rule: BurnRate, before: Preconditions, context: Conte
         why = f"fired {fired_s:g}s into the run; the burn rate was at most {worst.peak:.4g}, {at_s:g}s into the run"
         return replace(told, status=Status.FAIL, reason=why)
     short_s = rule.windows_s(scale)[1]
-    fewest = min(found.count(span)[1] / span.length_s for span in spans) * short_s * rule.threshold
+    fewest = min(found.samples(span) / span.length_s for span in spans) * short_s * rule.threshold
     if fewest < rule.min_events:
         why = f"silent, but its threshold of {rule.threshold:.3g} would be {fewest:.2g} bad requests in a short window of {short_s:g}s"
         return replace(told, reason=f"{why}, fewer than its min_events of {rule.min_events}: silence proves nothing")
@@ -142,9 +143,9 @@ def _fires(blank: Result, rule: BurnRate, before: Preconditions, context: Contex
     reason = before.fault(use.id) or before.phase(use.phase)
     if reason is not None or span is None:
         return replace(blank, reason=reason or f"fault {rule.fires} has no onset")
-    found, scale = _proportion(rule, before, context), before.scenario.time_scale
+    found, scale = _timeline(rule, before, context), before.scenario.time_scale
     seen = replay(found, rule, span, scale)
-    told = replace(blank, samples=found.count(span)[1], evidence=(*_told(before.history, seen.firing), _theory(rule, scale)))
+    told = replace(blank, samples=found.samples(span), evidence=(*_told(before.history, seen.firing), _theory(rule, scale)))
     if seen.first_ns is None:
         why = f"never fired during {rule.fires}: the burn rate was at most {seen.peak:.4g}, and its factor is {rule.factor:g}"
         return replace(told, status=Status.FAIL, reason=why)

@@ -14,8 +14,8 @@ from harness.record.requests import Outcome
 from harness.scenario.burn import BurnRate
 from harness.score import burn
 from harness.score.check import Result, Status
-from harness.score.sli import Proportion
 from harness.score.spans import Span
+from harness.score.timeline import Timeline
 from tests.history_builder import history, scenario, together, traffic
 
 S = 1_000_000_000
@@ -34,7 +34,7 @@ def outage(of: BurnRate, ratio: float, time_scale: float = 1.0, for_s: float = 3
     t_ns = np.round(np.concatenate([before, after]) * S).astype(np.int64)
     # Errors evenly among the requests: the n-th is one where the whole part of n * ratio changes.
     bad = np.concatenate([np.zeros(len(before)), np.diff(np.floor(np.arange(len(after) + 1) * ratio + 1e-9))])
-    found = burn.replay(Proportion.build(t_ns, bad, of.budget), of, Span(round(before_s * S), round((before_s + for_s) * S)), time_scale)
+    found = burn.replay(Timeline.build(t_ns, bad), of, Span(round(before_s * S), round((before_s + for_s) * S)), time_scale)
     return None if found.first_ns is None else found.first_ns / S - before_s
 
 
@@ -74,7 +74,7 @@ def test_both_windows_must_burn() -> None:
     t = np.arange(0, 9000, 0.1)
     bad = ((t >= 3700) & (t < 5500)).astype(np.float64)
     of = rule()
-    found = burn.replay(Proportion.build(np.round(t * S).astype(np.int64), bad, of.budget), of, Span(0, 9000 * S), 1.0)
+    found = burn.replay(Timeline.build(np.round(t * S).astype(np.int64), bad), of, Span(0, 9000 * S), 1.0)
     (fired,) = found.firing
     assert fired.start_ns / S == pytest.approx(3751.84, abs=0.2)
     assert 5500 < fired.end_ns / S <= 5800  # the long one alone would fire until 9100
@@ -94,7 +94,7 @@ def test_the_replay_looks_at_every_moment(requests: list[tuple[int, float]], lon
     of = rule(objective={"availability": ">= 90%"}, factor=factor, min_events=wanted)
     windows = (max(long, short + 1), short)
     t_ns, bad = [t for t, _ in requests], [b for _, b in requests]
-    found = Proportion.build(np.array(t_ns, dtype=np.int64), np.array(bad), of.budget)
+    found = Timeline.build(np.array(t_ns, dtype=np.int64), np.array(bad))
 
     def ratio(now: int, length: int) -> tuple[float, int]:
         held = [b for t, b in requests if now - length < t <= now]
