@@ -38,7 +38,7 @@ class Loaded:
 
 def load_scenario(path: Path | str) -> Loaded:
     """Read one scenario file (UTF-8 YAML, at most 1 MiB). Raises ScenarioError."""
-    return load_text(_read(Path(path)), str(path))
+    return load_text(read_text(Path(path)), str(path))
 
 
 def load_text(text: str, path: str = "<text>") -> Loaded:
@@ -51,7 +51,8 @@ def load_text(text: str, path: str = "<text>") -> Loaded:
     return Loaded(scenario=scenario, positions=positions, text=text, path=path)
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file that somebody wrote by hand. Raises ScenarioError."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):

@@ -57,7 +57,7 @@ def test_every_command_has_help(path: tuple[str, ...], command: click.Command) -
 
 
 def test_the_commands_of_the_contract_are_there() -> None:
-    contract = "run stop judge report show list check schema init faults mock images doctor clean up down completion"
+    contract = "run stop judge report show list check schema init faults mock images openslo doctor clean up down completion"
     assert set(cli.commands) == set(contract.split())
     overview = call("--help").stdout
     assert "..." not in overview.partition("Commands:")[2], "every command says in one line what it does"
@@ -190,3 +190,43 @@ def test_bash_completes(words: str, offered: list[str], tmp_path: Path) -> None:
     script = COMPLETE.format(words=words, last=len(words.split()))
     done = subprocess.run(["bash", "-c", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, sorted(done.stdout.split())) == (0, offered), done.stderr
+
+
+def test_objectives_go_to_openslo_and_back(tmp_path: Path) -> None:
+    scenario = ROOT / "scenarios" / "llm-brownout.yaml"
+    exported = call("openslo", "export", scenario)
+    assert exported.exit_code == 0
+    assert "recovery.latency_p95 <= +25% of steady_state: a relative limit has no form there" in exported.stderr
+    (tmp_path / "slo.yaml").write_text(exported.stdout, encoding="utf-8")
+    found = document("openslo", "import", tmp_path / "slo.yaml", "--json")
+    assert found["objectives"]["fault"] == {
+        "availability": ">= 97%",
+        "answered": ">= 95%",
+        "degraded_honest": ">= 99%",
+        "latency_p95": "<= 7s",
+    }
+    assert document("openslo", "export", scenario, "--json")["documents"] == list(yaml.safe_load_all(exported.stdout))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["import", "FILE"], "FILE:1:13: apiVersion is 'v2'; write `apiVersion: openslo/v1`"),
+        (["import", "FILE", "--map", "a=speed"], "--map: 'a=speed'"),
+        (["import", "FILE", "--phase", "monday"], "--phase: there is no phase 'monday'"),
+        (["export", "FILE"], "FILE:1:1: unknown key 'apiVersion'"),
+    ],
+)
+def test_what_is_no_openslo_is_refused(arguments: list[str], says: str, tmp_path: Path) -> None:
+    file = tmp_path / "slo.yaml"
+    file.write_text("apiVersion: v2\n", encoding="utf-8")
+    done = call("openslo", *(str(file) if word == "FILE" else word for word in arguments))
+    assert done.exit_code == 2
+    assert says.replace("FILE", str(file)) in done.stderr
+
+
+def test_a_baseline_that_is_not_there_is_told_before_anything_starts(tmp_path: Path) -> None:
+    done = call("run", ROOT / "scenarios" / "null.yaml", "--out", tmp_path / "runs", "--baseline", tmp_path / "nowhere")
+    assert done.exit_code == 2
+    assert done.stderr.endswith("no run here to compare with; `gauntlet list` shows them\n")
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,1 @@
+"""Objectives as OpenSLO v1 documents (https://github.com/OpenSLO/OpenSLO), written and read."""
