@@ -7,7 +7,7 @@ comes in or goes out of a window, so looking there is looking at every moment. B
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,6 @@ from harness.score.spans import NS_PER_S, Span, active, of_phase, seconds
 from harness.score.timeline import Timeline
 
 LISTED = 5  # lines of evidence
-_AT_ONCE = 1 << 20  # moments, so that memory does not grow with the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +64,17 @@ def replay(found: Timeline, rule: BurnRate, span: Span, time_scale: float) -> Re
     """The rule over a span, on bad ones at the time when each was known."""
     long_s, short_s = rule.windows_s(time_scale)
     lengths = (round(long_s * NS_PER_S), round(short_s * NS_PER_S))
-    changes = [np.array([span.start_ns]), found.t_ns, *(found.t_ns + length for length in lengths)]
-    moments = np.unique(np.concatenate(changes))
-    moments = moments[(moments >= span.start_ns) & (moments < span.end_ns)]
-    firing, peak, peak_ns = list[NDArray[Any]](), 0.0, span.start_ns
-    for n in range(0, len(moments), _AT_ONCE):
-        some = moments[n : n + _AT_ONCE]
-        fires, burn = _at(found, rule, some, lengths)
-        firing.append(fires)
+    turns_ns, fires_on = list[int](), False  # where it begins and ends to fire, in turn
+    peak, peak_ns = 0.0, span.start_ns
+    for moments in found.changes((0, *lengths), span):
+        fires, burn = _at(found, rule, moments, lengths)
+        turns_ns.extend(moments[np.flatnonzero(np.diff(fires, prepend=fires_on))].tolist())
+        fires_on = bool(fires[-1])
         highest = int(np.argmax(burn))
         if burn[highest] > peak:
-            peak, peak_ns = float(burn[highest]), int(some[highest])
-    return Replay(tuple(_stretches(moments, np.concatenate(firing), span.end_ns)), peak, peak_ns)
+            peak, peak_ns = float(burn[highest]), int(moments[highest])
+    ends_ns = [*turns_ns, span.end_ns] if fires_on else turns_ns
+    return Replay(tuple(Span(a, b) for a, b in zip(ends_ns[::2], ends_ns[1::2], strict=True)), peak, peak_ns)
 
 
 def _at(found: Timeline, rule: BurnRate, moments: NDArray[Any], lengths: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -91,12 +89,6 @@ def _at(found: Timeline, rule: BurnRate, moments: NDArray[Any], lengths: tuple[i
         fires &= bad > np.round(rule.threshold * samples, 9)
         burn = np.minimum(burn, bad / np.maximum(samples, 1) / rule.budget)
     return fires & (bad >= rule.min_events), burn  # `bad` is now of the short window
-
-
-def _stretches(moments: NDArray[Any], fires: NDArray[Any], end_ns: int) -> Iterator[Span]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], fires, [False]]).astype(np.int8)))
-    borders = np.append(moments, end_ns)
-    yield from (Span(int(borders[a]), int(borders[b])) for a, b in zip(edges[::2], edges[1::2], strict=True))
 
 
 def _timeline(rule: BurnRate, before: Preconditions, context: Context) -> Timeline:

@@ -23,8 +23,6 @@ from harness.score.sli import Observations
 from harness.score.spans import NS_PER_S, Span, seconds
 from harness.score.timeline import Timeline
 
-_AT_ONCE = 1 << 20  # windows, so that memory does not grow with the phase
-
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -59,13 +57,9 @@ def scan(found: Timeline, allowed: float, span: Span, length_s: float, needed: i
 
 def _windows(found: Timeline, span: Span, length_ns: int) -> Iterator[tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]]:
     """Starts, bad ones and samples of every window that differs from the one before, in time order."""
-    last_ns = span.end_ns - length_ns
-    changes = np.concatenate([[span.start_ns], found.t_ns + 1, found.t_ns - length_ns + 1])
-    starts = np.unique(changes[(changes >= span.start_ns) & (changes <= last_ns)])
-    for n in range(0, len(starts), _AT_ONCE):
-        some = starts[n : n + _AT_ONCE]
-        first, after = np.searchsorted(found.t_ns, some), np.searchsorted(found.t_ns, some + length_ns)
-        yield some, found.bad(first, after), after - first
+    for starts in found.changes((1, 1 - length_ns), Span(span.start_ns, span.end_ns - length_ns + 1)):
+        first, after = np.searchsorted(found.t_ns, starts), np.searchsorted(found.t_ns, starts + length_ns)
+        yield starts, found.bad(first, after), after - first
 
 
 def _merged(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.record.requests import Outcome
 from harness.scenario.burn import BurnRate
-from harness.score import burn
+from harness.score import burn, timeline
 from harness.score.check import Result, Status
 from harness.score.spans import Span
 from harness.score.timeline import Timeline
@@ -105,7 +105,7 @@ def test_the_replay_looks_at_every_moment(requests: list[tuple[int, float]], lon
         return all(b > round(of.threshold * n, 9) for b, n in seen) and seen[1][0] >= wanted
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(burn, "_AT_ONCE", 3)
+        patched.setattr(timeline, "_AT_ONCE", 3)
         patched.setattr(BurnRate, "windows_s", lambda self, scale: (windows[0] / S, windows[1] / S))
         seen = burn.replay(found, of, Span(5, 70), 1.0)
     assert [any(span.holds(now) for span in seen.firing) for now in range(5, 70)] == [fires(now) for now in range(5, 70)]

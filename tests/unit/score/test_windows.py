@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.record.requests import Outcome
-from harness.score import slo, stats
+from harness.score import slo, stats, timeline
 from harness.score.check import Result, Status
 from harness.score.spans import Span
 from harness.score.timeline import Timeline
@@ -34,7 +34,7 @@ def test_it_is_the_worst_of_all_windows(requests: list[tuple[int, float]], start
     t_ns, bad = [t for t, _ in requests], [b for _, b in requests]
     found = Timeline.build(np.array(t_ns, dtype=np.int64), np.array(bad, dtype=np.float64))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(windows, "_AT_ONCE", at_once)
+        patched.setattr(timeline, "_AT_ONCE", at_once)
         scanned = scan(found, 0.25, span, LENGTH_NS / 1e9, needed)
     every = naive(t_ns, bad, span)
     carrying = [w for w in every if w.samples >= needed]
