@@ -100,6 +100,14 @@ load: {{journeys: {{home: {{get: "/"}}}}, mix: {{home: 1}}, shape: [{{constant: 
 
 
 SERVED = 'objectives: {steady_state: {availability: ">= 50%"}}'
+ASKED = """
+objectives: {steady_state: {availability over 4s: {pass: ">= 50%", warn: ">= 10%"}, availability of route home: ">= 50% or >= +1%"}}
+burn_rates: [{id: quiet, objective: {availability: ">= 50%"}, long: 2s, short: 1s, factor: 1.5}]
+probes:
+  - {id: up, mode: continuous, every: 100ms, timeout: 1500ms, failures: 30, http: {service: gateway}}
+  - {id: nobody, mode: continuous, every: 100ms, timeout: 1500ms, http: {url: "http://127.0.0.1:1/"}}
+  - {id: told, mode: continuous, every: 1s, timeout: 1500ms, command: [nowhere, "{gateway}"]}
+"""
 DEAD_OPERATOR = f'operator: {{command: ["{sys.executable}", "-c", "raise SystemExit(7)"]}}'
 SILENT_OPERATOR = "operator: {enabled: false}"
 
@@ -114,6 +122,7 @@ def verdicts() -> Iterator[dict[str, tuple[int, dict[str, Any]]]]:
         texts = {
             "served": scenario("served", well.url, well.url, SERVED, SILENT_OPERATOR),
             "nothing-asserted": scenario("nothing-asserted", well.url, well.url, SILENT_OPERATOR),
+            "asked": scenario("asked", well.url, well.url, ASKED, SILENT_OPERATOR),
             "hangs": scenario("hangs", hung, well.url, SERVED, SILENT_OPERATOR, timeout="6s"),
             "dies": scenario("dies", mortal["dies"].url, well.url, SERVED, SILENT_OPERATOR),
             "aborted": scenario(
@@ -145,6 +154,16 @@ def reasons(verdict: dict[str, Any], status: str) -> dict[str, str]:
 def test_what_works_passes(verdicts: dict[str, tuple[int, dict[str, Any]]]) -> None:
     code, verdict = verdicts["served"]
     assert (code, verdict["verdict"], set(reasons(verdict, "PASS")) >= {"steady_state.availability"}) == (0, "PASS", True), verdict
+
+
+def test_everything_that_may_be_asked_is_answered(verdicts: dict[str, tuple[int, dict[str, Any]]]) -> None:
+    code, verdict = verdicts["asked"]
+    failed, unknown = reasons(verdict, "FAIL"), reasons(verdict, "INCONCLUSIVE")
+    assert (code, set(failed), set(unknown)) == (1, {"probe.nobody"}, {"probe.told"}), verdict
+    assert "answers throughout the run were no" in failed["probe.nobody"]
+    assert "it could not be asked" in unknown["probe.told"]
+    passed = {"steady_state.availability over 4s", "steady_state.availability of route home", "burn_rate.quiet", "probe.up"}
+    assert set(reasons(verdict, "PASS")) >= passed, verdict
 
 
 def test_nothing_asserted_is_no_pass(verdicts: dict[str, tuple[int, dict[str, Any]]]) -> None:

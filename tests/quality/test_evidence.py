@@ -24,6 +24,7 @@ from rich.console import Console
 from harness.gate import decide
 from harness.judging import judge_run, write_reports
 from harness.record import events as ev
+from harness.record.baseline import pin
 from harness.record.events import Event
 from harness.record.frames import FrameWriter
 from harness.record.history import History
@@ -343,3 +344,23 @@ def test_no_fact_makes_the_judge_or_a_report_raise(file: str, rng: Random, place
     path = place / file
     path.write_text(json.dumps(_spoil(json.loads(path.read_text()), rng)))
     judged(place)
+
+
+def test_a_baseline_is_read_where_it_was_pinned(tmp_path: Path) -> None:
+    """Without it nothing is known; with it the same is a pass, and twice the latency a failure."""
+    text = NULL.replace('"<= 800ms"', '"<= +10%"')
+    base, own = (run(text, *NULL_TOLD, requests=traffic(0, 60)) for _ in range(2))
+    slow = run(text, *NULL_TOLD, requests=traffic(0, 60, latency_s=0.2))
+    for name, one in (("base", base), ("own", own), ("slow", slow)):
+        one.save(tmp_path / name)
+    statuses = {name: judge_run(tmp_path / name, baseline=tmp_path / "base").verdict.status for name in ("own", "slow")}
+    assert statuses == {"own": Status.PASS, "slow": Status.FAIL}
+    assert judge_run(tmp_path / "own").verdict.status is Status.INCONCLUSIVE
+    directory = RunDirectory(tmp_path / "own")
+    write_run_file(directory, {**judge_run(tmp_path / "own").history.run, "baseline": pin(tmp_path / "base")})
+    found = judge_run(tmp_path / "own")
+    write_reports(found)
+    assert found.verdict.status is Status.PASS
+    assert json.loads((tmp_path / "own" / "verdict.json").read_text())["run"]["baseline"] == str(tmp_path / "base")
+    shutil.rmtree(tmp_path / "base")
+    assert judge_run(tmp_path / "own").verdict.status is Status.INCONCLUSIVE
