@@ -288,9 +288,8 @@ class _Run:
         load.begin(t0_ns)
         self.append(ev.LOAD, state="begun", t0_ns=t0_ns)
         player = Player(self.scenario, self.directory, phases, self.journal, self.clock, self.options.observe)
-        prober = Prober(self.scenario, lambda probe: ask(probe, stack, self.run_id), self.journal.append, self.clock)
+        prober = Prober(self.scenario, lambda probe: ask(probe, stack, self.run_id), self.journal.append, self.clock).begin(phases)
         cleanup.callback(prober.stop)
-        prober.begin(phases)
         resetter = Resetter(stack, lambda data: self.append(ev.RESET, **data))
         ending = player.play(Parts(schedule, load, on_call, lease, resetter, self.interruption))
         self._show("healing", "faults are healed")
@@ -299,10 +298,7 @@ class _Run:
             within_s = SETTLES_EARLY_S if ending.early else SETTLES_S
             left = settled(before, lambda: self.look_around(stack, on_call, lease, work_dir), self.clock, within_s)
             self.append(ev.FINGERPRINT, left=left)
-        if ending.early:
-            prober.stop()
-        else:
-            prober.after()
+        prober.finish(early=ending.early)
         resetter.join(RESET_WITHIN_S)
         self._show("collecting", "the load generator finishes")
         if ending.early:

@@ -37,9 +37,10 @@ BASELINES = click.option(
 @STRICT
 @JSON
 def compare(base: Path, candidate: Path, worse_by: str | None, baselines: Path, strict: bool, as_json: bool) -> int:
-    """Say whether CANDIDATE is worse than BASE: two runs, or two files of pytest-benchmark.
+    """Say whether CANDIDATE is worse than BASE.
 
-    BASE may be `stored`: the baseline that was set for the scenario of CANDIDATE on its machine, and its anchor. Works from disk alone.
+    Two runs, or two files of pytest-benchmark. BASE may be `stored`: the baseline that was set for the scenario of CANDIDATE on its machine,
+    and its anchor. Works from disk alone.
     """
     from harness.comparing import compare as compare_two
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from harness.lifecycle.probe_kinds import Answer, Ask
 from harness.lifecycle.timeline import Planned
@@ -61,18 +62,20 @@ class Prober:
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def begin(self, phases: Sequence[Planned]) -> None:
+    def begin(self, phases: Sequence[Planned]) -> Self:
         """Every probe waits for its time."""
         for turn in turns(self._scenario, phases):
             thread = threading.Thread(target=self._play, args=(turn,), name=f"probe {turn.probe.id}", daemon=True)
             self._threads.append(thread)
             thread.start()
+        return self
 
-    def after(self) -> None:
-        """The faults are healed: what is asked afterwards is asked now."""
+    def finish(self, early: bool = False) -> None:
+        """The faults are healed: what is asked afterwards is asked now, unless the run ended early."""
         for probe in self._scenario.probes:
-            if probe.mode == "after":
+            if probe.mode == "after" and not early:
                 self._until_yes(probe)
+        self.stop()
 
     def stop(self) -> None:
         """Idempotent."""

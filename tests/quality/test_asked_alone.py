@@ -58,3 +58,26 @@ def test_a_burn_rate_that_must_fire_needs_its_fault() -> None:
     assert decide(judge(silent, asked), asked).status is Status.INCONCLUSIVE
     healthy = replace(of, requests=traffic(0, 100))
     assert decide(judge(healthy, asked), asked).status is Status.FAIL
+
+
+@pytest.mark.parametrize("mode", [{"mode": "during"}, {"mode": "continuous"}, {"mode": "on_fault", "fault": "f"}])
+def test_a_hypothesis_that_is_broken_during_the_fault_and_healed_later_fails(mode: dict[str, str]) -> None:
+    """Elsewhere that is a success: 12 of 16 samples out of tolerance, and exit 0 (Chaos Toolkit)."""
+    probe = {"id": "r", **mode, "every": "2500ms", **GATEWAY}
+    answers = (f"{second}s answer r {'no' if second in range(36, 39) else 'yes'}" for second in range(30, 70))
+    asked = scenario(phases=PHASES, faults=FAULTS, probes=[probe])
+    found = decide(judge(history(*TOLD, *answers, requests=traffic(0, 100), journeys=("ask",)), asked), asked)
+    assert found.status is Status.FAIL
+    assert found.reason.startswith("probe.r: 3 of 40 answers")
+
+
+def test_a_stall_that_the_whole_phase_hides_breaks_its_worst_window() -> None:
+    """1.4 s of a minute and a half vanish in a percentile, even when they are measured from the intended start."""
+    stalled = traffic(10, 11.4, latency_s=lambda i: 1.5 - i / 25)
+    of = history(*TOLD, requests=together(traffic(0, 10), stalled, traffic(11.4, 100)), journeys=("ask",))
+    statuses = [
+        decide(judge(of, asked), asked).status
+        for name in ("latency_p95", "latency_p95 over 5s")
+        for asked in [scenario(phases=PHASES, faults=FAULTS, objectives={"steady_state": {"availability": ">= 99%", name: "<= 500ms"}})]
+    ]
+    assert statuses == [Status.PASS, Status.FAIL]

@@ -112,7 +112,7 @@ def test_after_the_faults_it_is_asked_until_it_says_yes() -> None:
     for answers, oks in (((False, None, True), [False, None, True]), ((False,) * 9, [False] * 4)):
         asked = Asked(*(Answer(ok, "told") for ok in answers))
         with played(asked, {"mode": "after", "retries": 3, "every": "1ms"}, phases={"fault": "1s"}) as prober:
-            prober.after()
+            prober.finish()
         assert asked.oks == oks
 
 
@@ -124,7 +124,7 @@ def test_a_late_yes_is_a_no() -> None:
 
     asked = Asked()
     prober = Prober(asking({"mode": "after"}), asked, asked.append, Clock())
-    prober.after()
+    prober.finish()
     (event,) = asked.events
     assert (event.data["ok"], event.data["detail"], event.data["took_s"]) == (False, "fine, after 3.00s", 3.0)
 
