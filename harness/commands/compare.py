@@ -39,8 +39,8 @@ BASELINES = click.option(
 def compare(base: Path, candidate: Path, worse_by: str | None, baselines: Path, strict: bool, as_json: bool) -> int:
     """Say whether CANDIDATE is worse than BASE.
 
-    Two runs, or two files of pytest-benchmark. BASE may be `stored`: the baseline that was set for the scenario of CANDIDATE on its machine,
-    and its anchor. Works from disk alone.
+    Two runs, or two files of pytest-benchmark. BASE may be `stored`: the baseline that was set for the scenario of CANDIDATE on its
+    machine, and its anchor. Works from disk alone.
     """
     from harness.comparing import compare as compare_two
 

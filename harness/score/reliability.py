@@ -120,11 +120,12 @@ def _shortfall(blank: Result, model: Reliability, before: Preconditions, instanc
     reason = _unseen(model, history, instances) or next((why for phase in phases if (why := before.phase(phase)) is not None), None)
     if reason is not None or model.shortfall is None:
         return replace(blank, reason=str(reason))
-    rows = slis.arrivals(np.concatenate([history.in_phase(phase) for phase in phases]))
-    due_ns = slis.due_ns(rows)
+    requests = [history.in_phase(phase).through(slis.arrivals) for phase in phases]
+    due_ns = np.concatenate([of_phase.gather(slis.due_ns, np.int64) for of_phase in requests])
+    served = np.concatenate([of_phase.gather(lambda rows: rows["outcome"] == Outcome.OK, np.bool_) for of_phase in requests])
     parts = [one for leaf in model.leaves for one in _of_leaf(leaf, instances)]
     known = ~np.any([one.unsure(due_ns) for one in parts], axis=0)
-    due_ns, served = due_ns[known], (rows["outcome"] == Outcome.OK)[known]
+    due_ns, served = due_ns[known], served[known]
     up = _structure(model.system, instances, due_ns)
     n, needed = len(due_ns), max(MIN_SAMPLES, stats.samples_to_prove(1.0 - model.shortfall.value))
     if n < needed:

@@ -120,7 +120,7 @@ def known_ns(rows: Rows) -> NDArray[np.int64]:
     return np.where(rows["end_ns"] > 0, rows["end_ns"], rows["intended_ns"]).astype(np.int64)
 
 
-def observe(rows: Rows, sli: SliName, context: Context, at: Callable[[Rows], NDArray[np.int64]] = due_ns) -> Observations:
+def observe(requests: Requests | Rows, sli: SliName, context: Context, at: Callable[[Rows], NDArray[np.int64]] = due_ns) -> Observations:
     """The readings of a share or percentile SLI. Raises KeyError for one that is neither (goodput, counts)."""
     requests = requests if isinstance(requests, Requests) else Requests.of(requests)
     if sli.family in _SEVERAL:
@@ -130,13 +130,13 @@ def observe(rows: Rows, sli: SliName, context: Context, at: Callable[[Rows], NDA
     values = np.empty(requests.most, dtype=np.int64 if sli.percentile else np.float64)
     filled = 0
     for rows in requests.pieces():
-        one = _observed(rows, sli, context)
-        t_ns[filled : filled + len(one)], values[filled : filled + len(one)] = one.t_ns, one.values
-        filled += len(one)
+        found = _observed(rows, sli, context, at)
+        t_ns[filled : filled + len(found)], values[filled : filled + len(found)] = found.t_ns, found.values
+        filled += len(found)
     return Observations(t_ns[:filled], values[:filled])
 
 
-def _observed(rows: Rows, sli: SliName, context: Context) -> Observations:
+def _observed(rows: Rows, sli: SliName, context: Context, at: Callable[[Rows], NDArray[np.int64]]) -> Observations:
     rows = arrivals(rows)
     if sli.percentile:
         timed = rows[(rows["outcome"] == Outcome.OK) | (rows["outcome"] == Outcome.TIMEOUT)]

@@ -32,7 +32,7 @@ class Timeline:
     @classmethod
     def of(cls, found: Proportion) -> Self:
         """Of an SLI with its limit."""
-        return cls(found.t_ns, found.bad_before)
+        return cls.build(found.t_ns, found.bad)
 
     def bad(self, first: NDArray[Any], after: NDArray[Any]) -> NDArray[np.float64]:
         """Bad ones from `first` on and before `after`. Nine digits: scores such as 1/3 must add up alike wherever they stand."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from harness.record.baseline import pin
 from harness.record.events import Event
 from harness.record.frames import FrameWriter
 from harness.record.history import History
-from harness.record.store import RecordError
+from harness.record.store import RecordError, RunDirectory, write_run_file
 from harness.report import terminal
 from harness.scenario.loader import load_text
 from harness.scenario.problem import ScenarioError
