@@ -18,8 +18,9 @@ from harness.record.requests import REQUEST_DTYPE
 from harness.scenario.slis import sli_name
 from harness.scenario.units import limit
 from harness.score.check import Result, Status
-from harness.score.relative import judge_relative
+from harness.score.relative import Side, judge_relative
 from harness.score.sli import Context
+from harness.score.spans import of_phase
 from tests.history_builder import START_NS, history
 
 RUNS = 400
@@ -55,7 +56,8 @@ def shares(phase_s: int, memory: float, sd: float, allowance: str, slower: float
     for _ in range(RUNS):
         one = History(events=told.events, requests=run(rng, phase_s, memory, sd, slower), journeys=told.journeys)
         asked = limit(f"<= {allowance} of steady_state")
-        found[judge_relative(BLANK, one, Context.of(one), "recovery", sli_name("latency_p95"), asked).status] += 1
+        recovery, steady = (Side(one.in_phase(span.name), of_phase(one, span), Context.of(one)) for span in reversed(one.phases))
+        found[judge_relative(BLANK, recovery, steady, sli_name("latency_p95"), asked).status] += 1
     return {status: found[status] / RUNS for status in Status}
 
 
