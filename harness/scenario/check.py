@@ -10,6 +10,7 @@ from harness.scenario.checks.objectives import check_objectives
 from harness.scenario.checks.policy import check_abort, check_anything_asserted, check_gate
 from harness.scenario.checks.probes import check_probes
 from harness.scenario.checks.reliability import check_reliability
+from harness.scenario.checks.shape import readable
 from harness.scenario.checks.system import check_load, check_stack
 from harness.scenario.checks.versions import check_versions
 from harness.scenario.loader import Loaded

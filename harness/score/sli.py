@@ -124,15 +124,15 @@ def observe(requests: Requests | Rows, sli: SliName, context: Context, at: Calla
     """The readings of a share or percentile SLI. Raises KeyError for one that is neither (goodput, counts)."""
     requests = requests if isinstance(requests, Requests) else Requests.of(requests)
     if sli.family in _SEVERAL:
-        found = [_observed(rows, sli, context) for rows in requests.pieces()] or [_NOTHING]
+        found = [_observed(rows, sli, context, at) for rows in requests.pieces()] or [_NOTHING]
         return Observations(np.concatenate([o.t_ns for o in found]), np.concatenate([o.values for o in found]))
     t_ns = np.empty(requests.most, dtype=np.int64)
     values = np.empty(requests.most, dtype=np.int64 if sli.percentile else np.float64)
     filled = 0
     for rows in requests.pieces():
-        found = _observed(rows, sli, context, at)
-        t_ns[filled : filled + len(found)], values[filled : filled + len(found)] = found.t_ns, found.values
-        filled += len(found)
+        one = _observed(rows, sli, context, at)
+        t_ns[filled : filled + len(one)], values[filled : filled + len(one)] = one.t_ns, one.values
+        filled += len(one)
     return Observations(t_ns[:filled], values[:filled])
 
 
@@ -200,7 +200,6 @@ def held(rows: Rows, sli: SliName, limit: Limit, context: Context, span: Span) -
     `rows` are those known by now; a request belongs to the second in which it *ended* (what is still on its way says nothing yet). A second
     without samples breaks the condition: silence proves nothing.
     """
-    ended = rows.copy()
     ended_ns = known_ns(rows)
     count = max(1, int(span.length_s / _SLICE_S))
     borders = [span.start_ns + (span.end_ns - span.start_ns) * i // count for i in range(count + 1)]

@@ -44,6 +44,8 @@ def _objective(loaded: Loaded, stack: StackInfo, rule: BurnRate, where: KeyPath)
         yield loaded.at_key(at, "the windows of a rule are `long` and `short`", "leave out 'over …'")
     elif not of.sli.percentile and of.sli.unit != "ratio":
         yield loaded.at_key(at, f"{of.sli.text} has no error budget", 'write a share or a percentile: {availability: ">= 99%"}')
+    elif of.sli.family == "itl":
+        yield loaded.at_key(at, f"when each gap of {of.sli.text} was known is not recorded", f"write max_gap_p{of.sli.argument:g}")
     elif rule.limit.of is not None:
         yield loaded.at(at, "a budget cannot be relative", 'write a plain limit: ">= 99%"')
     elif of.sli.family in arrivals.QUALITY and not stack.quality:
