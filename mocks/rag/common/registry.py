@@ -1,6 +1,7 @@
 """Service discovery: a JSON file that the deployment replaces atomically.
 
-The file is looked at every POLL_S; one that is missing, unreadable or in any part unusable leaves the last good content in force.
+The file is looked at every POLL_S; one that is missing, unreadable or in any part unusable leaves the last good content in force. An entry
+with `every_address` stands for as many replicas as its host has addresses, which are looked up as often.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
+from mocks.rag.common.addresses import Addresses
 from mocks.rag.common.log import get_logger
 
 POLL_S = 0.5
@@ -26,11 +29,12 @@ StrategyName = Literal["round_robin", "least_connections", "weighted"]
 
 @dataclass(frozen=True)
 class Instance:
-    """One replica of a service. `weight` is its share of the calls under weighted balancing."""
+    """One replica of a service. `weight` is its share of the calls under weighted balancing; `every_address`: it is all replicas."""
 
     name: str
     url: str
     weight: float = 1.0
+    every_address: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,9 @@ class _Content:
 class Registry:
     """Instances and settings by the last good content of the file; empty without a file. `caller` is the service that looks them up."""
 
-    def __init__(self, path: Path | None, caller: str | None = None) -> None:
+    def __init__(self, path: Path | None, caller: str | None = None, addresses: Addresses | None = None) -> None:
         self.caller = caller
+        self._addresses = addresses or Addresses()
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
         self._content = _Content(0, {}, {})
@@ -56,6 +61,7 @@ class Registry:
     async def start(self) -> None:
         """Follow the file until `stop`."""
         self.reload()
+        await self.look_up()
         self._task = asyncio.create_task(self._poll(), name="registry")
 
     async def stop(self) -> None:
@@ -68,7 +74,7 @@ class Registry:
 
     def instances(self, service: str) -> list[Instance]:
         """The replicas of `service`, in the file's order; empty when it is not listed."""
-        return self._content.services.get(service, [])
+        return [replica for entry in self._content.services.get(service, []) for replica in self._replicas(entry)]
 
     def setting(self, name: str, default: Any) -> Any:
         """A value under `settings`."""
@@ -102,14 +108,32 @@ class Registry:
         if content == self._content:
             return False
         self._content = content
+        self._tell()
+        return True
+
+    async def look_up(self) -> bool:
+        """Ask for the addresses of entries that stand for several replicas; True when these changed."""
+        names = [entry.url for entries in self._content.services.values() for entry in entries if entry.every_address]
+        changed = bool(names) and await self._addresses.look_up(names)
+        if changed:
+            self._tell()
+        return changed
+
+    def _replicas(self, entry: Instance) -> list[Instance]:
+        if not entry.every_address:
+            return [entry]
+        urls = self._addresses.of(entry.url)
+        return [replace(entry, name=f"{entry.name}@{urlsplit(url).hostname}", url=url, every_address=False) for url in urls]
+
+    def _tell(self) -> None:
         for callback in self._callbacks:
             callback()
-        return True
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
             self.reload()
+            await self.look_up()
 
 
 def _parse(raw: bytes) -> _Content:
@@ -122,7 +146,8 @@ def _parse(raw: bytes) -> _Content:
 
 
 def _instance(entry: Mapping[str, Any]) -> Instance:
-    instance = Instance(str(entry["name"]), str(entry["url"]).rstrip("/"), float(entry.get("weight", 1)))
+    url, every_address = str(entry["url"]).rstrip("/"), entry.get("every_address", False) is True
+    instance = Instance(str(entry["name"]), url, float(entry.get("weight", 1)), every_address)
     if not 0 < instance.weight < math.inf:
         raise ValueError(f"the weight of {instance.name} must be more than 0")
     return instance

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from mocks.rag.common.addresses import Addresses
 from mocks.rag.common.config import ConfigError, ServiceConfig
 from mocks.rag.common.keys import ApiKey, KeyStore, Plan
 from mocks.rag.common.lru import LruCache
@@ -32,6 +33,59 @@ def test_registry_gives_instances_and_settings(tmp_path: Path) -> None:
     assert registry.instances("svc") == [Instance("svc-1", "http://h:1", 2.0), Instance("svc-2", "http://h:2", 1.0)]
     assert registry.instances("other") == []
     assert (registry.setting("shed_ratio", 0.0), registry.setting("cache_epoch", 7), registry.revision) == (0.5, 7, 3)
+
+
+def test_a_name_may_stand_for_every_address_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "registry.json"
+    names = {"svc": [{"name": "svc", "url": "http://svc:8080", "every_address": True}], "one": [{"name": "one-1", "url": "http://one:1"}]}
+    path.write_text(json.dumps({"services": names}))
+    answers: list[list[str] | OSError] = [
+        ["10.0.0.2", "10.0.0.3"],
+        OSError("no such name"),
+        ["10.0.0.3", "fd00::4"],
+        ["10.0.0.3", "fd00::4"],
+    ]
+    asked: list[tuple[str, int]] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append((host, port))
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    async def scenario() -> None:
+        registry = Registry(path, addresses=Addresses(resolve))
+        changes: list[list[str]] = []
+        registry.on_change(lambda: changes.append([one.url for one in registry.instances("svc")]))
+        assert registry.instances("svc") == [], "nobody has been asked yet"
+        assert await registry.look_up()
+        assert registry.instances("svc") == [
+            Instance("svc@10.0.0.2", "http://10.0.0.2:8080"),
+            Instance("svc@10.0.0.3", "http://10.0.0.3:8080"),
+        ]
+        assert not await registry.look_up(), "a name that is not known for a moment keeps what it had"
+        assert await registry.look_up()
+        assert not await registry.look_up()
+        assert [one.url for one in registry.instances("svc")] == ["http://10.0.0.3:8080", "http://[fd00::4]:8080"]
+        assert len(changes) == 2 and changes[-1] == ["http://10.0.0.3:8080", "http://[fd00::4]:8080"]
+        assert registry.instances("one") == [Instance("one-1", "http://one:1")]
+        assert set(asked) == {("svc", 8080)}, "others are what they say"
+
+    asyncio.run(scenario())
+
+
+def test_a_name_is_looked_up_as_the_system_does(tmp_path: Path) -> None:
+    path = tmp_path / "registry.json"
+    path.write_text(json.dumps({"services": {"svc": [{"name": "svc", "url": "http://localhost:8080", "every_address": True}]}}))
+
+    async def scenario() -> list[str]:
+        registry = Registry(path)
+        await registry.start()
+        await registry.stop()
+        return [one.url for one in registry.instances("svc")]
+
+    assert "http://127.0.0.1:8080" in asyncio.run(scenario())
 
 
 TWINS = [{"name": "x", "url": "http://x"}, {"name": "x", "url": "http://y"}]
