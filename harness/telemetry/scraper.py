@@ -73,8 +73,9 @@ class Scraper:
         if future.done():
             return future.result()
         future.cancel()
+        missed = "no answer" if fetcher.connected else "no connection"
         fetcher.abort()  # wakes the thread that waits for it
-        return Scrape(fetcher.target, asked_ns, self._clock.now_ns() - asked_ns, error=f"no answer within {self._timeout_s:g}s")
+        return Scrape(fetcher.target, asked_ns, self._clock.now_ns() - asked_ns, error=f"{missed} within {self._timeout_s:g}s")
 
 
 class _Fetcher:
@@ -92,6 +93,12 @@ class _Fetcher:
         self._address = (parts.hostname, parts.port or self._kind.default_port)
         self._connection: HTTPConnection | None = None
         self._busy = threading.Lock()
+
+    @property
+    def connected(self) -> bool:
+        """Somebody has accepted its connection: a host that is there, if nothing else."""
+        connection = self._connection
+        return connection is not None and connection.sock is not None
 
     def fetch(self) -> Scrape:
         begun_ns = self._clock.now_ns()
@@ -129,6 +136,11 @@ class _Fetcher:
         if self._connection is None:
             self._connection = self._kind(*self._address, timeout=self._timeout_s)
         connection = self._connection
+        if connection.sock is None:
+            try:
+                connection.connect()
+            except TimeoutError as error:
+                raise _RefusedError(f"no connection within {self._timeout_s:g}s") from error
         connection.request("GET", self._path, headers={"accept": "text/plain"})
         response = connection.getresponse()
         body = self._body(response, deadline_ns)

@@ -18,7 +18,7 @@ class Look:
     endpoint: Endpoint
     duration_s: float
     samples: Sequence[tuple[str, Mapping[str, str], float]] = ()
-    error: str | None = None  # refused | timeout | another reason in words
+    error: str | None = None  # refused | unreachable (nobody accepts a connection) | timeout | another reason in words
 
 
 @dataclass(frozen=True, slots=True)

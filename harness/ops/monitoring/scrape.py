@@ -55,12 +55,14 @@ def _look(endpoint: Endpoint, scrape: Scrape) -> Look:
 
 
 def _in_short(error: str | None) -> str | None:
-    """The two reasons that rules tell apart, and any other in its own words."""
+    """The reasons that rules tell apart, and any other in its own words."""
     if error is None:
         return None
     words = error.lower()
     if "refused" in words:
         return "refused"
+    if any(w in words for w in ("no connection", "no route to host", "unreachable")):
+        return "unreachable"
     return "timeout" if any(w in words for w in ("no answer", "timed out", "still waiting", "drips")) else error
 
 

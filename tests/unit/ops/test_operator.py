@@ -82,6 +82,19 @@ def test_a_frozen_replica_is_told_from_a_dead_one(tmp_path: Path) -> None:
     assert ear.of("diagnosis") == [(("generation", "hang"),)]
 
 
+def test_what_a_lost_host_took_with_it_is_dead_and_not_frozen(tmp_path: Path) -> None:
+    world, ear, operator = after_calm(tmp_path)
+    world.down = {"generation-1": "timeout", "retrieval-2": "timeout"}  # the look that was under way
+    go_on(world, operator, 1)
+    world.down = {"generation-1": "unreachable", "retrieval-2": "unreachable"}
+    go_on(world, operator, 5)
+    assert set(ear.of("firing")) == {"InstanceDown generation", "InstanceDown retrieval"}
+    assert set(ear.of("diagnosis")[-1]) == {("generation", "crash"), ("retrieval", "crash")}
+    assert Step("restart", "retrieval", "retrieval-2") in ear.of("action") or Step("restart", "generation", "generation-1") in ear.of(
+        "action"
+    )
+
+
 def test_a_dead_cache_is_restarted_and_its_callers_are_not_blamed(tmp_path: Path) -> None:
     world, ear, operator = after_calm(tmp_path)
     world.down = {"cache-1": "refused"}

@@ -93,6 +93,22 @@ def test_results_come_in_the_order_of_the_targets_with_the_reason_of_each_failur
     assert took_s < 1.5
 
 
+def test_nobody_who_accepts_is_told_from_nobody_who_answers() -> None:
+    with socket.socket() as full, listening(silent) as hanging:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(3)]  # more than the kernel keeps for it: it drops what else comes
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        with Scraper([target(full.getsockname()[1], "t-0"), target(hanging, "t-1")], SystemClock(), timeout_s=0.4) as scraper:
+            results = scraper.scrape()
+        for one in waiting:
+            one.close()
+    assert "no connection within 0.4s" in (results[0].error or "")
+    assert "no connection" not in (results[1].error or "")
+
+
 def test_a_kept_connection_that_died_is_replaced_by_a_new_one() -> None:
     with listening(metrics("up 1\n")) as port:
         scraper = Scraper([target(port)], SystemClock())
