@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @OUT
 @click.option(
     "--stack",
-    type=click.Choice(["processes", "containers", "kubernetes"]),
+    type=click.Choice(["processes", "containers", "swarm", "kubernetes"]),
     help="Driver of the reference stack, not the scenario's own.",
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Instead of the scenario's own.")

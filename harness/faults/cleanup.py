@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import cgroups, mounts, sweep_kubernetes
+from harness import cgroups, mounts, sweep_kubernetes, sweep_swarm
 from harness.faults.lease_files import Holder, outstanding
 from harness.faults.undo import Undone, execute
 from harness.record.clock import Clock
@@ -40,12 +40,15 @@ def undo_outstanding(work_dir: Path, skip: Collection[str] = ()) -> dict[str, li
 
 
 def tear_down(holder: Holder, clock: Clock, spare: Collection[int] = ()) -> TornDown:
-    """End every process of the run but those in `spare`; remove what it has on a cluster, its containers, control groups and directory.
+    """End every process of the run but those in `spare`; remove what it has on a cluster, on engines, its control groups and directory.
 
     Never raises for what is gone.
     """
     on_cluster = sweep_kubernetes.sweep(holder.work_dir, holder.run_id, clock)
-    removed, stuck = _remove_things(holder.run_id)
+    engines = sweep_swarm.engines_of(holder.work_dir / "stack", holder.work_dir)
+    removed, stuck = sweep_swarm.clear(engines, holder.run_id, clock) if engines else ([], [])
+    on_engine, stuck_there = _remove_things(holder.run_id)
+    removed, stuck = [*removed, *on_engine], [*stuck, *stuck_there]
     ended: dict[int, Found] = {}
     for _ in range(SWEEPS_MAX):
         found = [process for process in processes_of(holder.run_id, holder.work_dir) if process.pid not in spare]

@@ -63,5 +63,6 @@ def load_all(paths: Sequence[Path], driver: Driver | None = None) -> tuple[list[
 
 
 def _driven(loaded: Loaded, driver: Driver) -> Loaded:
-    stack = loaded.scenario.stack.model_copy(update={"driver": driver})
+    """A scenario of a swarm runs on one machine, too: its nodes are then of no use."""
+    stack = loaded.scenario.stack.model_copy(update={"driver": driver, **({} if driver == "swarm" else {"nodes": {}})})
     return replace(loaded, scenario=loaded.scenario.model_copy(update={"stack": stack}))

@@ -102,6 +102,7 @@ def _options() -> Iterator[Finding]:
     yield _docker()
     refused_compose = compose.why_not()
     yield Finding("docker compose", "none" if refused_compose else "ok", refused_compose or "compose files can be run")
+    yield Finding("docker swarm", *_swarm())
     yield _cluster()
     refused = cgroups.why_not()
     limits = f"limits of processes, as out-of-memory kills and CPU quotas take: {refused or 'control groups can be made'}"
@@ -122,6 +123,16 @@ def _docker() -> Finding:
         return Finding("Docker", "ok", f"engine {EngineApi.found().version()} answers: runs can take `--stack containers`")
     except StackError as error:
         return Finding("Docker", "none", f"{error}; the embedded stack needs none")
+
+
+def _swarm() -> tuple[Literal["ok", "none"], str]:
+    try:
+        swarm = EngineApi.found().call("GET", "/info")["Swarm"]
+    except StackError:
+        return "none", "no engine that could be a node"
+    if swarm["LocalNodeState"] != "active":
+        return "none", "this engine is in none: docker swarm init, or three engines on this machine: pipelines/swarm up"
+    return "ok", "this engine is a manager" if swarm["ControlAvailable"] else "this engine is a worker: another node's must be named, too"
 
 
 def _cluster() -> Finding:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from harness.stack.base import Configurable, Restartable, Routable, Scalable, Stack, StackError
+from harness.stack.base import Configurable, Restartable, Routable, Scalable, Spreadable, Stack, StackError
 
 
 def put_back(stack: Stack, calm: Callable[[], bool] = lambda: True) -> dict[str, Any]:
@@ -32,6 +32,8 @@ def put_back(stack: Stack, calm: Callable[[], bool] = lambda: True) -> dict[str,
             if stack.probe(instance) is not None and calm():
                 changed["restarted"].append(instance.name)
                 stack.restart(instance.name)
+    if isinstance(stack, Spreadable) and calm():
+        changed["spread"] = stack.spread()
     if isinstance(stack, Routable):
         for instance in instances:
             if instance.url.startswith("http") and calm():

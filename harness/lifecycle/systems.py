@@ -52,6 +52,10 @@ def build_stack(
         from harness.stack.compose.stack import ComposeStack
 
         return ComposeStack(spec, options)
+    if spec.driver == "swarm":
+        from harness.stack.swarm.stack import SwarmStack
+
+        return SwarmStack(spec, options)
     if spec.driver == "containers":
         from harness.stack.containers.stack import ContainerStack  # and with it what builds images: for those who want containers
 

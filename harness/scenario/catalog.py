@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-TargetShape = Literal["service", "instance", "edge", "webhook"]
+TargetShape = Literal["service", "instance", "edge", "host", "webhook"]
 ALERT_WEBHOOK = "alert-webhook"
 """The target of what befalls the run's own receiver of alerts, which is no service of any stack."""
 Role = Literal["http", "postgres", "redis", "llm", "vector"]
@@ -87,14 +87,15 @@ class StackInfo:
     netem: bool = False  # the kernel can delay packets in the networks of its instances
     quality: bool = False  # has questions with known answers
     settings: Mapping[str, Any] = field(default_factory=dict)  # run-time settings as declared
+    hosts: tuple[str, ...] = ()  # machines of its own that it is spread over, by name
 
     def role(self, service: str) -> Role:
         """What a service speaks."""
         return self.roles.get(service, "http")
 
     def acts(self, capability: str, service: str) -> bool:
-        """Whether a capability that the stack has extends to that service."""
-        return service in self.acts_on.get(capability, self.services)
+        """Whether a capability that the stack has extends to that service, or host."""
+        return service in self.acts_on.get(capability, (*self.services, *self.hosts))
 
     def dependants(self, service: str) -> frozenset[str]:
         """Services that call `service`, directly or through others: its possible blast radius."""

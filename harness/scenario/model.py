@@ -22,7 +22,7 @@ from harness.scenario.probes import Probe
 from harness.scenario.reliability import Reliability
 from harness.scenario.segments import Segment as Segment
 from harness.scenario.services import Actuator as Actuator
-from harness.scenario.services import ClusterSpec, ComposeService, Service, ServiceUrl
+from harness.scenario.services import ClusterSpec, ComposeService, Service, ServiceUrl, SwarmNode
 from harness.scenario.slis import PHASES, SliName
 
 Kind = Literal[
@@ -44,10 +44,11 @@ def _spelled(text: str) -> str:
 
 
 IndicatorText = Annotated[str, AfterValidator(_spelled)]
+NodeName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
 PhaseName = Literal["warmup", "steady_state", "fault", "recovery", "cooldown"]
 
 
-Driver = Literal["processes", "containers", "kubernetes"]
+Driver = Literal["processes", "containers", "swarm", "kubernetes"]
 
 
 class StackSpec(Model):
@@ -55,6 +56,9 @@ class StackSpec(Model):
 
     use: Literal["reference", "external", "compose"] = "reference"
     driver: Driver = Field(default="processes", description="what runs the reference stack's services")
+    nodes: dict[NodeName, SwarmNode] = Field(
+        default_factory=dict, description="of driver swarm: engines by name; the first keeps the data, and whatever there is one of"
+    )
     replicas: dict[str, Annotated[int, Field(ge=1, le=8)]] = Field(default_factory=dict)
     documents: Annotated[int, Field(ge=20, le=5000)] = 400
     corpus: str | None = Field(default=None, description="folder of .txt and .md files; default: the standard library's docstrings")
@@ -168,7 +172,7 @@ class FaultUse(Model):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     type: str
-    target: str = Field(description="service, `service-2` (an instance), or an edge `caller->callee`")
+    target: str = Field(description="service, `service-2` (an instance), an edge `caller->callee`, or a node of a swarm")
     at: str = Field(default="fault", description="phase, or phase+duration")
     after: str | None = Field(
         default=None,
@@ -214,16 +218,17 @@ class FaultUse(Model):
 
 
 class RootCause(Model):
-    """The diagnosis that counts as right. `edge` is written `caller->callee`."""
+    """The diagnosis that counts as right. `edge` is written `caller->callee`; `host`: any service that ran on that node."""
 
     service: str | None = None
     edge: str | None = None
+    host: str | None = None
     kind: Kind
 
     @model_validator(mode="after")
-    def _service_or_edge(self) -> Self:
-        if (self.service is None) == (self.edge is None):
-            raise ValueError("a root cause names exactly one of service, edge")
+    def _one_place(self) -> Self:
+        if [self.service, self.edge, self.host].count(None) != 2:
+            raise ValueError("a root cause names exactly one of service, edge, host")
         return self
 
 

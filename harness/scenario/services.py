@@ -1,11 +1,13 @@
-"""What a stack is made of that is not on this machine by our hand: services by URL, services of a compose file, a cluster."""
+"""What is not ours: a service that runs already, by its URL; one of a compose file, by its port there; a node of a swarm; a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from harness.scenario.catalog import Role
 from harness.scenario.fields import Model
@@ -16,6 +18,7 @@ LLM = "llm"
 """The service that a scenario gets with `llm: true`, and its name in the network."""
 
 
+Command = Annotated[list[str], Field(min_length=1)]
 Actuator = Literal["kill", "stop", "restart", "pause", "resume", "scale", "deploy"]
 
 
@@ -26,7 +29,7 @@ class ServiceUrl(Model):
     metrics: str | None = Field(default=None, description="URL of its Prometheus metrics, if it has any")
     health: str | None = Field(default=None, description="URL that answers 200 while the service works")
     role: Role = Field(default="http", description="what it speaks: faults of databases and caches fit what is one")
-    actuators: dict[Actuator, Annotated[list[str], Field(min_length=1)]] = Field(
+    actuators: dict[Actuator, Command] = Field(
         default_factory=dict, description="argv by verb, run without a shell; {replicas} in scale and {version} in deploy are replaced"
     )
 
@@ -68,6 +71,51 @@ class ComposeService(Model):
     def listens_on(self) -> int:
         """The port in its container."""
         return self.port if self.port is not None else PORTS[self.role]
+
+
+HostActuator = Literal["kill", "start", "pause", "resume", "cut", "mend"]
+_BACK: Mapping[HostActuator, HostActuator] = {"kill": "start", "pause": "resume", "cut": "mend"}
+
+
+class SwarmNode(Model):
+    """One node of a swarm that runs already. Faults take the node itself away by the commands it names, and by no other means."""
+
+    engine: str = Field(description="the Unix socket of its Docker engine; of another machine's, one that is forwarded here")
+    kill: Command | None = Field(default=None, description="argv, run without a shell, that ends the node at once, as a power cut does")
+    start: Command | None = Field(default=None, description="argv that brings a killed node back, with what was on its disk")
+    pause: Command | None = Field(default=None, description="argv that stops everything on the node, as a suspended virtual machine")
+    resume: Command | None = Field(default=None, description="argv that lets a paused node go on")
+    cut: Command | None = Field(default=None, description="argv that cuts the node off the network")
+    mend: Command | None = Field(default=None, description="argv that connects a cut node again")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _engine_alone(cls, given: Any) -> Any:
+        return {"engine": given} if isinstance(given, str) else given
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string", "description": "the engine alone"}, handler(core)]}
+
+    @model_validator(mode="after")
+    def _can_be_healed(self) -> Self:
+        if not self.engine.startswith("unix:///"):
+            hint = "write unix:///…; of another machine: ssh -nNT -L /run/b.sock:/var/run/docker.sock b"
+            raise ValueError(f"{self.engine!r} is no Unix socket; {hint}")
+        for verb, back in _BACK.items():
+            if self.command(verb) is not None and self.command(back) is None:
+                raise ValueError(f"`{verb}` without `{back}`: what a fault does to a node must be healed; give both, or neither")
+        return self
+
+    def command(self, verb: HostActuator) -> list[str] | None:
+        """The argv of a verb; None where the node names none."""
+        found: list[str] | None = getattr(self, verb)
+        return found
+
+    @property
+    def verbs(self) -> frozenset[HostActuator]:
+        """Those that can be done to the node and be undone."""
+        return frozenset(verb for verb in _BACK if self.command(verb) is not None)
 
 
 class ClusterSpec(Model):

@@ -1,4 +1,4 @@
-"""What a fault's `target` names: a service, one of its instances, or an edge between two services."""
+"""What a fault's `target` names: a service, one of its instances, an edge between two services, or a host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.scenario.units import percent
 
 @dataclass(frozen=True, slots=True)
 class TargetRef:
-    """A parsed target. Of an edge, `service` is the callee."""
+    """A parsed target. Of an edge, `service` is the callee; of a host, its name."""
 
     shape: TargetShape
     service: str
@@ -28,6 +28,8 @@ def parse_target(text: str, stack: StackInfo) -> TargetRef:
         return TargetRef("service", text)
     if text == ALERT_WEBHOOK:
         return TargetRef("webhook", text)
+    if text in stack.hosts:
+        return TargetRef("host", text)
     service, _, number = text.rpartition("-")
     if service in stack.services and number.isdecimal():
         replicas = stack.services[service]
@@ -35,7 +37,7 @@ def parse_target(text: str, stack: StackInfo) -> TargetRef:
             raise ValueError(f"{service} has {_count(replicas)}, there is no {text!r}; {_instances(service, replicas)}")
         return TargetRef("instance", service, instance=f"{service}-{int(number)}")
     instances = [f"{s}-{n + 1}" for s, replicas in stack.services.items() for n in range(replicas) if replicas > 1]
-    hint = did_you_mean(text, [*stack.services, *instances])
+    hint = did_you_mean(text, [*stack.services, *stack.hosts, *instances])
     raise ValueError(f"the stack {stack.name!r} has no {text!r}; {hint}")
 
 

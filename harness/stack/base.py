@@ -35,6 +35,16 @@ from harness.stack.capabilities import Stressable as Stressable
 from harness.stack.capabilities import Volumed as Volumed
 from harness.stack.capabilities import Wrapped as Wrapped
 from harness.stack.capabilities import capabilities_of as capabilities_of
+from harness.stack.hosts import HostDrainable as HostDrainable
+from harness.stack.hosts import Hosted as Hosted
+from harness.stack.hosts import HostKillable as HostKillable
+from harness.stack.hosts import HostLook as HostLook
+from harness.stack.hosts import HostPartitionable as HostPartitionable
+from harness.stack.hosts import HostPausable as HostPausable
+from harness.stack.hosts import HostRestoring as HostRestoring
+from harness.stack.hosts import HostVerb as HostVerb
+from harness.stack.hosts import HostWatched as HostWatched
+from harness.stack.hosts import Spreadable as Spreadable
 from harness.stack.parts import AdminApi as AdminApi
 from harness.stack.parts import Instance as Instance
 from harness.stack.parts import Limits as Limits

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from harness.stack.hosts import HostDrainable, Hosted, HostKillable, HostPartitionable, HostPausable, HostWatched, Spreadable
 from harness.stack.parts import AdminApi, Limits, Mesh, Names, Place, Stress
 
 
@@ -211,7 +212,8 @@ CAPABILITIES: Mapping[str, type] = {
     for protocol in (
         Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable,
         Stoppable, Placed, Environed, Limitable, DiskLimitable, Stressable, Wrapped, Volumed, Named, Networked, Observable,
-        Logged, Clocked, Credentialed, Documented, Meshed,
+        Logged, Clocked, Credentialed, Documented, Meshed, Hosted, HostWatched, Spreadable,
+        HostKillable, HostPausable, HostPartitionable, HostDrainable,
     )
 }  # fmt: skip
 

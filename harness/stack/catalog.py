@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from harness import cgroups, mounts
 from harness.scenario.catalog import Role, StackInfo
 from harness.scenario.model import Actuator, Driver, StackSpec, VectorStoreName
-from harness.scenario.services import LLM
+from harness.scenario.services import LLM, HostActuator, SwarmNode
 from harness.stack import disks, faketime, netem
-from harness.stack.topology import PROVIDERS, topology
+from harness.stack.topology import PROVIDERS, Topology, topology
 
 REFERENCE_CAPABILITIES = frozenset(
     {
@@ -43,6 +44,25 @@ REFERENCE_CAPABILITIES = frozenset(
 
 CONTAINER_CAPABILITIES = REFERENCE_CAPABILITIES | {"Networked"}
 """Of `ContainerStack`, likewise."""
+
+HOST_VERBS: Mapping[HostActuator, str] = {"kill": "HostKillable", "pause": "HostPausable", "cut": "HostPartitionable"}
+"""What can happen to a node of a swarm where the scenario names the command, and the one that undoes it."""
+
+SWARM_CAPABILITIES = frozenset(
+    {
+        "HostDrainable",
+        "HostWatched",
+        "Hosted",
+        "Killable",
+        "Pausable",
+        "Programmable",
+        "Restartable",
+        "Scalable",
+        "Spreadable",
+        *HOST_VERBS.values(),
+    }
+)
+"""Of `SwarmStack`; of what takes a node's commands, what they allow."""
 
 ACTUATED: Mapping[Actuator, str] = {
     "kill": "Killable",
@@ -81,15 +101,23 @@ STACKS: Mapping[str, frozenset[str]] = {
     "processes": REFERENCE_CAPABILITIES,
     "containers": CONTAINER_CAPABILITIES,
     "kubernetes": KUBERNETES_CAPABILITIES,
+    "swarm": SWARM_CAPABILITIES,
     "compose": COMPOSE_CAPABILITIES,
     "external": frozenset(ACTUATED.values()),
 }
-"""What each kind of stack can do where everything that it takes is there, and an external one names every command."""
+"""What each kind of stack can do where everything that it takes is there, and an external one, or a node, names every command."""
 
 _OF_DRIVER: Mapping[Driver, frozenset[str]] = {
     "processes": REFERENCE_CAPABILITIES,
     "containers": CONTAINER_CAPABILITIES,
+    "swarm": SWARM_CAPABILITIES,
     "kubernetes": KUBERNETES_CAPABILITIES,
+}
+_WRITTEN: Mapping[Driver, str] = {
+    "processes": "{driver: processes}",
+    "containers": "{driver: containers}",
+    "swarm": "{driver: swarm, nodes: …}",
+    "kubernetes": "{driver: kubernetes}",
 }
 
 
@@ -98,13 +126,39 @@ def info_for(spec: StackSpec) -> StackInfo:
     if spec.use == "reference":
         if spec.services or spec.edges:
             raise ValueError("`services` and `edges` describe an external stack; the reference stack has its own")
-        return reference_info(spec.replicas, spec.vector_store, spec.driver)
+        return reference_info(spec.replicas, spec.vector_store, spec.driver, spec.nodes)
     return compose_info(spec) if spec.use == "compose" else external_info(spec)
 
 
-def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = "pgvector", driver: Driver = "processes") -> StackInfo:
+def reference_info(
+    replicas: Mapping[str, int],
+    vector_store: VectorStoreName = "pgvector",
+    driver: Driver = "processes",
+    nodes: Mapping[str, SwarmNode] | None = None,
+) -> StackInfo:
     """The reference stack with that many replicas of some services. Raises ValueError."""
-    chosen, capabilities = topology(vector_store), _can(driver) - _not_with(vector_store)
+    chosen = topology(vector_store)
+    if driver == "swarm":
+        return swarm_info(replicas, vector_store, nodes or {})
+    if nodes:
+        raise ValueError("`nodes` belong to a swarm; write `driver: swarm`, or drop them")
+    return _reference(replicas, chosen, driver, vector_store)
+
+
+def swarm_info(replicas: Mapping[str, int], vector_store: VectorStoreName, nodes: Mapping[str, SwarmNode]) -> StackInfo:
+    """The reference stack over the named nodes of a swarm. Raises ValueError."""
+    chosen = topology(vector_store)
+    if not nodes:
+        raise ValueError("a swarm's nodes are named: nodes: {a: unix:///var/run/docker.sock, b: unix:///run/b.sock}")
+    if alike := sorted(nodes.keys() & chosen.services.keys()):
+        raise ValueError(f"{', '.join(alike)}: a node cannot be called as a service is; give it another name")
+    acts_on = {need: frozenset(name for name, node in nodes.items() if verb in node.verbs) for verb, need in HOST_VERBS.items()}
+    described = _reference(replicas, chosen, "swarm", vector_store)
+    return replace(described, hosts=tuple(nodes), acts_on=acts_on, settings={})
+
+
+def _reference(replicas: Mapping[str, int], chosen: Topology, driver: Driver, vector_store: VectorStoreName) -> StackInfo:
+    capabilities = _can(driver) - _not_with(vector_store)
     return StackInfo(
         name="reference",
         services=chosen.declared_replicas(replicas),
@@ -124,7 +178,7 @@ def reference_info(replicas: Mapping[str, int], vector_store: VectorStoreName = 
 
 def _other_ways(driver: Driver, vector_store: VectorStoreName) -> dict[str, frozenset[str]]:
     """Other drivers, and the vector store that keeps everything in one place."""
-    ways = {f"{{driver: {other}}}": _can(other) - _not_with(vector_store) for other in _OF_DRIVER if other != driver}
+    ways = {_WRITTEN[other]: _can(other) - _not_with(vector_store) for other in _OF_DRIVER if other != driver}
     return ways if vector_store == "pgvector" else {**ways, "{vector_store: pgvector}": _can(driver)}
 
 

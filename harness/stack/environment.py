@@ -55,18 +55,11 @@ class Environments:
             folder.mkdir(exist_ok=True)
         self._write_keys(self._credentials, self._secrets / "keys.json")
         for provider in PROVIDERS:
-            timing = self._options.timing[provider]
-            profile = {
-                "ttft_ms": timing.ttft_ms,
-                "itl_ms": timing.itl_ms,
-                "seed": self._options.seed,
-                "snapshots": {CHAT_MODEL: SNAPSHOTS[provider]},
-                "api_keys": [self._credentials.provider_key],
-            }
+            profile = provider_profile(provider, self._options, self._credentials)
             self._write_profile(provider, profile)
         if VECTOR in self._topology.services:
             kept_in = self.state_of(f"{VECTOR}-1") / "vectors"
-            self._write_profile(VECTOR, {"seed": self._options.seed, "persist_dir": str(kept_in), "latency": VECTOR_LATENCY})
+            self._write_profile(VECTOR, vector_profile(kept_in, self._options))
 
     def add(self, instance: str, variables: Mapping[str, str]) -> None:
         """What its next starts get in addition."""
@@ -179,6 +172,23 @@ class Environments:
 
     def _profile_file(self, mock: str) -> Path:
         return self._profiles / f"{mock}.json"
+
+
+def provider_profile(provider: str, options: StackOptions, credentials: Credentials) -> dict[str, Any]:
+    """Of a mock provider."""
+    timing = options.timing[provider]
+    return {
+        "ttft_ms": timing.ttft_ms,
+        "itl_ms": timing.itl_ms,
+        "seed": options.seed,
+        "snapshots": {CHAT_MODEL: SNAPSHOTS[provider]},
+        "api_keys": [credentials.provider_key],
+    }
+
+
+def vector_profile(kept_in: Path, options: StackOptions) -> dict[str, Any]:
+    """Of the mock vector store, which keeps its data in that folder."""
+    return {"seed": options.seed, "persist_dir": str(kept_in), "latency": VECTOR_LATENCY}
 
 
 def _replace(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -12,11 +11,10 @@ from harness.scenario.model import Actuator, StackSpec
 from harness.stack import http_probe, postgres, valkey
 from harness.stack.base import Instance, StackError
 from harness.stack.catalog import external_info
+from harness.stack.commands import run_named
 from harness.stack.ready import wait_ready
 
 READY_DEADLINE_S = 30.0
-ACTUATOR_TIMEOUT_S = 60.0
-SAID_CHARS = 500
 ENTRY = "gateway"
 
 
@@ -120,13 +118,4 @@ class ActuatedStack(ExternalStack):
         return argv
 
     def _run(self, instance: str, verb: Actuator, **values: str) -> None:
-        argv = self._command(instance, verb, **values)
-        try:
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ACTUATOR_TIMEOUT_S, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise StackError(f"{verb} of {instance}: {argv[0]} has not ended after {ACTUATOR_TIMEOUT_S:g} s") from error
-        except OSError as error:
-            raise StackError(f"{verb} of {instance}: {error}") from error
-        if done.returncode != 0:
-            said = (done.stderr.strip() or done.stdout.strip() or "nothing")[-SAID_CHARS:]
-            raise StackError(f"{verb} of {instance}: {argv[0]} ended with {done.returncode} and said: {said}")
+        run_named(f"{verb} of {instance}", self._command(instance, verb, **values))

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.scenario.catalog import StackInfo
+from harness.stack import data
 from harness.stack.base import AdminApi, Instance, Names, StackError
 from harness.stack.conditions import Conditions
 from harness.stack.credentials import Credentials
 from harness.stack.environment import Environments
-from harness.stack.launch import python_command, run_to_end
 from harness.stack.options import StackOptions
 from harness.stack.registry import NOTICE_S, CallersNames, RegistryFile
 from harness.stack.rollout import Rollout, Roster
@@ -26,8 +26,6 @@ from harness.stack.topology import MIGRATION, PROVIDERS, SNAPSHOTS, VECTOR, inst
 from harness.sweep import end_processes, processes_in
 
 STARTS_AT_ONCE = 4
-CORPUS_DEADLINE_S = 60.0
-MIGRATION_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 5.0
 _CORPUS = "corpus"
 
@@ -128,12 +126,12 @@ class ReferenceStack(Conditions, ABC):
     @property
     def corpus_path(self) -> Path:
         """`corpus.jsonl`, from `start` to `stop`."""
-        return self._options.work_dir / _CORPUS / "corpus.jsonl"
+        return data.corpus_path(self._options)
 
     @property
     def questions_path(self) -> Path:
         """`questions.jsonl`, from `start` to `stop`."""
-        return self._options.work_dir / _CORPUS / "questions.jsonl"
+        return data.questions_path(self._options)
 
     def documents(self) -> str:
         return self._topology.all_in_one(self._roster.get("postgres-1").url)
@@ -242,7 +240,7 @@ class ReferenceStack(Conditions, ABC):
                 self._publish(member)
 
     def _steps(self) -> list[Step]:
-        data = [
+        filling = [
             Step(_CORPUS, self._make_corpus),
             Step(MIGRATION, self._migrate, after=(_CORPUS, *self._stores())),
         ]
@@ -251,7 +249,7 @@ class ReferenceStack(Conditions, ABC):
             for caller, callee in sorted(self._options.proxied_edges)
         ]
         members = [Step(member.name, partial(self._start_member, member), self._awaited(member.service)) for member in self._roster.all()]
-        return [*data, *proxies, *members]
+        return [*filling, *proxies, *members]
 
     def _awaited(self, service: str) -> tuple[str, ...]:
         names = [name for step in self._topology.services[service].after for name in ((step,) if step == MIGRATION else self._names(step))]
@@ -279,21 +277,10 @@ class ReferenceStack(Conditions, ABC):
             member.publish(self._registry)
 
     def _make_corpus(self) -> None:
-        options = self._options
-        source = ("--folder", str(options.corpus.resolve())) if options.corpus is not None else ()
-        wanted = ("--out", str(self.corpus_path.parent), "--seed", str(options.seed), "--documents", str(options.documents), *source)
-        command = python_command("mocks.rag.corpus", {}, options, options.logs_dir / "corpus.log", *wanted)
-        run_to_end("the corpus", command, CORPUS_DEADLINE_S, self._reason_to_give_up)
+        data.make_corpus(self._options, self._reason_to_give_up)
 
     def _migrate(self) -> None:
-        environment = {
-            "DATABASE_URL": self._roster.get("postgres-1").url,
-            "CORPUS_FILE": str(self.corpus_path),
-            "VECTOR_STORE": self._options.vector_store,
-            "REGISTRY_FILE": str(self._registry.path),
-        }
-        command = python_command("mocks.rag.migrate", environment, self._options, self._options.logs_dir / "migrate.log")
-        run_to_end("the migration", command, MIGRATION_DEADLINE_S, self._reason_to_give_up)
+        data.migrate(self._options, self._roster.get("postgres-1").url, self._registry.path, self._reason_to_give_up)
 
     def _new_member(self, service: str, name: str, version: str) -> Member:
         return Member(service, name, version, self._launcher, self._reason_to_give_up)

@@ -13,12 +13,21 @@ import pytest
 
 from harness.scenario.model import Driver, StackSpec, VectorStoreName
 from harness.stack.base import CAPABILITIES, Stack, StackError, capabilities_of
-from harness.stack.catalog import CONTAINER_CAPABILITIES, KUBERNETES_CAPABILITIES, REFERENCE_CAPABILITIES, external_info, reference_info
+from harness.stack.catalog import (
+    CONTAINER_CAPABILITIES,
+    KUBERNETES_CAPABILITIES,
+    REFERENCE_CAPABILITIES,
+    SWARM_CAPABILITIES,
+    external_info,
+    info_for,
+    reference_info,
+)
 from harness.stack.containers.stack import ContainerStack
 from harness.stack.external import ExternalStack
 from harness.stack.kubernetes.stack import KubernetesStack
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
+from harness.stack.swarm.stack import SwarmStack
 from harness.stack.topology import MIGRATION, Topology, topology
 from mocks.rag.vectorstore.base import VectorStoreName as StoreOfTheServices
 
@@ -41,6 +50,9 @@ def driver(request: pytest.FixtureRequest) -> Driver:
     return name
 
 
+SWARM = StackSpec.model_validate({"driver": "swarm", "nodes": {"a": "unix:///a.sock", "b": "unix:///b.sock"}})
+
+
 def options(folder: Path, **changes: Any) -> StackOptions:
     return StackOptions("contract", folder / "work", folder, **changes)
 
@@ -49,6 +61,7 @@ def test_the_catalogue_says_what_the_reference_stack_can_do() -> None:
     assert capabilities_of(ProcessStack) == REFERENCE_CAPABILITIES <= frozenset(CAPABILITIES)
     assert capabilities_of(ContainerStack) == CONTAINER_CAPABILITIES <= frozenset(CAPABILITIES)
     assert capabilities_of(KubernetesStack) == KUBERNETES_CAPABILITIES <= frozenset(CAPABILITIES)
+    assert capabilities_of(SwarmStack) == SWARM_CAPABILITIES <= frozenset(CAPABILITIES)
 
 
 def test_an_external_stack_has_none() -> None:
@@ -113,6 +126,29 @@ def test_before_the_start_nothing_exists_and_stop_is_harmless(tmp_path: Path, dr
     stack.stop()
 
 
+def test_a_swarm_before_its_start_is_nothing_and_its_end_is_harmless(tmp_path: Path) -> None:
+    stack = SwarmStack(SWARM, options(tmp_path))
+    running: Stack = stack
+    assert list(tmp_path.iterdir()) == []
+    assert running.instances("query") == []
+    for use in (
+        lambda: stack.kill("query-1"),
+        lambda: stack.restart("query-1"),
+        lambda: stack.scale("query", 2),
+        lambda: stack.entry_url,
+        lambda: stack.instances("nobody"),
+        lambda: stack.admin("llm"),
+        lambda: stack.admin("query"),
+        lambda: stack.instances_on("a"),
+        lambda: stack.look_at_host("a"),
+        lambda: stack.set_host_killed("a", True),
+    ):
+        with pytest.raises(StackError):
+            use()
+    stack.stop()
+    stack.stop()
+
+
 def test_an_edge_that_cannot_have_a_proxy_is_refused_before_anything_starts(tmp_path: Path, driver: Driver) -> None:
     with pytest.raises(ValueError, match="no proxy can be put on retrieval->query"):
         DRIVERS[driver](options(tmp_path, proxied_edges=frozenset({("retrieval", "query")})))
@@ -120,11 +156,17 @@ def test_an_edge_that_cannot_have_a_proxy_is_refused_before_anything_starts(tmp_
 
 def test_drivers_differ_in_what_they_can_do_and_in_nothing_else() -> None:
     processes, containers, kubernetes = (reference_info({}, driver=name) for name in DRIVERS)
+    swarm = info_for(SWARM)
     can = {"processes": processes.capabilities, "containers": containers.capabilities, "kubernetes": kubernetes.capabilities}
     for name, info in zip(can, (processes, containers, kubernetes), strict=True):
         own = {field: getattr(info, field) for field in ("capabilities", "alternatives", "proxyable", "forwarded")}
         assert info == replace(processes, **own)
         assert info.forwarded == (name != "processes")
-        assert info.alternatives == {f"{{driver: {other}}}": able for other, able in can.items() if other != name}
+        others = {f"{{driver: {other}}}": able for other, able in can.items() if other != name}
+        assert info.alternatives == {**others, "{driver: swarm, nodes: …}": swarm.capabilities}
         assert info.proxyable == (processes.proxyable if "Proxied" in info.capabilities else frozenset())
     assert containers.capabilities - processes.capabilities >= {"Networked"}
+    assert (swarm.services, swarm.edges, swarm.roles, swarm.journeys) == (
+        processes.services, processes.edges, processes.roles, processes.journeys,
+    )  # fmt: skip
+    assert swarm.hosts == ("a", "b")

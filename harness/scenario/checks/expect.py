@@ -92,6 +92,8 @@ def _root_cause(loaded: Loaded, entry: Expect, spec: FaultSpec | None, stack: St
     edges = {f"{caller}->{callee}" for caller, callee in stack.edges}
     if cause.edge is not None and cause.edge.replace(" ", "") not in edges:
         yield loaded.at((*at, "edge"), f"the stack has no edge {cause.edge!r}", did_you_mean(cause.edge, edges))
+    if cause.host is not None and cause.host not in stack.hosts:
+        yield loaded.at((*at, "host"), f"the stack has no node {cause.host!r}", did_you_mean(cause.host, stack.hosts))
     if spec is not None and not spec.benign and cause.kind != spec.kind:
         message = f"{spec.name} is of kind {spec.kind!r}; a diagnosis of {cause.kind!r} would be counted as wrong elsewhere"
         yield loaded.at((*at, "kind"), message, f"write kind: {spec.kind}", "warning")

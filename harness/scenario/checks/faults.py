@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
-from harness.scenario.catalog import ALERT_WEBHOOK, FaultSpec, StackInfo
+from harness.scenario.catalog import ALERT_WEBHOOK, FaultSpec, StackInfo, TargetShape
 from harness.scenario.checks.schedule import check_schedule
 from harness.scenario.explain import problems_of
 from harness.scenario.loader import Loaded
@@ -44,6 +44,9 @@ def _parameters(loaded: Loaded, fault: FaultUse, spec: FaultSpec, where: KeyPath
 
 def _target(loaded: Loaded, fault: FaultUse, spec: FaultSpec, catalog: Catalog, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:
     at = (*where, "target")
+    if spec.targets == ("host",) and not stack.hosts:  # else it would be told that there is no such service
+        yield from _capabilities(loaded, spec, TargetRef("host", fault.target), catalog, stack, where)
+        return
     try:
         target = parse_target(fault.target, stack)
     except ValueError as error:
@@ -86,10 +89,11 @@ def _instances(loaded: Loaded, fault: FaultUse, spec: FaultSpec, target: TargetR
 
 
 REFERENCE = "use a stack that can: `stack: {use: reference}`"
-_SHAPES = {
+_SHAPES: Mapping[TargetShape, str] = {
     "service": "a service",
     "instance": "an instance (`service-1`)",
     "edge": "an edge (`caller->callee`)",
+    "host": "a node of a swarm",
     "webhook": f"the run's receiver of alerts (`{ALERT_WEBHOOK}`)",
 }
 
@@ -104,8 +108,9 @@ def _capabilities(
         yield loaded.at((*where, "type"), message, _instead(spec, catalog, stack))
     elif beyond := next((need for need in spec.needs if not stack.acts(need, target.service)), None):
         message = f"{spec.name} needs {beyond}, which {target.service!r} of this stack is not"
-        able = ", ".join(sorted(stack.acts_on[beyond]))
-        yield loaded.at((*where, "target"), message, f"write {able}, or give {target.service!r} the `actuators` for it")
+        able = ", ".join(sorted(stack.acts_on[beyond])) or "another fault"
+        how = "name its commands for that in `stack: {nodes: …}`" if target.shape == "host" else "give it the `actuators` for it"
+        yield loaded.at((*where, "target"), message, f"write {able}, or {how}")
     elif spec.through_proxy(stack, fault.with_) and target.shape == "edge" and target.edge not in stack.proxyable:
         names = ", ".join(sorted(f"{caller}->{callee}" for caller, callee in stack.proxyable)) or "none"
         yield loaded.at((*where, "target"), f"no proxy can be put on {'->'.join(target.edge or ('?',))}", f"edges that can: {names}")

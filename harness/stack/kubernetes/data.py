@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Protocol
 
+from harness.stack.data import CORPUS_DEADLINE_S, MIGRATION_DEADLINE_S
 from harness.stack.launch import python_command, run_to_end
 from harness.stack.options import StackOptions
 from harness.stack.ready import Probe
-from harness.stack.reference import CORPUS_DEADLINE_S, MIGRATION_DEADLINE_S
 
 
 class Documents(Protocol):
