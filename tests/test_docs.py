@@ -163,13 +163,15 @@ def test_scenarios_in_the_pages_are_valid(path: Path, n: int, text: str, tmp_pat
     assert [problem for problem in check_loaded(loaded) if problem.severity == "error"] == []
 
 
+OF_NODES = "{driver: swarm, nodes: {b: {engine: 'unix:///b', kill: [k], start: [s], pause: [p], resume: [r], cut: [c], mend: [m]}}}"
 FRAME = "name: a\nload: {shape: [{constant: 20/s}]}\nphases: {warmup: 10s, steady_state: 30s, fault: 60s, recovery: 20s}\n"
 
 
 @pytest.mark.parametrize("path", [p for p in PAGES if p.parent.name == "faults" and p.name != "README.md"], ids=where)
 def test_examples_of_faults_are_valid(path: Path) -> None:
     (example,) = blocks(path, "yaml")
-    stack = "stack: {vector_store: qdrant}\n" if path.name.startswith("vector.") else ""
+    stacks = {"vector": "stack: {vector_store: qdrant}\n", "host": f"stack: {OF_NODES}\n"}
+    stack = stacks.get(path.name.partition(".")[0], "")
     assert [p for p in check_loaded(load_text(FRAME + stack + example)) if p.severity == "error"] == []
 
 

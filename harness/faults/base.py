@@ -22,7 +22,7 @@ class FaultError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a fault goes. For an edge, `service` is the callee."""
+    """Where a fault goes. For an edge, `service` is the callee; for a host, its name."""
 
     service: str
     instance: str | None = None
@@ -125,10 +125,18 @@ class Fault(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KnownFault:
-    """A fault with what is true of it: the fields of its `intended` event, read by `record.views`."""
+    """A fault with what is true of it: the fields of its `intended` event, read by `record.views`.
+
+    Asked when it is written: what runs on a host, and is lost with it, changes by itself.
+    """
 
     fault: Fault
-    truth: Mapping[str, Any]
+    tell: Callable[[], Mapping[str, Any]]
+
+    @property
+    def truth(self) -> Mapping[str, Any]:
+        """As of now. Answers at once."""
+        return self.tell()
 
 
 class TargetedFault(Generic[Parameters]):

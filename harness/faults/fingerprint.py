@@ -67,6 +67,7 @@ def take(world: World) -> Fingerprint:
     with ThreadPoolExecutor(LOOKS_AT_ONCE, thread_name_prefix="look") as pool:
         tables = pool.submit(_read, lambda: looks.tables(world.stack))
         files = pool.submit(_read, lambda: looks.files(world.work_dir))
+        hosts = pool.submit(_read, lambda: looks.hosts(world.stack))
         outside = pool.submit(_processes, world, instances)
         of_instances = dict(
             zip(
@@ -80,7 +81,7 @@ def take(world: World) -> Fingerprint:
             of_instances[instance] = {**marks, **{name: files.result()[name] for name, owner in owned.items() if owner == instance}}
         shared = {name: mark for name, mark in files.result().items() if owned[name] is None}
         processes, stopped = outside.result()  # first: to ask the engine takes processes, too
-        return Fingerprint({**tables.result(), **shared, **_things(world, instances)}, of_instances, processes, stopped)
+        return Fingerprint({**tables.result(), **hosts.result(), **shared, **_things(world, instances)}, of_instances, processes, stopped)
 
 
 def settled(before: Fingerprint, look: Callable[[], Fingerprint], clock: Clock, within_s: float) -> list[str]:

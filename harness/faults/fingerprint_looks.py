@@ -15,7 +15,7 @@ import psutil
 
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError
-from harness.stack.base import AdminApi, Instance, Meshed, Networked, Programmable, Proxied, Stack, StackError
+from harness.stack.base import AdminApi, HostWatched, Instance, Meshed, Networked, Programmable, Proxied, Stack, StackError
 
 Marks = Mapping[str, str]
 
@@ -72,6 +72,14 @@ def _table(api: AdminApi) -> str:
         return ""
     except FaultError as error:
         return f"no answer: {error}"
+
+
+def hosts(stack: Stack) -> Marks:
+    """Whether each host takes part, by what the managers say."""
+    if not isinstance(stack, HostWatched):
+        return {}
+    looks = {host: stack.look_at_host(host) for host in stack.info.hosts}
+    return {f"node {host}": f"{look.state}, {look.availability}, {look.silent or 'answers'}" for host, look in looks.items()}
 
 
 def of_instance(stack: Stack, instance: Instance, network: bool) -> Marks:

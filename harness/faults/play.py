@@ -97,7 +97,7 @@ class FaultPlay:
         self.fault_id = fault_id
         self.state = State.WAITING
         self._fault = known.fault
-        self._truth = known.truth
+        self._known = known
         self._when = when
         self._times = when() or NEVER
         self.effective_ns: int | None = None
@@ -164,7 +164,7 @@ class FaultPlay:
         self._times = self._when() or NEVER
         if now_ns < self._times.inject_ns:
             return
-        self._note("intended", **self._truth)
+        self._note("intended", **self._known.truth)
         self.state = State.INJECTING
         self._work = self._spawn(self._hold_and_inject)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
@@ -24,6 +24,7 @@ from harness.faults import (
     database_stale,
     deploy,
     embedding,
+    host,
     http,
     llm,
     load,
@@ -53,6 +54,7 @@ from harness.faults.scope import refuse_foreign
 from harness.scenario.catalog import ALERT_WEBHOOK, FaultParameters, FaultSpec, StackInfo
 from harness.scenario.model import FaultUse
 from harness.scenario.targets import how_many, parse_target
+from harness.stack.base import Instance
 
 TTL_MARGIN_S = 60.0
 """How much longer than declared a fault may live in a proxy or a mock before it ends by itself."""
@@ -73,6 +75,7 @@ FAMILIES = (
     process_loops,
     process_start,
     process_oom,
+    host,
     resource_cpu,
     resource_memory,
     resource_descriptors,
@@ -141,11 +144,18 @@ def build(use: FaultUse, context: Context) -> KnownFault:
         parameters: FaultParameters = kind.spec.parameters.model_validate(use.with_)
     except ValidationError as error:
         raise FaultError(f"{use.id}: {error}") from error
-    for instance in () if target.service == ALERT_WEBHOOK else context.stack.instances(target.service):
+    for instance in _touched(context, target.service):
         if target.instance in (None, instance.name):
             refuse_foreign(context.stack, instance, context.allowed_hosts)
     fault = _one_or_more(kind, use, target, parameters, replace(context, fault_id=use.id, ttl_s=ttl_s))
-    return KnownFault(fault, truth(use.id, fault, context.stack.info))
+    return KnownFault(fault, lambda: truth(use.id, fault, context.stack.info))
+
+
+def _touched(context: Context, target: str) -> Sequence[Instance]:
+    """Instances that belong to a target: of a service, or on a host; the run's own receiver of alerts has none."""
+    if target == ALERT_WEBHOOK:
+        return ()
+    return host.instances_on(context, target) if target in context.stack.info.hosts else context.stack.instances(target)
 
 
 def _one_or_more(kind: FaultClass, use: FaultUse, target: Target, parameters: FaultParameters, context: Context) -> Fault:
@@ -178,7 +188,17 @@ def truth(fault_id: str, fault: Fault, info: StackInfo) -> dict[str, Any]:
     spec, target = fault.spec, fault.target
     named = "->".join(target.edge) if target.edge else target.service
     origin = target.edge[0] if target.edge else target.service  # of a slow edge, only those before it feel anything
-    radius = {target.service, origin, named, *info.dependants(origin)}
+    on_host = fault.victims() if isinstance(fault, host.HostFault) else ()
+    lost = sorted({instance.service for instance in on_host})
+    radius = {
+        target.service,
+        origin,
+        named,
+        *info.dependants(origin),
+        *lost,
+        *(above for service in lost for above in info.dependants(service)),
+    }
+    instances = list(fault.instances) if isinstance(fault, GroupFault) else [target.instance] if target.instance else []
     return {
         "id": fault_id,
         "type": spec.name,
@@ -186,8 +206,8 @@ def truth(fault_id: str, fault: Fault, info: StackInfo) -> dict[str, Any]:
         "service": target.service,
         "edge": list(target.edge) if target.edge else None,
         "instance": target.instance,
-        "instances": list(fault.instances) if isinstance(fault, GroupFault) else [target.instance] if target.instance else [],
-        "accepted": [named],
+        "instances": instances or [instance.name for instance in on_host],
+        "accepted": [named, *lost],
         "blast_radius": sorted(radius),
         "recoverable_by": list(spec.recoverable_by),
         "benign": spec.benign,

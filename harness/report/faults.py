@@ -62,7 +62,8 @@ def index(faults: Sequence[Mapping[str, Any]], proved: Mapping[str, Mapping[str,
 
 
 def _proofs(faults: Sequence[Mapping[str, Any]], proved: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    stacks = ("processes", "containers")
+    on_hosts = [f for f in faults if "host" in f["targets"]]
+    others = [f for f in faults if f not in on_hosts]
     head = [
         "## Proved",
         "",
@@ -70,10 +71,13 @@ def _proofs(faults: Sequence[Mapping[str, Any]], proved: Mapping[str, Mapping[st
         "and taken back by its undo entries alone; nothing differs from before. The seconds are from injection to evidence, and from",
         "healing to evidence that it is gone.",
         "",
-        f"| type | {' | '.join(stacks)} |",
-        "|---|---|---|",
     ]
-    return [*head, *(f"| {f['name']} | {' | '.join(_proof(f, proved, stack) for stack in stacks)} |" for f in faults), ""]
+    return [*head, *_proof_table(others, proved, "processes", "containers"), *_proof_table(on_hosts, proved, "swarm")]
+
+
+def _proof_table(faults: Sequence[Mapping[str, Any]], proved: Mapping[str, Mapping[str, Any]], *stacks: str) -> list[str]:
+    rows = [f"| {f['name']} | {' | '.join(_proof(f, proved, stack) for stack in stacks)} |" for f in faults]
+    return [f"| type | {' | '.join(stacks)} |", "|---" * (len(stacks) + 1) + "|", *rows, ""] if rows else []
 
 
 def _proof(fault: Mapping[str, Any], proved: Mapping[str, Mapping[str, Any]], stack: str) -> str:

@@ -38,7 +38,7 @@ def check(history: History, scenario: Scenario) -> Iterable[Result]:
 
 def touches(path: frozenset[str], fault: FaultTruth) -> bool:
     """A fault on an edge touches only journeys that pass through both of its ends."""
-    return set(fault.edge) <= path if fault.edge else fault.service in path
+    return set(fault.edge) <= path if fault.edge else not path.isdisjoint({fault.service, *fault.accepted})
 
 
 def _contained(history: History, scenario: Scenario, fault: FaultTruth, number: int, blocked: str | None) -> Result:

@@ -88,7 +88,7 @@ def _root_cause(context: _Context, entry: Expect, fault: FaultTruth, blank: Resu
     expected = entry.root_cause
     if not isinstance(expected, RootCause):
         return _no_root_cause(context, fault, blank)
-    name = expected.service or expected.edge or ""
+    name = expected.service or expected.edge or expected.host or ""
     # What the fault itself accepts counts as well, unless the scenario names something else than the truth.
     names = diagnosis.right_names(fault) | {name} if name in diagnosis.right_names(fault) | {fault.service} else frozenset({name})
     score = diagnosis.diagnose(context.history, fault, names, expected.kind)

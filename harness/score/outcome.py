@@ -196,10 +196,11 @@ def _blind(history: History, fault: FaultTruth, span: Span) -> str | None:
     unseen = sorted((wanted | ({fault.instance} if fault.instance is not None else set())) - seen)
     if not started or unseen:
         return f"the record never says whether {', '.join(unseen) or fault.service} was up"
-    name, field = (fault.instance, "instance") if fault.instance is not None else (fault.service, "service")
+    instances = fault.instances or ((fault.instance,) if fault.instance is not None else ())
+    field, hit = ("instance", set(instances)) if instances else ("service", {fault.service})
     down = {e.data.get(field) for e in probed if e.data.get("state") == "down" and span.holds(e.t_ns)}
-    if fault.kind in GOES_DOWN and name not in down:
-        return f"the record never says that {name} was down, so nobody was watching whether it came back"
+    if fault.kind in GOES_DOWN and down.isdisjoint(hit):
+        return f"the record never says that {' or '.join(sorted(hit))} was down, so nobody was watching whether it came back"
     return None
 
 

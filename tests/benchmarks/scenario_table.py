@@ -97,11 +97,11 @@ def _median_s(values: Iterable[float | None]) -> str:
 
 
 def scenario_files(only: Sequence[str]) -> list[Path]:
-    """The scenarios of the project, or those of them that were named."""
+    """The scenarios of the project that need no swarm, or those of all that were named."""
     found = {path.stem: path for path in sorted((ROOT / "scenarios").glob("*.yaml"))}
     if unknown := set(only) - found.keys():
         raise SystemExit(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(found)}")
-    return [path for name, path in found.items() if not only or name in only]
+    return [path for name, path in found.items() if name in only or (not only and "driver: swarm" not in path.read_text(encoding="utf-8"))]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -28,8 +28,10 @@ from harness.stack.catalog import info_for
 from harness.stack.containers.stack import ContainerStack
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
+from harness.stack.swarm.stack import SwarmStack
 from tests.contract.small_stack import SmallStack
 from tests.contract.uses import USES, Use
+from tests.e2e.swarm_engines import stack_of_three
 
 DOCUMENTS = 40
 ALL_FAULTS = "GAUNTLET_ALL_FAULTS"
@@ -46,6 +48,12 @@ class Kind:
     make: Callable[[str, Path, Mapping[str, Any], frozenset[tuple[str, str]]], Stack]  # run id, folder, options, proxied edges
     tiny: bool = False  # its services are stand-ins
     docker: bool = False  # it needs an engine
+    families: frozenset[str] | None = None  # of the faults that are proved there; None: all that it can take
+
+    @property
+    def spread(self) -> bool:
+        """It needs engines of its own."""
+        return self.name == "swarm"
 
     def entry(self, use: Use) -> Mapping[str, Any]:
         """What a scenario would say there."""
@@ -70,12 +78,25 @@ def _info(driver: Driver, options: Mapping[str, Any]) -> StackInfo:
     return info_for(StackSpec.model_validate({**options, "driver": driver}))
 
 
+def _swarm_info(options: Mapping[str, Any]) -> StackInfo:
+    """As of the three engines, without starting them."""
+    verbs = ("kill", "start", "pause", "resume", "cut", "mend")
+    nodes = {name: {"engine": f"unix:///{name}.sock", **{verb: ["true"] for verb in verbs}} for name in "abc"}
+    return info_for(StackSpec.model_validate({**options, "driver": "swarm", "nodes": nodes}))
+
+
+def _swarm(run_id: str, folder: Path, options: Mapping[str, Any], edges: frozenset[tuple[str, str]]) -> SwarmStack:
+    spec = StackSpec.model_validate({**options, "driver": "swarm", **stack_of_three()})
+    return SwarmStack(spec, _options(run_id, folder, options, edges))
+
+
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("small", lambda _: SmallStack.info, lambda _run_id, folder, _options, _edges: SmallStack(folder), tiny=True),
         Kind("processes", partial(_info, "processes"), lambda *asked: ProcessStack(_options(*asked))),
         Kind("containers", partial(_info, "containers"), lambda *asked: ContainerStack(_options(*asked)), docker=True),
+        Kind("swarm", _swarm_info, _swarm, docker=True, families=frozenset({"host"})),
     )
 }
 
@@ -94,6 +115,8 @@ def refusals(name: str, kind: Kind) -> list[str]:
     use = USES[name]
     if kind.tiny and (use.real or use.options):
         return ["its row asks for more than stand-ins"]
+    if kind.families is not None and CATALOG[name].family not in kind.families:
+        return [f"{kind.name}: only {', '.join(sorted(kind.families))} are proved there"]
     if use.mock and not kind.tiny and not kind.docker:
         return ["its row is content with the mock of the tiny stack, which is the same process"]
     document = {
@@ -112,7 +135,7 @@ def kinds_for(name: str) -> list[Kind]:
 
 def sampled(name: str, kind: Kind) -> bool:
     """Whether the fault is played there this time: all where ALL_FAULTS is set, which also fills the table of docs/faults; else, on
-    containers, an eighth of those that the table says were proved there, drawn by the commit.
+    containers and in a swarm, an eighth of those that the table says were proved there, drawn by the commit.
     """
     if not kind.docker or os.environ.get(ALL_FAULTS):
         return True

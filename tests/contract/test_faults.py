@@ -23,15 +23,16 @@ from harness.inbox import Inbox
 from harness.record.clock import NS_PER_S, SystemClock
 from harness.scenario.model import FaultUse
 from harness.scenario.targets import parse_target
-from harness.stack.base import Restartable, Stack
+from harness.stack.base import Restartable, Spreadable, Stack
 from tests.contract.conftest import FAILED
 from tests.contract.small_stack import SmallStack
 from tests.contract.stacks import KINDS, Kind, Pool, kinds_for, options_for, order, refusals, sampled
 from tests.contract.traffic import traffic
 from tests.contract.uses import USES
 from tests.e2e.docker_engine import need_docker
+from tests.e2e.swarm_engines import need_swarm, stack_of_three
 
-WITHIN_S = 15.0
+WITHIN_S = 15.0  # as a run allows for the proof that a fault is gone
 LOOK_EVERY_S = 0.05
 SETTLES_WITHIN_S = 5.0
 
@@ -66,6 +67,8 @@ def world(pool: Pool, name: str, kind: Kind, request: pytest.FixtureRequest) -> 
         pytest.skip(f"{name} needs root")
     if kind.docker:
         need_docker()
+    if kind.spread:
+        need_swarm()
     try:
         target = parse_target(kind.entry(use)["target"], kind.info(options_for(name, kind)))
         running = replace(pool.world(name, kind), networks={target.service, *(target.edge or ())})
@@ -86,13 +89,20 @@ def inbox() -> Iterator[Inbox]:
 
 
 def make(name: str, kind: Kind, world: World, inbox: Inbox) -> Fault:
-    context = Context(world.stack, SystemClock(), Random(5), run_id=world.run_id or "", webhook=inbox)
+    allowed = frozenset(stack_of_three()["allow_hosts"]) if world.stack.info.hosts else frozenset()
+    context = Context(world.stack, SystemClock(), Random(5), run_id=world.run_id or "", webhook=inbox, allowed_hosts=allowed)
     return build(FaultUse.model_validate(kind.entry(USES[name])), context).fault
 
 
 def make_as_used(name: str, stack: Stack) -> Fault:
     """The fault of its row, on a stack that is no run's."""
     return build(FaultUse.model_validate(USES[name].entry), Context(stack, SystemClock(), Random(5))).fault
+
+
+def spread_again(stack: Stack) -> None:
+    """As a run does between two faults: a host that was lost has nothing on it that could be lost again."""
+    if isinstance(stack, Spreadable):
+        stack.spread()
 
 
 def evidence_of(look: Callable[[], Evidence | None], step: str) -> Evidence:
@@ -117,7 +127,7 @@ def seconds_to(look: Callable[[], Evidence | None], step: str) -> float:
 def note_proved(name: str, kind: Kind, effective_s: float, gone_s: float) -> None:
     """For the table in docs/faults/README.md, where GAUNTLET_PROVED names its file."""
     stack = "processes" if kind.tiny and USES[name].mock else kind.name  # the mock of the tiny stack is the very same process
-    if (where := os.environ.get("GAUNTLET_PROVED")) and stack in ("processes", "containers"):
+    if (where := os.environ.get("GAUNTLET_PROVED")) and stack in ("processes", "containers", "swarm"):
         file = Path(where)
         proved = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         proved.setdefault(name, {})[stack] = {"effective_s": round(effective_s, 1), "gone_s": round(gone_s, 1)}
@@ -143,6 +153,7 @@ def test_every_fault_is_proved_on_some_stack(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), _cases(benign=False))
 def test_it_bites_and_goes(name: str, kind: Kind, world: World, inbox: Inbox, tmp_path: Path) -> None:
+    spread_again(world.stack)
     before, pids = take(world), pids_of(world.stack)
     fault = make(name, kind, world, inbox)
     fault.heal()
@@ -161,6 +172,7 @@ def test_it_bites_and_goes(name: str, kind: Kind, world: World, inbox: Inbox, tm
     fault.heal()  # idempotent
     assert evidence_of(fault.gone, "gone after a second heal")
     assert left_since(before, world) == []
+    spread_again(world.stack)
 
     undo = fault.undo()
     fault.inject()

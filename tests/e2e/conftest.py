@@ -72,13 +72,13 @@ def passing_run() -> Iterator[LiveRun]:
 
 
 @contextmanager
-def finished_run(*arguments: str) -> Iterator[LiveRun]:
-    """`PASSING` with these arguments, carried out; again where the machine was too busy for its generator, or for its stack."""
+def finished_run(*arguments: str, text: str = PASSING, within_s: float = 90.0) -> Iterator[LiveRun]:
+    """A scenario with these arguments, carried out; again where the machine was too busy for its generator, or for its stack."""
     for last in (False, False, True):
         place = _short_directory()
-        run = LiveRun(PASSING, place, "--json", *arguments)
+        run = LiveRun(text, place, "--json", *arguments)
         try:
-            _, out = run.finish(90)
+            _, out = run.finish(within_s)
             if last or not _too_busy(out):
                 yield run
                 return

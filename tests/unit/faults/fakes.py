@@ -52,7 +52,7 @@ class ScriptedFault:
         return found
 
     def known(self) -> KnownFault:
-        return KnownFault(self, {"id": self._name, "type": "test.scripted", "fault_kind": "crash", "service": "retrieval"})
+        return KnownFault(self, lambda: {"id": self._name, "type": "test.scripted", "fault_kind": "crash", "service": "retrieval"})
 
     def _answer(self, verb: str) -> Any:
         self._calls.append(f"{self._name} {verb}")

@@ -35,6 +35,7 @@ INFO = StackInfo(
     roles={"llm": "llm"},
 )
 REFERENCE, WITH_VECTORS = (replace(reference_info({}, store), capabilities=ALL) for store in ("pgvector", "qdrant"))
+OVER_HOSTS = replace(REFERENCE, hosts=("a", "b"))
 VERBS = {"restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex"}
 
 
@@ -42,9 +43,12 @@ def context(seed: int = 1, info: StackInfo = INFO) -> Context:
     def instances(service: str) -> list[Instance]:
         return [Instance(service, f"{service}-{n + 1}", "http://127.0.0.1:9", "1") for n in range(info.services[service])]
 
+    def instances_on(_host: str) -> list[Instance]:
+        return instances("retrieval")
+
     known = {"info": info, "entry_url": "http://127.0.0.1:9", "api_key": None}
     return Context(
-        cast(Stack, SimpleNamespace(**known, instances=instances, documents=lambda: "postgresql://127.0.0.1:9")),
+        cast(Stack, SimpleNamespace(**known, instances=instances, instances_on=instances_on, documents=lambda: "postgresql://127.0.0.1:9")),
         FakeClock(),
         Random(seed),
     )
@@ -60,6 +64,8 @@ def example(name: str) -> FaultUse:
 
 def example_context(name: str) -> Context:
     """In a stack that has the target."""
+    if CATALOG[name].targets == ("host",):
+        return context(info=OVER_HOSTS)
     return context(info=WITH_VECTORS if "vector" in re.split("->|-", example(name).target) else REFERENCE)
 
 

@@ -55,6 +55,7 @@ CATALOG = {
             recoverable_by=("switch_provider",),
         ),
         _spec("process.kill", "crash", _Nothing, targets=("instance",), needs=("Killable",), recoverable_by=("restart",)),
+        _spec("host.killed", "crash", _Nothing, targets=("host",), needs=("HostKillable",), recoverable_by=("restart",)),
         _spec("process.pause", "hang", _Nothing, needs=("Pausable",), recoverable_by=("restart",)),
         _spec(
             "cache.down",

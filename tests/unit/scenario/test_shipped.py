@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -22,6 +23,9 @@ SCENARIOS = sorted((Path(__file__).resolve().parents[3] / "scenarios").glob("*.y
 def test_shipped_scenario_is_clean_and_short(path: Path) -> None:
     loaded = load_scenario(path)
     stack = REFERENCE if loaded.scenario.stack.vector_store == "pgvector" else WITH_VECTOR_STORE
+    if loaded.scenario.stack.driver == "swarm":
+        able = frozenset({*REFERENCE.capabilities, "HostKillable"})
+        stack = replace(REFERENCE, hosts=tuple(loaded.scenario.stack.nodes), capabilities=able)
     assert check(loaded, CATALOG, stack) == []
     assert loaded.scenario.name == path.stem
     assert loaded.scenario.hypothesis
@@ -32,7 +36,7 @@ def test_shipped_scenario_is_clean_and_short(path: Path) -> None:
 def test_the_promised_scenarios_are_there() -> None:
     assert {p.stem for p in SCENARIOS} >= {
         "null", "null-spike", "null-rolling-deploy", "null-ingest-burst", "llm-brownout", "retrieval-replica-killed", "cache-down",
-        "slow-network-to-db", "llm-rate-limited", "vector-store-down",
+        "slow-network-to-db", "llm-rate-limited", "vector-store-down", "swarm-node-lost",
     }  # fmt: skip
 
 
