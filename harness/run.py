@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -21,7 +21,7 @@ from harness.faults.schedule import FaultSchedule
 from harness.inbox.server import Inbox
 from harness.lifecycle import host
 from harness.lifecycle.candidate import candidate_stack, split_block_s
-from harness.lifecycle.oncall import OnCall, targets_document
+from harness.lifecycle.oncall import OnCall, inbox_document, targets_document
 from harness.lifecycle.play import Parts, Player
 from harness.lifecycle.probe_kinds import ask
 from harness.lifecycle.probing import Prober
@@ -314,12 +314,3 @@ class _Run:
 
     def _show(self, phase: str, note: str) -> None:
         self.options.observe(LiveState(scenario=self.scenario.name, phase=phase, note=note))
-
-
-def inbox_document(base_url: str, token: str) -> Mapping[str, Any]:
-    """Where an operator speaks, as written into targets.yaml."""
-    return {
-        "claims": {name: f"{base_url}/claims/{name}" for name in ("alerts", "diagnoses", "escalations")},
-        "actions": {"url": f"{base_url}/actions"},
-        "token": token,
-    }

@@ -92,3 +92,12 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
     """It leads a session of its own, so its group carries its pid, and keeps it as long as anybody is left in it."""
     with suppress(ProcessLookupError):
         os.killpg(pid, number)
+
+
+def inbox_document(base_url: str, token: str) -> Mapping[str, Any]:
+    """Where an operator speaks, as written into targets.yaml."""
+    return {
+        "claims": {name: f"{base_url}/claims/{name}" for name in ("alerts", "diagnoses", "escalations")},
+        "actions": {"url": f"{base_url}/actions"},
+        "token": token,
+    }
