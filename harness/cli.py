@@ -15,6 +15,7 @@ from harness.commands.load import load
 from harness.commands.machine import clean, completion, doctor, down, up
 from harness.commands.mocks import mock
 from harness.commands.offline import detect, diagnose
+from harness.commands.openslo import openslo
 from harness.commands.runs import judge, list_runs, report, run, show, stop
 
 
@@ -46,6 +47,7 @@ for _command in (
     faults,
     mock,
     images,
+    openslo,
     kubernetes,
     load,
     detect,

@@ -19,7 +19,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--out", required=True, type=_FILE, metavar="OUT.csv", help="Where the table is written, with a column anomaly_score.")
 @click.option("--detector", "name", default="ensemble", show_default=True, metavar="NAME", help="Which detector scores.")
 def detect(file: Path, timestamp_col: str, value_col: str, out: Path, name: str) -> int:
-    """Score a series: how anomalous is each value, given those before it?
+    """Score each value of a series by those before it.
 
     Adds a column anomaly_score between 0 and 1; above 0.5 the default detector would alert. No row is scored by what comes after it.
     """
@@ -42,7 +42,10 @@ def detect(file: Path, timestamp_col: str, value_col: str, out: Path, name: str)
 @click.option("--slo", metavar="COLUMN", help="The column whose objective is violated; else that of a service that nobody calls.")
 @JSON
 def diagnose(metrics: Path, graph: Path, onset: str, slo: str | None, as_json: bool) -> int:
-    """Rank the causes of a recorded incident: at most five services, best first; none where nothing is wrong."""
+    """Rank the causes of a recorded incident.
+
+    At most five services, best first; none where nothing is wrong.
+    """
     from harness.ops.diagnosis.incident import TooShortError
     from harness.ops.diagnosis.incident import diagnose as rank
     from harness.ops.offline.cells import TableError
