@@ -1,6 +1,6 @@
 """Does the comparison hold on a real machine? The reference stack against itself, and against a version that is 15 % slower end to end.
 
-    python -m tests.benchmarks.real_ab [--out DIR] [--equal 30] [--slower 10] [--seconds 120] [--minutes M]
+    python -m tests.benchmarks.real_ab [--out DIR] [--equal 30] [--slower 10] [--rate 25] [--seconds 120] [--minutes M]
 
 Each run serves two versions side by side (docs/compare.md). Of the equal pairs at most one of 30 may fail; each slower candidate must. Its
 gateway holds every request back by 15 % of the median that the equal pair before it measured. Runs are kept below DIR; one that is there
@@ -32,7 +32,7 @@ SLOWER = 0.15
 MOST_FALSE_OF_30 = 1
 SCENARIO = """name: real-ab
 stack: {{use: reference}}
-load: {{shape: [{{constant: 25/s}}], mix: {{ask: 7, ask_stream: 3}}}}
+load: {{shape: [{{constant: {rate}/s}}], mix: {{ask: 7, ask_stream: 3}}}}
 phases: {{warmup: 10s, steady_state: {seconds}s}}
 operator: {{enabled: false}}
 compare: {{candidate: {{version: 1.1.0{changes}}}}}
@@ -59,13 +59,13 @@ def pair(directory: Path, slower: bool) -> Pair:
     return Pair(run, slower, judged.verdict.status.value, judged.verdict.reason, requests_of(history, 0), requests_of(history, 1))
 
 
-def carry_out(directory: Path, seconds: int, seed: int, delay_ms: float | None) -> bool:
-    """True once the record of this run is there and whole."""
+def carry_out(directory: Path, load: tuple[int, int], seed: int, delay_ms: float | None) -> bool:
+    """True once the record of this run is there and whole. `load` is its rate a second, and for how many."""
     if (directory / "done").exists():
         return True
     directory.mkdir(parents=True, exist_ok=True)
     changes = f", environment: {{gateway: {{BUILD_LATENCY_MS: '{delay_ms:.1f}'}}}}" if delay_ms is not None else ""
-    (directory / "scenario.yaml").write_text(SCENARIO.format(seconds=seconds, changes=changes))
+    (directory / "scenario.yaml").write_text(SCENARIO.format(rate=load[0], seconds=load[1], changes=changes))
     attempt = directory / f"attempt-{len(list(directory.glob('attempt-*')))}"
     ended = run_scenario(directory / "scenario.yaml", seed, attempt)
     if ended.exit_code not in (0, 1, 3):
@@ -121,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/real-ab"))
     parser.add_argument("--equal", type=int, default=30)
     parser.add_argument("--slower", type=int, default=10)
+    parser.add_argument("--rate", type=int, default=25, help="requests a second; fewer where two stacks would saturate the machine")
     parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--minutes", type=float, default=1e9)
     asked = parser.parse_args(argv)
@@ -130,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             break
         slower = name.startswith("slower")
         delay_ms = SLOWER * typical_ms(out) if slower and not (out / name / "done").exists() else None
-        carry_out(out / name, asked.seconds, seed, delay_ms)
+        carry_out(out / name, (asked.rate, asked.seconds), seed, delay_ms)
     pairs = list(made(out))
     print("\n".join([*table(pairs), *(f"{p.directory.parent.parent.parent.name}: {p.verdict}: {p.reason}" for p in pairs)]))
     equal, found = [p for p in pairs if not p.slower], [p for p in pairs if p.slower]
