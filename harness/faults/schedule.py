@@ -46,7 +46,7 @@ class FaultSchedule:
         for use in uses:
             known = build(use)
             if use.after_id is not None:
-                known = replace(known, truth={**known.truth, "after": use.after_id})
+                known = replace(known, tell=partial(_after, known.tell, use.after_id))
             when = partial(self._when, use, spans[use.phase])
             self._by_id[use.id] = FaultPlay(use.id, known, when, clock, self._note, lease, spawn)
         self._plays = list(self._by_id.values())
@@ -127,3 +127,8 @@ def times(use: FaultUse, span: tuple[int, int], inject_ns: int | None = None) ->
         inject_ns = start_ns + round(use.offset_s * NS_PER_S)
     heal_ns = end_ns if use.for_s is None else min(end_ns, inject_ns + round(use.for_s * NS_PER_S))
     return Times(inject_ns, heal_ns, verify_within_s=min(VERIFY_WITHIN_S, (heal_ns - inject_ns) / NS_PER_S / 2))
+
+
+def _after(tell: Callable[[], Mapping[str, Any]], other: str) -> Mapping[str, Any]:
+    """The truth of a fault that follows another."""
+    return {**tell(), "after": other}

@@ -45,7 +45,7 @@ def _parameters(loaded: Loaded, fault: FaultUse, spec: FaultSpec, where: KeyPath
 def _target(loaded: Loaded, fault: FaultUse, spec: FaultSpec, catalog: Catalog, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:
     at = (*where, "target")
     if spec.targets == ("host",) and not stack.hosts:  # else it would be told that there is no such service
-        yield from _capabilities(loaded, spec, TargetRef("host", fault.target), catalog, stack, where)
+        yield from _capabilities(loaded, fault, spec, TargetRef("host", fault.target), catalog, stack, where)
         return
     try:
         target = parse_target(fault.target, stack)
