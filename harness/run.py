@@ -308,7 +308,8 @@ class _Run:
         return ending.reason
 
     def look_around(self, stack: Stack, on_call: OnCall, lease: Lease, work_dir: Path) -> Fingerprint:
-        """The world that faults may touch; what the operator started is its own."""
+        """The world that faults may touch; what the operator started is its own. A look may take seconds: the watchdog is told."""
+        lease.beat()
         spared = [pid for pid in (on_call.pid, lease.watchdog_pid) if pid is not None]
         return take(World(stack, self.run_id, work_dir, spared, touched_services(self.scenario, stack.info)))
 

@@ -105,17 +105,23 @@ def _one_per_service(causes: Sequence[Cause]) -> tuple[Cause, ...]:
 
 
 def _credits(causes: Sequence[Cause], names: frozenset[str]) -> tuple[float, float, float, float, float]:
-    one, two, three, four, five = (max((_credit(causes, c, k) for c in causes if c.service in names), default=0.0) for k in range(1, 6))
+    one, two, three, four, five = (
+        max((_credit(causes, names, c, k) for c in causes if c.service in names), default=0.0) for k in range(1, 6)
+    )
     return (one, two, three, four, five)
 
 
-def _credit(causes: Sequence[Cause], right: Cause, k: int) -> float:
-    """min(1, (k - higher) / tied): the chance that `right` is among the first k when equal confidences stand in random order.
+def _credit(causes: Sequence[Cause], names: frozenset[str], right: Cause, k: int) -> float:
+    """The chance that `right`, or another right one beside it, is among the first k when equal confidences stand in random order:
+    1 - C(wrong, places) / C(tied, places), which is places / tied where only one of those tied is right.
 
     A confidence of 0 means that none was given: then the order of the list is the ranking, without ties.
     """
     if right.confidence <= 0.0:
         return 1.0 if causes.index(right) < k else 0.0
-    higher = sum(1 for c in causes if c.confidence > right.confidence)
-    tied = sum(1 for c in causes if c.confidence == right.confidence)
-    return min(1.0, max(0.0, (k - higher) / tied))
+    places = k - sum(1 for c in causes if c.confidence > right.confidence)
+    tied = [c for c in causes if c.confidence == right.confidence]
+    if places <= 0:
+        return 0.0
+    places = min(places, len(tied))
+    return 1.0 - math.comb(sum(c.service not in names for c in tied), places) / math.comb(len(tied), places)

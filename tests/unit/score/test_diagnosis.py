@@ -60,6 +60,21 @@ def test_an_edge_is_named_as_such_unless_the_fault_accepts_more() -> None:
     assert score("33s diagnosis postgres/network:1", fault=f"{edge} accepted=retrieval->postgres,postgres").ac_1 == 1
 
 
+@pytest.mark.parametrize(
+    ("causes", "ac_1", "ac_2"),
+    [
+        ("llm/crash:0.9 cache/crash:0.9", 1.0, 1.0),  # whichever comes first is right
+        ("llm/crash:0.9 cache/crash:0.9 user/crash:0.9", 2 / 3, 1.0),
+        ("llm/crash:0.9 user/crash:0.9 gateway/crash:0.9", 1 / 3, 2 / 3),
+        ("user/crash:0.9 llm/crash:0.5 cache/crash:0.5", 0.0, 1.0),
+    ],
+)
+def test_a_tie_among_right_names_costs_nothing(causes: str, ac_1: float, ac_2: float) -> None:
+    """As of a host that was lost: whatever ran there may be named."""
+    found = score(f"33s diagnosis {causes}", fault="30s fault crash@llm accepted=llm,cache")
+    assert found.credits[:2] == pytest.approx((ac_1, ac_2))
+
+
 def test_no_diagnosis_of_a_fault_without_onset() -> None:
     told = history("0s steady_state", "30s intended latency@llm", "100s end")
     assert diagnose(told, told.faults[0]) is None
