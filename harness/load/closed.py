@@ -70,6 +70,7 @@ class ClosedUsers:
         journey, seq = user.journey(), next(self._numbers)
         question = user.rng.randrange(self._questions) if journey in self._asking and self._questions else -1
         self._asked_by[seq] = user
+        due_ns = min(due_ns, self._clock.now_ns())  # an event loop's timers may come a little early: nobody asks before it is due
         self._due(Arrival(seq, (due_ns - self._t0_ns) / NS_PER_S, journey, question), due_ns)
 
     def _streams(self, seed: int, number: int) -> tuple[Callable[[], str], random.Random]:

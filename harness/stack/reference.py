@@ -134,7 +134,8 @@ class ReferenceStack(Conditions, ABC):
         return data.questions_path(self._options)
 
     def documents(self) -> str:
-        return self._topology.all_in_one(self._roster.get("postgres-1").url)
+        self._topology.require_all_in_one()
+        return self._roster.get("postgres-1").url
 
     def start(self) -> None:
         try:

@@ -113,11 +113,10 @@ class Topology:
         """The mocks, which have an admin API."""
         return tuple(service.name for service in self.services.values() if service.kind in ("llm", "vector"))
 
-    def all_in_one(self, database: str) -> str:
-        """That database, where it holds documents and all that is made of them. Raises StackError."""
+    def require_all_in_one(self) -> None:
+        """Raises StackError where the database holds documents, and not all that is made of them."""
         if VECTOR in self.services:
             raise StackError(f"vectors are kept apart from their documents, in {VECTOR}: pgvector keeps all in one place")
-        return database
 
     def declared_replicas(self, asked: Mapping[str, int]) -> dict[str, int]:
         """Replicas of every service. Raises ValueError for an unknown service or a number it cannot have."""

@@ -153,5 +153,5 @@ def test_uploads_of_users_wait_behind_a_backlog(stack: ProcessStack, api: RagApi
 
 def test_vectors_elsewhere_are_refused_clearly(tmp_path: Path) -> None:
     elsewhere = ProcessStack(StackOptions("refused", tmp_path / "work", tmp_path, vector_store="qdrant"))
-    with pytest.raises(FaultError, match=r"data\.stale_index takes a stack that keeps its vectors in PostgreSQL"):
+    with pytest.raises(FaultError, match=r"data\.stale_index: vectors are kept apart from their documents, in vector"):
         make("data.stale_index", elsewhere)

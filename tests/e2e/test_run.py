@@ -287,6 +287,6 @@ def test_the_whole_record_passes(passing_run: LiveRun) -> None:
     """Or the test before would show nothing."""
     assert judge_run(passing_run.record).verdict.status is Status.PASS
     assert {str(path) for path in cuttable(passing_run.record)} == {
-        "events.jsonl", "events-load.jsonl", "events-watchdog.jsonl", "questions.json", "requests/load.seg", "run.json", "scenario.yaml",
-        "provider/llm.jsonl", "provider/llm_fallback.jsonl",
+        "events.jsonl", "events-load.jsonl", "events-watchdog.jsonl", "questions.json", "requests/load.seg", "gaps/load.seg", "run.json",
+        "scenario.yaml", "provider/llm.jsonl", "provider/llm_fallback.jsonl",
     }  # fmt: skip

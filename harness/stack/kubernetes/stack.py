@@ -141,7 +141,8 @@ class KubernetesStack:
         return self._instances.of(service) if self._instances is not None else []
 
     def documents(self) -> str:
-        return self._topology.all_in_one(self.instances("postgres")[0].url)
+        self._topology.require_all_in_one()
+        return self.instances("postgres")[0].url
 
     def probe(self, instance: Instance) -> str | None:
         if instance.service == "postgres":

@@ -16,12 +16,18 @@ class Run:
     """Users on a fake clock; each answer takes `answer_s`."""
 
     def __init__(
-        self, users: int = 3, think_s: float = 1.0, duration_s: float = 60.0, answer_s: float = 0.5, stop_at_s: float = 1e9
+        self,
+        users: int = 3,
+        think_s: float = 1.0,
+        duration_s: float = 60.0,
+        answer_s: float = 0.5,
+        stop_at_s: float = 1e9,
+        early_s: float = 0.0,
     ) -> None:
         self.clock = FakeClock()
         self.asked: list[tuple[Arrival, int]] = []
         self.waiting = self.most_waiting = 0
-        self._answer_s = answer_s
+        self._answer_s, self._early_s = answer_s, early_s
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
         plan = ClosedPlan(users, think_s, {"ask": 2.0, "ingest": 1.0})
@@ -35,9 +41,11 @@ class Run:
             work()
 
     def later(self, delay_s: float, work: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (self.clock.t_ns + round(delay_s * 1e9), next(self._order), work))
+        in_s = max(0.0, delay_s - self._early_s)
+        heapq.heappush(self._events, (self.clock.t_ns + round(in_s * 1e9), next(self._order), work))
 
     def due(self, arrival: Arrival, intended_ns: int) -> None:
+        assert intended_ns <= self.clock.t_ns, "it is asked for when it is due, not before"
         self.asked.append((arrival, intended_ns))
         self.waiting += 1
         self.most_waiting = max(self.most_waiting, self.waiting)
@@ -74,6 +82,10 @@ def test_what_users_do_depends_on_the_seed_alone() -> None:
     fast = [a.journey for a, _ in Run(users=1).asked]
     slow = [a.journey for a, _ in Run(users=1, answer_s=3.0).asked]
     assert fast[: len(slow)] == slow
+
+
+def test_a_timer_that_comes_early_asks_for_nothing_before_it_is_due() -> None:
+    assert len(Run(early_s=0.001).asked) >= 100
 
 
 def test_a_stop_lets_nobody_ask_again() -> None:
