@@ -299,7 +299,7 @@ class _Run:
             left = settled(before, lambda: self.look_around(stack, on_call, lease, work_dir), self.clock, within_s)
             self.append(ev.FINGERPRINT, left=left)
         prober.finish(early=ending.early)
-        resetter.join(RESET_WITHIN_S)
+        resetter.join(RESET_WITHIN_S, meanwhile=lease.beat)
         self._show("collecting", "the load generator finishes")
         if ending.early:
             load.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 from harness.stack.base import Configurable, Restartable, Routable, Scalable, Spreadable, Stack, StackError
@@ -58,10 +59,13 @@ class Resetter:
             self._thread = threading.Thread(target=self._work, name="reset", daemon=True)
             self._thread.start()
 
-    def join(self, within_s: float) -> None:
-        """Wait for what is under way."""
-        if self._thread is not None:
-            self._thread.join(within_s)
+    def join(self, within_s: float, meanwhile: Callable[[], object]) -> None:
+        """Wait for what is under way; `meanwhile` is called every second."""
+        for _ in range(ceil(within_s)):
+            if self._thread is None or not self._thread.is_alive():
+                return
+            meanwhile()
+            self._thread.join(1.0)
 
     def _work(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -84,8 +85,25 @@ def test_it_happens_once_after_each_fault_that_another_one_follows(looks: list[t
     resetter = Resetter(MovedStack(), notes.append)  # type: ignore[arg-type]
     for active, more in looks:
         resetter.look(active=active, more_to_come=more)
-        resetter.join(5)
+        resetter.join(5, meanwhile=list)
     assert len(notes) == times
+
+
+def test_whoever_waits_for_it_can_do_something_meanwhile() -> None:
+    """As the watchdog must be told that the harness lives."""
+    went_on = threading.Event()
+
+    class SlowStack(MovedStack):
+        def configure(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+            assert went_on.wait(20)
+            return super().configure(settings)
+
+    notes: list[dict[str, Any]] = []
+    resetter = Resetter(SlowStack(), notes.append)  # type: ignore[arg-type]
+    resetter.look(active=True, more_to_come=True)
+    resetter.look(active=False, more_to_come=True)
+    resetter.join(30, meanwhile=went_on.set)
+    assert len(notes) == 1
 
 
 def test_a_failure_is_told() -> None:
@@ -94,5 +112,5 @@ def test_a_failure_is_told() -> None:
     resetter = Resetter(stack, notes.append)  # type: ignore[arg-type]
     resetter.look(active=True, more_to_come=True)
     resetter.look(active=False, more_to_come=True)
-    resetter.join(5)
+    resetter.join(5, meanwhile=list)
     assert notes == [{"failed": "retrieval-2 does not start"}]
