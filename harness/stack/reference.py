@@ -166,15 +166,7 @@ class ReferenceStack(Conditions, ABC):
         return self._roster.get(instance.name).probe()
 
     def targets(self) -> Mapping[str, Any]:
-        """`services` by name, the path of the service `registry`, `static` addresses of what is not in it, and `edges`."""
-        services = self._topology.services.values()
-        engines = [service.name for service in services if not service.in_registry]
-        return {
-            "services": {service.name: {"kind": service.kind, "critical": service.critical} for service in services},
-            "registry": str(self._registry.path),
-            "static": {engine: [member.url for member in self._roster.of(engine)] for engine in engines},
-            "edges": [list(edge) for edge in self._topology.edges],
-        }
+        return self._topology.targets(self._registry.path, lambda service: [member.url for member in self._roster.of(service)])
 
     # --- capabilities; a driver has more
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from harness.scenario.catalog import Role
 from harness.scenario.model import VectorStoreName
@@ -112,6 +113,18 @@ class Topology:
     def programmable(self) -> tuple[str, ...]:
         """The mocks, which have an admin API."""
         return tuple(service.name for service in self.services.values() if service.kind in ("llm", "vector"))
+
+    def targets(self, registry: Path, urls_of: Callable[[str], Sequence[str]]) -> dict[str, Any]:
+        """What an operator may know, on any driver: `services` by name, the path of the service `registry`, `static` addresses (of
+        `urls_of`) of what is not in it, and `edges`.
+        """
+        services = self.services.values()
+        return {
+            "services": {service.name: {"kind": service.kind, "critical": service.critical} for service in services},
+            "registry": str(registry),
+            "static": {service.name: list(urls_of(service.name)) for service in services if not service.in_registry},
+            "edges": [list(edge) for edge in self.edges],
+        }
 
     def require_all_in_one(self) -> None:
         """Raises StackError where the database holds documents, and not all that is made of them."""

@@ -19,7 +19,7 @@ from harness.scenario.services import ClusterSpec
 from harness.stack import http_probe, postgres, valkey
 from harness.stack.base import AdminApi, Instance, Mesh, StackError
 from harness.stack.catalog import reference_info
-from harness.stack.containers.launch import ADMIN_PORT, ENGINES
+from harness.stack.containers.launch import ADMIN_PORT
 from harness.stack.kubernetes import manifests, rollout
 from harness.stack.kubernetes.data import Documents, OwnDocuments
 from harness.stack.kubernetes.instances import Instances
@@ -151,13 +151,7 @@ class KubernetesStack:
 
     def targets(self) -> Mapping[str, Any]:
         """As of the other drivers: service discovery is a file of this machine, which names the forwarded ports."""
-        services = self._topology.services.values()
-        return {
-            "services": {service.name: {"kind": service.kind, "critical": service.critical} for service in services},
-            "registry": str(self._registry.path),
-            "static": {engine: [instance.url for instance in self.instances(engine)] for engine in ENGINES},
-            "edges": [list(edge) for edge in self._topology.edges],
-        }
+        return self._topology.targets(self._registry.path, lambda service: [instance.url for instance in self.instances(service)])
 
     # --- capabilities
 

@@ -155,13 +155,7 @@ class SwarmStack(SwarmHosts):
 
     def targets(self) -> Mapping[str, Any]:
         """As of the reference stack on any other driver."""
-        services = self._topology.services.values()
-        return {
-            "services": {service.name: {"kind": service.kind, "critical": service.critical} for service in services},
-            "registry": str(self._registry.path),
-            "static": {engine: [instance.url for instance in self.instances(engine)] for engine in ENGINES},
-            "edges": [list(edge) for edge in self._topology.edges],
-        }
+        return self._topology.targets(self._registry.path, lambda service: [instance.url for instance in self.instances(service)])
 
     # --- capabilities: those of hosts are in `SwarmHosts`
 
