@@ -14,6 +14,7 @@ from enum import Enum
 import numpy as np
 
 from harness.record import events as ev
+from harness.record.events import Event
 from harness.record.history import History
 from harness.record.pieces import Requests, Rows
 from harness.record.requests import Outcome as Ended
@@ -189,8 +190,7 @@ def _unviolated(history: History, fault: FaultTruth, span: Span, states: Sequenc
 
 def _blind(history: History, fault: FaultTruth, span: Span) -> str | None:
     """Is it unknown whether the instances that users depend on were up? Absorbed says that all of them are again."""
-    probed = list(history.of_kind(ev.INSTANCE))
-    seen = {str(e.data.get("instance")) for e in probed}
+    seen = {str(e.data.get("instance")) for e in history.of_kind(ev.INSTANCE)}
     started = [e.data.get("instances", {}) for e in history.of_kind(ev.STACK) if e.data.get("state") == "ready"]
     wanted = {str(name) for services in started for service, names in services.items() if service in radius(fault) for name in names}
     unseen = sorted((wanted | ({fault.instance} if fault.instance is not None else set())) - seen)
@@ -198,25 +198,40 @@ def _blind(history: History, fault: FaultTruth, span: Span) -> str | None:
         return f"the record never says whether {', '.join(unseen) or fault.service} was up"
     instances = fault.instances or ((fault.instance,) if fault.instance is not None else ())
     field, hit = ("instance", set(instances)) if instances else ("service", {fault.service})
-    down = {e.data.get(field) for e in probed if e.data.get("state") == "down" and span.holds(e.t_ns)}
+    down = {e.data.get(field) for e in _turns(history, fault, span) if e.data.get("state") == "down"}
     if fault.kind in GOES_DOWN and down.isdisjoint(hit):
         return f"the record never says that {' or '.join(sorted(hit))} was down, so nobody was watching whether it came back"
     return None
+
+
+def _turns(history: History, fault: FaultTruth, span: Span) -> Iterator[Event]:
+    """Instances that the readiness probe saw go down or come back while the fault may have been at work.
+
+    That is from `intended` on: an engine's kill takes longer than a look of the probe, so what dies may be seen down before `injected`.
+    A state that was already the last one known is no turn.
+    """
+    at_work = Span(min(span.start_ns, fault.intended_ns or span.start_ns), span.end_ns)
+    known: dict[object, object] = {}
+    for event in history.of_kind(ev.INSTANCE):
+        name, state = event.data.get("instance"), event.data.get("state")
+        if at_work.holds(event.t_ns) and known.get(name) != state:
+            yield event
+        known[name] = state
 
 
 def _redundancy(history: History, fault: FaultTruth, span: Span) -> tuple[frozenset[str], int]:
     """Instances of the blast radius that went down during the fault and are down at the heal, and when the last other one was back."""
     down: set[str] = set()
     restored_ns = span.start_ns
-    for event in history.of_kind(ev.INSTANCE):
-        if not span.holds(event.t_ns) or event.data.get("service") not in radius(fault):
+    for event in _turns(history, fault, span):
+        if event.data.get("service") not in radius(fault):
             continue
         name = str(event.data.get("instance"))
         if event.data.get("state") == "down":
             down.add(name)
         elif name in down:
             down.discard(name)
-            restored_ns = event.t_ns
+            restored_ns = max(span.start_ns, event.t_ns)
     return frozenset(down), restored_ns
 
 

@@ -95,6 +95,27 @@ def test_absorbed_wants_redundancy_back_before_the_heal(lines: list[str], word: 
     assert (found.word, found.regained_s) == (word, regained_s)
 
 
+@pytest.mark.parametrize(
+    ("lines", "word", "regained_s"),
+    [
+        (["29.9s down retrieval-2", "45s ready retrieval-2"], "absorbed", 15.0),  # the kill itself took until 30s
+        (["29.9s down retrieval-2"], "not_recovered", None),
+        (["29.9s down retrieval-2", "71s ready retrieval-2"], "healed_by_harness", None),
+        (["29.8s down retrieval-2", "29.9s ready retrieval-2"], "absorbed", 0.0),  # back before the harness had said that it was gone
+        ([], None, None),
+        (["1s ready retrieval-2", "45s ready retrieval-2"], None, None),
+        (["29.5s down retrieval-2", "45s ready retrieval-2"], None, None),  # down before anything was done to it
+        (["29.5s down retrieval-2", "29.9s down retrieval-2", "45s ready retrieval-2"], None, None),  # said twice, and still not by it
+        (["29.9s down retrieval-1", "45s ready retrieval-1"], None, None),  # another one
+    ],
+)
+def test_a_fault_is_at_work_from_when_it_was_intended(lines: list[str], word: str | None, regained_s: float | None) -> None:
+    """What dies may be seen down between `intended` and `injected`."""
+    intended = CRASH.replace("30s fault", "29.7s intended")
+    found = ended("30s injected", "30.2s effective", "0.1s ready retrieval-2", *lines, rows=HEALTHY, fault=intended)
+    assert (found.word, found.regained_s) == (word, regained_s)
+
+
 def test_help_that_came_by_the_heal_is_not_absorption() -> None:
     """Everybody hangs until the harness heals; then all are answered, and availability alone would be perfect."""
     hung = traffic(30, 70, latency_s=lambda i: 40.1 - i / 25.0)
