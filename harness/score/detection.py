@@ -1,6 +1,6 @@
 """Alerts against the truth: what was found, how fast, and what was cried for nothing.
 
-Alerts are judged as *episodes*, by the time the harness received them. An episode belongs to a fault when it starts in [onset, healed +
+Alerts are judged as *episodes*, by the time the harness received them. An episode belongs to a fault when it starts in [intended, healed +
 grace] and names a service of the fault's blast radius; each fault takes one, further ones are duplicates, all others are false alarms.
 Episodes that may be about a fault of which nobody knows whether it bit are counted neither way.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from harness.record.history import History
 from harness.record.views import Alert, FaultTruth
 from harness.score import stats
-from harness.score.spans import GRACE_S, NS_PER_S, of_claims, seconds
+from harness.score.spans import GRACE_S, NS_PER_S, after_onset, of_claims, seconds
 
 COOL_DOWN_S = 15.0  # an alert that fires again this soon after it was resolved is the same episode
 
@@ -35,7 +35,7 @@ class Detection:
     """How one fault was detected. `window_s` is what a miss counts as in the censored mean."""
 
     fault_id: str
-    delay_s: float | None  # onset to receipt; None: missed
+    delay_s: float | None  # onset to receipt, 0 where that came while the fault was being injected; None: missed
     window_s: float
     episode: Episode | None = None
     duplicates: int = 0
@@ -153,8 +153,8 @@ def _detection(fault: FaultTruth, episode: Episode | None, duplicates: int, hist
     span = of_claims(history, fault)
     if span is None or fault.onset_ns is None:  # `detect` asks only for faults with an onset
         raise ValueError(f"fault {fault.id} has no onset")
-    delay_s = seconds(fault.onset_ns, episode.start_ns) if episode is not None else None
-    return Detection(fault.id, delay_s, seconds(span.start_ns, span.end_ns - 1), episode, duplicates)
+    delay_s = after_onset(fault.onset_ns, episode.start_ns) if episode is not None else None
+    return Detection(fault.id, delay_s, seconds(fault.onset_ns, span.end_ns - 1), episode, duplicates)
 
 
 def _fault_free_s(history: History, faults: Sequence[FaultTruth]) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from harness.record.history import History
 from harness.record.views import Cause, Diagnosis, FaultTruth
 from harness.score.detection import radius
-from harness.score.spans import NS_PER_S, of_claims, seconds
+from harness.score.spans import NS_PER_S, after_onset, of_claims
 
 DUE_S = 15.0  # after onset, when nothing was done before
 CAUSES = 3  # at most so many are scored
@@ -60,7 +60,8 @@ def diagnose(history: History, fault: FaultTruth, expected: frozenset[str] | Non
         return None
     names = expected or right_names(fault)
     due_ns = _due_ns(history, fault, fault.onset_ns)
-    claimed = sorted((d for d in history.diagnoses if fault.onset_ns <= d.t_ns <= due_ns), key=lambda d: (d.t_ns, d.diagnosis_id))
+    in_time = (d for d in history.diagnoses if d.t_ns <= due_ns and _about(history, fault, d))
+    claimed = sorted(in_time, key=lambda d: (d.t_ns, d.diagnosis_id))
     later = sum(1 for d in history.diagnoses if d.t_ns > due_ns and _about(history, fault, d))
     in_force = claimed[-1] if claimed else None
     causes = _one_per_service(in_force.causes) if in_force else ()
@@ -68,7 +69,7 @@ def diagnose(history: History, fault: FaultTruth, expected: frozenset[str] | Non
     return DiagnosisScore(
         fault_id=fault.id,
         causes=causes,
-        at_s=seconds(fault.onset_ns, in_force.t_ns) if in_force else None,
+        at_s=after_onset(fault.onset_ns, in_force.t_ns) if in_force else None,
         credits=_credits(causes, names),
         kind_right=any(c.service in names and c.kind == (kind or fault.kind) for c in causes[:1]),
         victim_blamed=first is not None and first.service not in names and first.service in radius(fault),

@@ -17,7 +17,7 @@ from harness.score.detection import DetectionScore, Episode, detect
 from harness.score.outcome import FaultOutcome, outcome
 from harness.score.preconditions import Preconditions
 from harness.score.recovery import ActionScore, judge_actions
-from harness.score.spans import seconds
+from harness.score.spans import after_onset, seconds
 
 _PER_FAULT = ("alert", "root_cause", "outcome", "within", "escalated", "action")
 _RUN_WIDE = ("false_alarms", "needless_actions", "wrong_actions", "harmful_actions")
@@ -154,7 +154,7 @@ def _escalated(context: _Context, entry: Expect, fault: FaultTruth, blank: Resul
     if not told:
         silent = None if wanted else context.before.operator_throughout()
         return replace(blank, status=Status.INCONCLUSIVE if silent else _status(not wanted), reason=silent or "nobody was called")
-    after_s, why = seconds(fault.onset_ns or 0, told[0].t_ns), told[0].reason or "no reason given"
+    after_s, why = after_onset(fault.onset_ns or 0, told[0].t_ns), told[0].reason or "no reason given"
     return replace(blank, status=_status(wanted), reason=f"a person was called {after_s:g}s after onset: {why}")
 
 

@@ -28,7 +28,7 @@ from harness.score.detection import radius
 from harness.score.preconditions import Preconditions
 from harness.score.recovery import right_actions
 from harness.score.sli import Context
-from harness.score.spans import NS_PER_S, Span, active, seconds, sliding
+from harness.score.spans import NS_PER_S, Span, active, began, seconds, sliding
 from harness.score.validity import baseline_reason
 
 WINDOW_S = 5.0
@@ -210,7 +210,7 @@ def _turns(history: History, fault: FaultTruth, span: Span) -> Iterator[Event]:
     That is from `intended` on: an engine's kill takes longer than a look of the probe, so what dies may be seen down before `injected`.
     A state that was already the last one known is no turn.
     """
-    at_work = Span(min(span.start_ns, fault.intended_ns or span.start_ns), span.end_ns)
+    at_work = Span(began(fault, span.start_ns), span.end_ns)
     known: dict[object, object] = {}
     for event in history.of_kind(ev.INSTANCE):
         name, state = event.data.get("instance"), event.data.get("state")

@@ -73,7 +73,7 @@ def escalations_for(history: History, fault: FaultTruth) -> Sequence[Escalation]
 
 
 def in_window(history: History, fault: FaultTruth, t_ns: int) -> bool:
-    """Is this time in [onset, healed + grace]?"""
+    """Is this time in [intended, healed + grace]?"""
     span = of_claims(history, fault)
     return span is not None and span.holds(t_ns)
 
@@ -93,7 +93,7 @@ def _is_harmful(history: History, action: Action) -> bool:
         return False
     width_ns = round(HARM_WINDOW_S * NS_PER_S)
     before, after = Span(action.t_ns - width_ns, action.t_ns), Span(action.done_ns, action.done_ns + width_ns)
-    turns = [t for f in history.faults for t in (f.injected_ns, f.heal_intended_ns, f.healed_ns) if t is not None]
+    turns = [t for f in history.faults for t in (f.intended_ns, f.injected_ns, f.heal_intended_ns, f.healed_ns) if t is not None]
     if any(before.start_ns <= t < after.end_ns for t in turns):
         return False
     sides = [_served(history, span) for span in (before, after)]

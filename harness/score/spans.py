@@ -39,11 +39,24 @@ def of_phase(history: History, phase: PhaseSpan) -> Span:
 
 
 def of_claims(history: History, fault: FaultTruth) -> Span | None:
-    """[onset, healed + grace]: when a claim can be about the fault, or to the record's end if it never healed. None without an onset."""
+    """[intended, healed + grace]: when a claim can be about the fault, or to the record's end if it never healed. None without an onset.
+
+    From `intended` on, because an injection may bite some time before it is over, and whoever sees it then is right.
+    """
     if fault.onset_ns is None:
         return None
     end_ns = fault.healed_ns + round(GRACE_S * NS_PER_S) if fault.healed_ns is not None else history.end_ns
-    return Span(fault.onset_ns, end_ns + 1)
+    return Span(began(fault, fault.onset_ns), end_ns + 1)
+
+
+def began(fault: FaultTruth, onset_ns: int) -> int:
+    """When the harness began to act on what it broke by `onset_ns`: an engine's kill, for one, is seen before it returns."""
+    return onset_ns if fault.intended_ns is None else min(onset_ns, fault.intended_ns)
+
+
+def after_onset(onset_ns: int, t_ns: int) -> float:
+    """Seconds after the onset; 0 for what came while the fault was being injected."""
+    return max(0.0, seconds(onset_ns, t_ns))
 
 
 def active(fault: FaultTruth, history: History) -> Span | None:

@@ -56,6 +56,23 @@ def test_one_alert(alert: str, delay: float | None, false_alarms: int) -> None:
     assert len(score.false_alarms) == false_alarms
 
 
+@pytest.mark.parametrize(
+    ("alert", "delay", "false_alarms"),
+    [
+        ("28.9s alert llm", None, 1),
+        ("29s alert llm", 0.0, 0),
+        ("29.9s alert llm", 0.0, 0),  # it bit before the verb had returned
+        ("31s alert llm", 1.0, 0),  # still counted from the onset
+        ("29.9s alert retrieval", None, 1),
+    ],
+)
+def test_who_sees_a_fault_while_it_is_being_injected_is_right(alert: str, delay: float | None, false_alarms: int) -> None:
+    score = detected(FAULT.replace("30s fault", "29s intended"), "30s injected", "30s effective", alert, "70s heal")
+    assert [d.delay_s for d in score.detections] == [delay]
+    assert len(score.false_alarms) == false_alarms
+    assert (score.detections[0].window_s, score.fault_free_s) == (55.0, pytest.approx(100 - 56))
+
+
 def test_one_that_was_firing_before_onset_matches_nothing_even_when_it_repeats() -> None:
     score = detected("20s alert llm", FAULT, "33s alert llm", "70s heal")
     assert (score.recall, len(score.false_alarms), score.precision) == (0.0, 1, 0.0)

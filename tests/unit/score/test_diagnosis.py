@@ -53,6 +53,15 @@ def test_the_one_in_force(lines: list[str], named: str | None, revisions: int) -
     assert (found.causes[0].service if found.causes else None, found.revisions, found.abstained) == (named, revisions, named is None)
 
 
+def test_a_diagnosis_made_while_the_fault_is_being_injected_counts() -> None:
+    """It bit before the verb had returned; how soon is counted from the onset."""
+    slowly = "29s intended latency@llm blast=generation,query fix=switch_provider"
+    for at_s, named in (("28.9s", None), ("29.2s", "llm")):
+        told = ["30s injected", "30s effective", f"{at_s} diagnosis llm/latency:1", "29.5s action switch_provider llm"]
+        found = score(*told, fault=slowly)
+        assert (found.causes[0].service if found.causes else None, found.at_s) == (named, 0.0 if named else None)
+
+
 def test_an_edge_is_named_as_such_unless_the_fault_accepts_more() -> None:
     edge = "30s fault network@retrieval->postgres"
     assert score("33s diagnosis retrieval->postgres/network:1", fault=edge).ac_1 == 1

@@ -13,6 +13,7 @@ from tests.history_builder import history, together, traffic
 
 RUN = ("0s steady_state", "100s end")
 CRASH = ("30s fault crash@retrieval-2 fix=restart blast=query", "60s heal")
+SLOWLY = ("29s intended crash@retrieval-2 fix=restart blast=query", "30s injected", "30s effective", "60s heal")
 SLOW = ("30s fault latency@llm fix=switch_provider blast=generation", "60s heal")
 NETWORK = ("30s fault network@retrieval->postgres blast=query", "60s heal")
 BENIGN = ("30s fault none@retrieval benign", "60s heal")
@@ -35,6 +36,8 @@ def judged(fault: tuple[str, ...], *actions: str, requests: NDArray[Any] | None 
         (CRASH, "35s action scale retrieval", "wrong"),
         (CRASH, "75s action restart retrieval-2", "right"),
         (CRASH, "20s action restart retrieval-2", "needless"),
+        (SLOWLY, "28.9s action restart retrieval-2", "needless"),
+        (SLOWLY, "29.5s action restart retrieval-2", "right"),  # it bit before the verb had returned
         (CRASH, "76s action restart retrieval-2", "needless"),
         (SLOW, "35s action switch_provider generation", "right"),
         (SLOW, "35s action switch_provider llm", "right"),
