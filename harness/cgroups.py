@@ -33,11 +33,10 @@ class CgroupError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Hierarchy:
-    """Where groups can be made, by controller: with version 2 the same folder for all. `points`: where the whole trees begin."""
+    """Where groups can be made, by controller: with version 2 the same folder for all."""
 
     version: Literal[1, 2]
     folders: Mapping[Controller, Path]
-    points: frozenset[Path]
 
     def group(self, run_id: str, name: str) -> Group:
         """The group of that name among a run's. Nothing is made yet."""
@@ -116,17 +115,24 @@ def why_not() -> str | None:
 def remove_groups(run_id: str) -> list[str]:
     """Remove all groups of a run, whose processes have ended; returns those that resist. Harmless where there are none.
 
-    A run of two versions has another set, of `<run id>.<version>`; with the run's own id all are meant.
-
-    They are looked for everywhere: the run may have been started from within another group than we are in.
+    Also where we could make none ourselves: whoever made them may have been in another group, or another user.
     """
-    found = _found()
-    if isinstance(found, str):
+    return [str(folder) for folder in groups_of(run_id) if not _remove(folder)]
+
+
+def groups_of(run_id: str) -> list[Path]:
+    """The folders `gauntlet-<run id>`, wherever on this machine, by whatever controller: a run lies below the group it was started in.
+
+    A run of two versions has another set, of `<run id>.<version>`; with the run's own id all are meant.
+    """
+    try:
+        mounts = list(_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8")))
+    except OSError:
         return []
+    points = {mount.point for mount in mounts if mount.version == 2 or mount.controllers & {*CONTROLLERS, DISKS}}
     name = f"{PREFIX}{run_id}"
-    walked = [(folder, inner) for point in found.points for folder, inner, _ in os.walk(point)]
-    own = {Path(folder, one) for folder, inner in walked for one in inner if one == name or one.startswith(f"{name}.")}
-    return [str(folder) for folder in sorted(own) if not _remove(folder)]
+    walked = [(folder, inner) for point in points for folder, inner, _ in os.walk(point)]
+    return sorted({Path(folder, one) for folder, inner in walked for one in inner if one == name or one.startswith(f"{name}.")})
 
 
 def folder_of(pid: int, controller: Controller) -> tuple[Literal[1, 2], Path]:
@@ -202,7 +208,7 @@ def _inside(mount: _Mount, place: str) -> Path:
 
 def _version_1(mounts: Mapping[Controller, _Mount], places: Mapping[str, str]) -> Hierarchy | str:
     folders = {controller: _inside(mount, places.get(controller, "/")) for controller, mount in mounts.items()}
-    found = Hierarchy(1, folders, frozenset(mount.point for mount in mounts.values()))
+    found = Hierarchy(1, folders)
     reason = _trial(found)
     return found if reason is None else reason
 
@@ -211,7 +217,7 @@ def _version_2(mount: _Mount, own: Path) -> Hierarchy | str:
     reason = "no group"
     for folder in sorted({own, *(parent for parent in own.parents if parent.is_relative_to(mount.point))}):  # the highest first
         disks = (DISKS,) if "io" in _listed(folder / "cgroup.controllers") else ()
-        found = Hierarchy(2, dict.fromkeys((*CONTROLLERS, *disks), folder), frozenset({mount.point}))
+        found = Hierarchy(2, dict.fromkeys((*CONTROLLERS, *disks), folder))
         failed = _trial(found)
         if failed is None:
             return found

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from harness.cgroups import groups_of
 from harness.record import events as ev
 from harness.record.events import Event
 from harness.record.journal import read_journal
@@ -177,6 +178,7 @@ def left_of(held: Footprint, tmp: Path) -> list[str]:
     if held.run_id is not None:
         left += [f"marked process {found.pid} ({found.name})" for found in processes_of(held.run_id, held.work_dirs[0])]
         left += [str(thing) for thing in things_of(held.run_id)]
+        left += [f"control group {folder}" for folder in groups_of(held.run_id)]
     left += [f"port {port} of process {pid}" for port, pid in _listening(held)]
     left += [f"directory {path}" for path in (*tmp.glob("gauntlet-*"), *tmp.glob(".gauntlet-*")) if path.is_dir()]
     left += [f"shared memory {name}" for name in sorted(held.shared_memory) if Path(name).exists()]

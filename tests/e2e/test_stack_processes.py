@@ -13,9 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.cgroups import groups_of
+from harness.faults.cleanup import TornDown, tear_down
+from harness.faults.lease_files import Holder
+from harness.record.clock import SystemClock
 from harness.stack.base import StackError
 from harness.stack.processes import ProcessStack
-from harness.sweep import end_processes, processes_of
+from harness.sweep import processes_of
 from tests.e2e.running_stack import DOCUMENTS, Running, options, started, until
 
 pytestmark = pytest.mark.e2e
@@ -30,6 +34,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with started(ProcessStack(chosen), chosen) as running:
         yield running
     assert processes_of(chosen.run_id, chosen.work_dir) == []
+    assert groups_of(chosen.run_id) == []
     assert not chosen.work_dir.exists()
 
 
@@ -48,6 +53,7 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"(?s)the corpus failed: exit status 2.*corpus: "):
         stack.start()
     assert processes_of(chosen.run_id, chosen.work_dir) == []
+    assert groups_of(chosen.run_id) == []
     assert not chosen.work_dir.exists()
 
 
@@ -61,6 +67,7 @@ def test_stopping_in_the_middle_of_a_start_leaves_nothing(tmp_path: Path) -> Non
         with pytest.raises(StackError):
             start.result(20)
     assert processes_of(chosen.run_id, chosen.work_dir) == []
+    assert groups_of(chosen.run_id) == []
     assert not chosen.work_dir.exists()
 
 
@@ -73,6 +80,10 @@ def test_after_kill_9_of_the_harness_the_sweep_ends_everything(tmp_path: Path) -
         "stack.start(); stack.set_paused('retrieval-1', True); print('up', flush=True); sys.stdin.read()"
     )
     chosen = options(tmp_path / "logs")
+
+    def sweep() -> TornDown:
+        return tear_down(Holder(chosen.run_id, harness.pid, 0.0, chosen.work_dir, None), SystemClock())
+
     harness = subprocess.Popen(
         [sys.executable, "-c", script, chosen.run_id, str(chosen.work_dir), str(chosen.logs_dir)],
         stdin=subprocess.PIPE,
@@ -84,10 +95,11 @@ def test_after_kill_9_of_the_harness_the_sweep_ends_everything(tmp_path: Path) -
         os.kill(harness.pid, signal.SIGKILL)
         harness.wait(5)
         assert len(processes_of(chosen.run_id, chosen.work_dir)) >= 13
-        assert end_processes(processes_of(chosen.run_id, chosen.work_dir)) == []
+        assert sweep().complete
         assert processes_of(chosen.run_id, chosen.work_dir) == []
+        assert groups_of(chosen.run_id) == []
+        assert not chosen.work_dir.exists()
     finally:
         harness.kill()
         harness.communicate()
-        end_processes(processes_of(chosen.run_id, chosen.work_dir))
-        subprocess.run(["rm", "-rf", str(chosen.work_dir)], check=True)
+        sweep()

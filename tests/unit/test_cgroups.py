@@ -53,9 +53,7 @@ def test_version_1_uses_our_own_group_as_we_see_it(tmp_path: Path, root: str, pl
     mounts = [f"30 1 0:9 {root} {tmp_path / name} rw - cgroup cgroup rw,{name}" for name in ("cpu", "memory")]
     found = cgroups.find(proc(tmp_path, mounts, [f"1:cpu:{place}", f"2:memory:{place}"]))
     # plain folders take any file: what is left shows that the trial bounded its group there, which plain folders then cannot be rid of
-    assert found == Hierarchy(
-        1, {name: tmp_path / name / expected for name in cgroups.CONTROLLERS}, frozenset({tmp_path / "cpu", tmp_path / "memory"})
-    )
+    assert found == Hierarchy(1, {name: tmp_path / name / expected for name in cgroups.CONTROLLERS})
 
 
 def test_version_2_takes_the_highest_group_that_hands_out_both(tmp_path: Path) -> None:
@@ -66,7 +64,7 @@ def test_version_2_takes_the_highest_group_that_hands_out_both(tmp_path: Path) -
     version_2(trial)
     mounts = [f"30 1 0:9 / {top} rw - cgroup2 cgroup2 rw"]
     found = cgroups.find(proc(tmp_path, mounts, ["0::/user/session"]))
-    assert found == Hierarchy(2, dict.fromkeys(cgroups.CONTROLLERS, top / "user"), frozenset({top}))
+    assert found == Hierarchy(2, dict.fromkeys(cgroups.CONTROLLERS, top / "user"))
     assert (trial / "trial" / "cpu.max").read_text() == "max 100000"
 
 
@@ -124,6 +122,54 @@ def test_the_groups_of_a_dead_run_are_removed_with_its_processes(tmp_path: Path)
         torn_down = tear_down(Holder(run_id, 1, 0.0, work_dir, None), SystemClock())
     assert torn_down.complete and len(torn_down.ended) == 1
     assert not any(folder.parent.exists() for folder in left.folders.values())
+
+
+def group_of_its_own(name: str) -> list[Path]:
+    """A group for a process to be started in, where the kernel has version 1: there a run's groups lie below its own."""
+    where = cgroups.hierarchy()
+    if where.version != 1:
+        pytest.skip("with version 2 a run's groups lie in the highest group, whatever group it is started in")
+    return [folder / name for folder in where.folders.values()]
+
+
+MAKES = """
+import os, sys
+from pathlib import Path
+for folder in sys.argv[2:]:
+    Path(folder, "cgroup.procs").write_text(str(os.getpid()))
+from harness import cgroups
+group = cgroups.hierarchy().group(sys.argv[1], "one")
+group.make()
+print(*group.folders.values(), sep="\\n")
+"""
+
+
+@MINE
+@pytest.mark.parametrize("allowed", [True, False], ids=["where groups can be made", "where none can be made"])
+def test_groups_are_found_wherever_the_run_was_started(allowed: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By a watchdog or `gauntlet clean` in another group, which need not be permitted to make any."""
+    run_id = f"test-{uuid.uuid4().hex[:8]}"
+    inside = group_of_its_own(f"inside-{run_id}")
+    work_dir = tmp_path / f"gauntlet-{run_id}"
+    work_dir.mkdir()
+    try:
+        for folder in inside:
+            folder.mkdir()
+        root = str(Path(cgroups.__file__).parents[1])
+        made = subprocess.run(
+            [sys.executable, "-c", MAKES, run_id, *map(str, inside)], capture_output=True, text=True, check=True, cwd=root
+        )
+        left = [Path(line) for line in made.stdout.splitlines()]
+        assert {folder.parents[1] for folder in left} == set(inside) and all(folder.is_dir() for folder in left)
+        assert cgroups.groups_of(run_id) == sorted({folder.parent for folder in left})
+        if not allowed:
+            monkeypatch.setattr(cgroups, "_found", lambda: "no control groups for us")
+        assert tear_down(Holder(run_id, 1, 0.0, work_dir, None), SystemClock()).complete
+        assert cgroups.groups_of(run_id) == [] and not any(folder.parent.exists() for folder in left)
+    finally:
+        cgroups.remove_groups(run_id)
+        for folder in inside:
+            folder.rmdir()
 
 
 @MINE
