@@ -186,8 +186,8 @@ class HostDrained(HostFault):
         parameters=NoParameters,
         targets=("host",),
         needs=("HostDrainable", "HostWatched", "Hosted"),
-        evidence="the managers count the node as drained, and no instance is left on it; gone: they count it as active, "
-        "and every instance that was on it serves, there or elsewhere",
+        evidence="the managers count the node as drained, and no instance that was on it answers there any more; gone: they count it as "
+        "active, and every instance that was on it serves, there or elsewhere",
         example="{id: maintenance, type: host.drained, target: b, at: fault, for: 30s}",
         recoverable_by=ELSEWHERE,
     )
@@ -199,10 +199,10 @@ class HostDrained(HostFault):
         if not self._victims:
             return None
         look = self.look()
-        left = [instance.name for instance in instances_on(self.context, self.host)]
-        if look.availability != "drain" or left:
+        reasons = self._unready(self._victims)  # where they were: their successors may still be starting
+        if look.availability != "drain" or len(reasons) < len(self._victims):
             return None
-        return {"host": self.host, "availability": look.availability, "moved": sorted(instance.name for instance in self._victims)}
+        return {"host": self.host, "availability": look.availability, "unreachable": reasons}
 
 
 FAULTS = (HostKilled, HostPartitioned, HostPaused, HostDrained)

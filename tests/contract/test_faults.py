@@ -30,7 +30,7 @@ from tests.contract.stacks import KINDS, Kind, Pool, kinds_for, options_for, ord
 from tests.contract.traffic import traffic
 from tests.contract.uses import USES
 from tests.e2e.docker_engine import need_docker
-from tests.e2e.swarm_engines import need_swarm, stack_of_three
+from tests.e2e.swarm_engines import holder_of_three, need_swarm, stack_of_three
 
 WITHIN_S = 15.0  # as a run allows for the proof that a fault is gone
 LOOK_EVERY_S = 0.05
@@ -71,7 +71,8 @@ def world(pool: Pool, name: str, kind: Kind, request: pytest.FixtureRequest) -> 
         need_swarm()
     try:
         target = parse_target(kind.entry(use)["target"], kind.info(options_for(name, kind)))
-        running = replace(pool.world(name, kind), networks={target.service, *(target.edge or ())})
+        spared = (holder_of_three(),) if kind.spread else ()
+        running = replace(pool.world(name, kind), spared=spared, networks={target.service, *(target.edge or ())})
         with traffic(running.stack, use.traffic):
             yield running
     except BaseException:

@@ -34,13 +34,22 @@ def need_swarm() -> None:
         pytest.skip(f"no swarm: {reason}")
 
 
-@cache
 def stack_of_three() -> Mapping[str, Any]:
     """What a scenario says of the three: `nodes` and `allow_hosts`. The same three for all who ask."""
+    return _three()[0]
+
+
+def holder_of_three() -> int:
+    """The process whose descendants they all are: with everything that runs in them, they are ours, and no run's."""
+    return _three()[1]
+
+
+@cache
+def _three() -> tuple[Mapping[str, Any], int]:
     name = f"tests-{os.getpid()}"
     holder = hold(name)
     atexit.register(end, holder)
-    return described(name)
+    return described(name), holder.pid
 
 
 def hold(name: str) -> subprocess.Popen[str]:

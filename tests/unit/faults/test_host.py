@@ -133,14 +133,21 @@ def test_it_is_gone_when_the_host_takes_part_and_all_of_it_serves_wherever_it_is
     assert fault.gone() is not None
 
 
-def test_a_drained_host_is_empty() -> None:
+def test_nothing_answers_any_more_on_a_drained_host() -> None:
+    """Whether what was there has begun to serve elsewhere is no question of whether it bites."""
     stack = Spread()
     fault = made(stack, "host.drained")
     fault.inject()
-    assert fault.verify() is None, "instances are still there"
-    stack.places |= {"query-1": "a", "retrieval-2": "a"}
+    stack.places["query-1"] = "a"
+    assert fault.verify() is None, "instances still answer where they were"
+    stack.silent.add("b")
     evidence = fault.verify()
-    assert evidence is not None and evidence["moved"] == ["query-1", "retrieval-2"]
+    assert evidence is not None and set(evidence["unreachable"]) == {"query-1", "retrieval-2"}
+    stack.availability["b"] = "active"
+    assert fault.verify() is None, "silence alone is no drain"
+    stack.availability["b"] = "drain"
+    stack.silent.clear()
+    stack.places["retrieval-2"] = "a"
     assert fault.gone() is None
     fault.heal()
     assert fault.gone() is not None and fault.verify() is None
