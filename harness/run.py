@@ -31,7 +31,7 @@ from harness.lifecycle.reset import Resetter
 from harness.lifecycle.sampler import Sampler
 from harness.lifecycle.signals import Interruption, interruptible
 from harness.lifecycle.starting import start
-from harness.lifecycle.systems import build_stack, proxied_edges, touched_services, volumes
+from harness.lifecycle.systems import build_stack, proxied_edges, touched_services, users_trust, users_url, volumes
 from harness.lifecycle.timeline import plan
 from harness.load import plan as load_plan
 from harness.load.driver import LoadError, LoadProcess
@@ -228,12 +228,13 @@ class _Run:
             run_id=self.run_id,
             duration_s=self.scenario.duration_s,
             seed=self.scenario.seed,
-            base_url=stack.entry_url,
+            base_url=users_url(stack),
             service_urls={i.service: i.url for s in stack.info.services for i in stack.instances(s)},
             preferred_model=asked.preferred_model if asked is not None else None,
             allowed_hosts=frozenset(self.scenario.stack.allow_hosts),
-            candidate_url=candidate.entry_url if candidate is not None else None,
+            candidate_url=users_url(candidate) if candidate is not None else None,
             block_s=split_block_s(self.scenario),
+            trusted=users_trust(stack, candidate),
         )
         load = LoadProcess(planned, work_dir, stack.api_key, self.clock, candidate.api_key if candidate is not None else None)
         cleanup.callback(load.stop)

@@ -171,7 +171,8 @@ FRAME = "name: a\nload: {shape: [{constant: 20/s}]}\nphases: {warmup: 10s, stead
 def test_examples_of_faults_are_valid(path: Path) -> None:
     (example,) = blocks(path, "yaml")
     stacks = {"vector": "stack: {vector_store: qdrant}\n", "host": f"stack: {OF_NODES}\n"}
-    stack = stacks.get(path.name.partition(".")[0], "")
+    over_tls = "stack: {driver: containers, tls: true}\n" if "target: ingress" in example else ""
+    stack = stacks.get(path.name.partition(".")[0], over_tls)
     assert [p for p in check_loaded(load_text(FRAME + stack + example)) if p.severity == "error"] == []
 
 

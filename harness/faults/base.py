@@ -78,7 +78,8 @@ class Undo:
 
     `op` is one of `continue` (pid, create_time_s), `terminate` (pid, create_time_s), `terminate_named` (argument), `http` (method, url,
     token), `rmtree` (path), `command` (argv), `rules` (run_id, script), `kubernetes` (kubeconfig, context, namespace, kind, name),
-    `unpause` (container), `sql` (dsn, statements, quiet_s), `redis` (url, commands, end_clients).
+    `unpause` (container), `sql` (dsn, statements, quiet_s), `redis` (url, commands, end_clients),
+    `points` (product, url, collection, aside | prefix, quiet_s).
     """
 
     op: str

@@ -90,7 +90,7 @@ class PoisonedDocument(PlantedFault[PlantedParameters]):
         needs=("Documented",),
         evidence="a search finds the false document before the right one; gone: nothing of it is stored or found",
         example="{id: poison, type: data.poisoned_document, target: postgres, at: fault, for: 60s, with: {documents: 30}}",
-        only_roles=("postgres",),
+        only_roles=("postgres", "vector"),
     )
 
     def count(self) -> int:
@@ -130,7 +130,7 @@ class InjectionDocument(PlantedFault[InjectionParameters]):
         needs=("Documented",),
         evidence="the instruction is among the sources of a question, and so in the prompt; gone: nothing of it is stored or found",
         example="{id: injection, type: data.injection_document, target: postgres, at: fault, for: 60s}",
-        only_roles=("postgres",),
+        only_roles=("postgres", "vector"),
     )
 
     def count(self) -> int:
@@ -164,7 +164,7 @@ class DuplicateIngest(PlantedFault[DuplicateParameters]):
         needs=("Documented",),
         evidence="a search finds copies of its document; gone: nothing of them is stored or found",
         example="{id: again, type: data.duplicate_ingest, target: postgres, at: fault, for: 60s, with: {documents: 20, copies: 5}}",
-        only_roles=("postgres",),
+        only_roles=("postgres", "vector"),
     )
 
     def count(self) -> int:

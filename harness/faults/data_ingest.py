@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.faults.base import Evidence, FaultError, Parameters, Undo
 from harness.faults.data_target import CHUNKS, DOCUMENTS, PURGE, DataFault, service_of
 from harness.faults.database_client import Connection, connected, text
+from harness.faults.points import collection
+from harness.faults.points_aside import named
 from harness.faults.undo import execute
 from harness.lazy import Lazy
 from harness.stack.base import StackError
@@ -30,7 +33,7 @@ class IngestFault(DataFault[Parameters]):
 
     def undo(self) -> Sequence[Undo]:
         """Carried out from the last to the first: nothing comes any more, then what waits is dropped, then what was stored."""
-        return (self.sql_undo(*self._removals(), quiet_s=QUIET_S), *self._purge())
+        return (*self._points_undo(), self.sql_undo(*self._removals(), quiet_s=QUIET_S), *self._purge())
 
     def remove(self) -> bool:
         """Take everything out, and what services remember of it. False where there was nothing. Raises FaultError."""
@@ -44,10 +47,12 @@ class IngestFault(DataFault[Parameters]):
         return True
 
     def left(self) -> int:
-        """Rows of its documents and chunks."""
+        """Rows of its documents and chunks, and points."""
         with connected(self.dsn) as connection:
             self.check_tables(connection)
-            return sum(self._count(connection, table) for table in (DOCUMENTS, CHUNKS))
+            rows = sum(self._count(connection, table) for table in (DOCUMENTS, CHUNKS))
+        at = self.points_at
+        return rows if at is None else rows + len(named(collection(at, self.context.clock), f"{self.name}-"))
 
     def nothing_left(self) -> Evidence | None:
         """That nothing of it is stored or found."""
@@ -57,6 +62,11 @@ class IngestFault(DataFault[Parameters]):
         query = text(sql.SQL("SELECT count(*) FROM {table} WHERE starts_with(doc_id, %s)"), table=sql.Identifier(table))
         row = connection.execute(query.encode(), (f"{self.name}-",)).fetchone()
         return int(row[0]) if row else 0
+
+    def _points_undo(self) -> list[Undo]:
+        """Where vectors are kept apart."""
+        at = self.points_at
+        return [] if at is None else [Undo("points", {**asdict(at), "prefix": f"{self.name}-", "quiet_s": QUIET_S})]
 
     def _removals(self) -> list[str]:
         prefix = sql.Literal(f"{self.name}-")

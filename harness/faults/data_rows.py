@@ -1,6 +1,7 @@
 """Faults of data that rots where it lies: documents are lost, or the index still holds what they said before.
 
-What was there waits in tables of the fault's own in the same database, and one statement puts it back.
+What was there waits in tables of the fault's own in the same database, and one statement puts it back. Where vectors are kept apart, with
+texts of their own, their points wait in a collection of the fault's own in that store.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pydantic import Field
 from harness.faults.base import Evidence, FaultError, Undo
 from harness.faults.data_target import CHUNKS, DOCUMENTS, DataFault, Known
 from harness.faults.database_client import Connection, columns, connected, text
+from harness.faults.points import Record
+from harness.faults.points_aside import PointsAside, same
 from harness.lazy import Lazy
 from harness.scenario.catalog import FaultParameters, FaultSpec
 
@@ -56,7 +59,17 @@ class RowFault(DataFault[ShareParameters]):
 
     _hit: Sequence[Known] = ()
     _before = ""
+    _points_before: Sequence[Record] = ()
     _witness: Known | None = None
+
+    @property
+    def points(self) -> PointsAside | None:
+        """Of documents whose vectors are kept apart."""
+        return None if self.points_at is None else PointsAside(self.points_at, self.name, self.context.clock)
+
+    def spoil_points(self, points: PointsAside, records: Sequence[Record]) -> None:
+        """The same, to the points of the documents."""
+        raise NotImplementedError
 
     def put_back(self, connection: Connection) -> str:
         """Does nothing where nothing was put aside."""
@@ -69,36 +82,47 @@ class RowFault(DataFault[ShareParameters]):
     def undo(self) -> Sequence[Undo]:
         with connected(self.dsn) as connection:
             self.check_tables(connection)
-            return (self.sql_undo(self.put_back(connection)),)
+            rows = self.sql_undo(self.put_back(connection))
+        points = self.points
+        return (rows,) if points is None else (rows, points.undo())
 
     def inject(self) -> None:
         with connected(self.dsn) as connection:
             self.check_tables(connection)
-            if self._aside(connection):
+            if self._waits(connection):
                 return
             hit = self.draw(self.parameters.share)
+            ids = [known.doc_id for known in hit]
             self._witness = self._found_now(hit)
-            self._before = self.fingerprint(connection, [known.doc_id for known in hit])
+            self._before = self.fingerprint(connection, ids)
+            self._points_before = [] if self.points is None else self.points.read(ids)
             with connection.transaction():
                 self.spoil(connection, hit)
             self._hit = hit
+            if self.points is not None:
+                self.spoil_points(self.points, self._points_before)
 
     def heal(self) -> None:
         with connected(self.dsn, default_transaction_read_only="off") as connection:
-            if not self._aside(connection):
+            if not self._waits(connection):
                 return
             connection.execute(self.put_back(connection).encode())
+            if self.points is not None:
+                self.points.put_back()
         self.forget_copies()
 
     def gone(self) -> Evidence | None:
         with connected(self.dsn) as connection:
             now = self.fingerprint(connection, [known.doc_id for known in self._hit])
-            if self._aside(connection) or (self._hit and now != self._before):
+            if self._waits(connection) or (self._hit and now != self._before):
                 return None
+        if self.points is not None and self._hit and not same(self._points_before, self.points.read([known.doc_id for known in self._hit])):
+            return None
         if self._witness is not None and not self.comes_up(self._witness):
             return None
-        count, self._hit, self._witness = len(self._hit), (), None
-        return {"documents": count, "rows_as_before": True}
+        told = {"documents": len(self._hit), "rows_as_before": True, **({"points": len(self._points_before)} if self.points else {})}
+        self._hit, self._points_before, self._witness = (), (), None
+        return told
 
     def comes_up(self, known: Known) -> bool:
         """Whether a search finds the document, with what it says."""
@@ -125,10 +149,10 @@ class RowFault(DataFault[ShareParameters]):
                 return known
         raise FaultError(f"none of {min(len(hit), WITNESSES)} questions finds its document even now: nothing could be proved")
 
-    def _aside(self, connection: Connection) -> bool:
-        """Whether rows wait to be put back."""
+    def _waits(self, connection: Connection) -> bool:
+        """Whether rows, or points, wait to be put back."""
         row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{self.object_name}_{CHUNKS}",)).fetchone()
-        return bool(row and row[0])
+        return bool(row and row[0]) or (self.points is not None and self.points.waiting)
 
 
 def _list(names: Sequence[str]) -> sql.Composable:
@@ -145,10 +169,10 @@ class DeletedDocuments(RowFault):
         parameters=ShareParameters,
         targets=("service",),
         needs=("Documented",),
-        evidence="a search that found its document before does not; gone: it does, and all rows are as before (MD5)",
+        evidence="a search that found its document before does not; gone: it does, and all rows (MD5) and points are as before",
         example="{id: lost, type: data.deleted_documents, target: postgres, at: fault, for: 40s, with: {share: 0.5}}",
         recoverable_by=("reindex",),
-        only_roles=("postgres",),
+        only_roles=("postgres", "vector"),
     )
 
     def put_back(self, connection: Connection) -> str:
@@ -163,6 +187,9 @@ class DeletedDocuments(RowFault):
             "DELETE FROM {documents} WHERE doc_id = ANY({ids})",
         ):
             connection.execute(text(sql.SQL(statement), ids=ids, **names).encode())
+
+    def spoil_points(self, points: PointsAside, records: Sequence[Record]) -> None:
+        points.remove(records)
 
     def verify(self) -> Evidence | None:
         if self._witness is None or not self._hit:
@@ -183,11 +210,13 @@ class StaleIndex(RowFault):
         parameters=ShareParameters,
         targets=("service",),
         needs=("Documented",),
-        evidence="a search finds the document with another fact than before; gone: with the right one, and all rows are as before (MD5)",
+        evidence="a search finds the document with another fact; gone: with the right one, and all rows (MD5) and points are as before",
         example="{id: stale, type: data.stale_index, target: postgres, at: fault, for: 40s, with: {share: 0.5}}",
         recoverable_by=("reindex",),
-        only_roles=("postgres",),
+        only_roles=("postgres", "vector"),
     )
+
+    _codes: Mapping[str, str] = {}  # what each document is made to say, by its id
 
     def put_back(self, connection: Connection) -> str:
         return text(sql.SQL(_PUT_BACK_STALE), **self.names(connection))
@@ -202,14 +231,19 @@ class StaleIndex(RowFault):
             ),
             **names,
         ).encode()
+        self._codes = {known.doc_id: self.other_code(known) for known in hit}
         for known in hit:
-            connection.execute(change, {"now": known.canary, "before": self.other_code(known), "doc_id": known.doc_id})
+            connection.execute(change, {"now": known.canary, "before": self._codes[known.doc_id], "doc_id": known.doc_id})
         connection.execute(
             text(
                 sql.SQL("UPDATE {chunks} AS now SET text = kept.stale FROM {aside_chunks} AS kept WHERE kept.chunk_id = now.chunk_id"),
                 **names,
             ).encode()
         )
+
+    def spoil_points(self, points: PointsAside, records: Sequence[Record]) -> None:
+        canaries = {known.doc_id: known.canary for known in self._hit}
+        points.rewrite(records, {one.id: one.text.replace(canaries[one.doc_id], self._codes[one.doc_id]) for one in records})
 
     def verify(self) -> Evidence | None:
         if self._witness is None or not self._hit or self.comes_up(self._witness):

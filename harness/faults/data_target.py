@@ -12,7 +12,7 @@ from harness.faults.database_client import Connection, DatabaseFault, text
 from harness.faults.rag_api import RagApi
 from harness.lazy import Lazy
 from harness.scenario.catalog import FaultSpec, Role
-from harness.stack.base import CacheClearable, Documented, Questioned, Stack, StackError
+from harness.stack.base import CacheClearable, Documented, PointsAt, Questioned, Stack, StackError
 
 if TYPE_CHECKING:
     from psycopg import sql
@@ -88,7 +88,7 @@ class DataFault(DatabaseFault[Parameters]):
     spec: ClassVar[FaultSpec]
 
     def __init__(self, target: Target, parameters: Parameters, context: Context) -> None:
-        """Raises FaultError for a stack that keeps what is derived elsewhere: it could not be taken back."""
+        """Raises FaultError for a stack some of whose derived data are out of reach: they could not be taken back."""
         super().__init__(target, parameters, context)
         try:
             self._documents = capability(context.stack, Documented).documents()
@@ -99,7 +99,12 @@ class DataFault(DatabaseFault[Parameters]):
     @property
     def dsn(self) -> str:
         """Of the database that documents end up in, whatever service the target is."""
-        return self._documents
+        return self._documents.dsn
+
+    @property
+    def points_at(self) -> PointsAt | None:
+        """Where vectors are kept apart from the database."""
+        return self._documents.points
 
     def check_tables(self, connection: Connection) -> None:
         """Raises FaultError where documents are not kept as the reference stack does."""

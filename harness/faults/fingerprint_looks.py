@@ -15,7 +15,9 @@ import psutil
 
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError
-from harness.stack.base import AdminApi, HostWatched, Instance, Meshed, Networked, Programmable, Proxied, Stack, StackError
+from harness.faults.points import collections_of
+from harness.record.clock import SystemClock
+from harness.stack.base import AdminApi, Documented, HostWatched, Instance, Meshed, Networked, Programmable, Proxied, Stack, StackError
 
 Marks = Mapping[str, str]
 
@@ -38,7 +40,21 @@ _GROWING = frozenset({"postgres", "cache", "logs", "spool", "vectors", "corpus",
 
 def tables(stack: Stack) -> Marks:
     """What the admin APIs of proxies and mocks hold, and what faults are objects beside the stack."""
-    return {**{name: _table(api) for name, api in _apis(stack)}, **_objects(stack)}
+    return {**{name: _table(api) for name, api in _apis(stack)}, **_objects(stack), **_collections(stack)}
+
+
+def _collections(stack: Stack) -> Marks:
+    """Of the vector store that documents are in, those with a name as faults make them."""
+    try:
+        at = stack.documents().points if isinstance(stack, Documented) else None
+    except StackError:
+        return {}
+    if at is None:
+        return {}
+    try:
+        return {"collections": ", ".join(sorted(name for name in collections_of(at, SystemClock()) if re.search(_OF_FAULTS, name)))}
+    except FaultError as error:
+        return {"collections": f"no answer: {error}"}
 
 
 def _objects(stack: Stack) -> Marks:
@@ -145,7 +161,7 @@ def files(work_dir: Path | None) -> Marks:
         return {}
     marks = {"mounts": ", ".join(line.split()[1] for line in _read_lines(Path("/proc/self/mounts")) if str(work_dir) in line)}
     for path in sorted(_walk(work_dir)):
-        marks[f"file {path.relative_to(work_dir)}"] = _content(path) if path.parent.name in ("secrets", "profiles") else "there"
+        marks[f"file {path.relative_to(work_dir)}"] = _content(path) if path.parent.name in ("secrets", "profiles", "front") else "there"
     return marks
 
 

@@ -14,6 +14,7 @@ import psutil
 from harness.cluster import Cluster, ClusterError, ClusterRef
 from harness.faults.admin_client import call
 from harness.faults.base import FaultError, Undo
+from harness.faults.points_aside import undo_points
 from harness.faults.undo_stores import undo_named, undo_redis, undo_sql
 from harness.record.clock import SystemClock
 from harness.stack.base import AdminApi
@@ -142,5 +143,6 @@ _OPERATIONS: Mapping[str, Callable[[Mapping[str, Any], Path], str]] = {
     "kubernetes": _kubernetes,
     "sql": undo_sql,
     "redis": undo_redis,
+    "points": undo_points,
     "terminate_named": undo_named,
 }

@@ -18,7 +18,7 @@ import psutil
 
 from harness.faults.lease import Lease
 from harness.lifecycle.checking import load_checked
-from harness.lifecycle.systems import build_stack
+from harness.lifecycle.systems import build_stack, front_of
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.scenario.model import StackSpec
 from harness.stack.base import StackError
@@ -127,11 +127,12 @@ def supervise(spec: StackSpec) -> None:
 
 
 def _write_state(stack: Any, logs: Path) -> None:
-    me = psutil.Process()
+    me, front = psutil.Process(), front_of(stack)
     document = {
         "pid": me.pid,
         "create_time": me.create_time(),
         "entry_url": stack.entry_url,
+        **({"users": {"url": front.url, "authority": str(front.authority)}} if front is not None else {}),
         "api_key": stack.api_key,
         "logs": str(logs),
         "urls": {i.name: i.url for service in stack.info.services for i in stack.instances(service)},

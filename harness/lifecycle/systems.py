@@ -9,7 +9,7 @@ from harness.faults.registry import catalog_of
 from harness.scenario.catalog import StackInfo
 from harness.scenario.model import Scenario, StackSpec
 from harness.scenario.targets import parse_target
-from harness.stack.base import Stack
+from harness.stack.base import Front, Fronted, Stack
 from harness.stack.catalog import info_for
 from harness.stack.external import ActuatedStack, ExternalStack
 from harness.stack.options import DEFAULT_VERSION, StackOptions
@@ -42,6 +42,7 @@ def build_stack(
         documents=spec.documents,
         corpus=Path(spec.corpus) if spec.corpus else None,
         vector_store=spec.vector_store,
+        tls=spec.tls,
         proxied_edges=proxied,
         volumes=volumes,
         environment=environment or {},
@@ -65,6 +66,23 @@ def build_stack(
 
         return KubernetesStack(options, spec.cluster)
     return ProcessStack(options)
+
+
+def users_url(stack: Stack) -> str:
+    """Where users come in."""
+    front = front_of(stack)
+    return stack.entry_url if front is None else front.url
+
+
+def users_trust(*stacks: Stack | None) -> str:
+    """Certificates of the authorities that they trust besides, PEM; empty where nobody comes in over TLS of ours."""
+    fronts = (front_of(stack) for stack in stacks)
+    return "".join(front.trusted for front in fronts if front is not None)
+
+
+def front_of(stack: Stack | None) -> Front | None:
+    """What is in front of its entry; None where nothing is."""
+    return stack.front if isinstance(stack, Fronted) else None
 
 
 def proxied_edges(scenario: Scenario) -> frozenset[tuple[str, str]]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from harness.load.http import Exchange, UnreachableError
 from harness.load.receiver import Receiver
-from harness.load.transport import MAX_IDLE_NS
+from harness.load.transport import MAX_IDLE_NS, verifying
 from harness.record.clock import Clock
 
 
@@ -99,10 +99,12 @@ class Connection(asyncio.Protocol):
 class Pool:
     """Idle connections by origin, the most recently used first."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, trusted: str = "") -> None:
+        """`trusted` is that of `verifying`."""
         self._clock = clock
         self._idle: dict[str, list[Connection]] = {}
         self._opening: set[asyncio.Task[None]] = set()
+        self._trusted = trusted
         self._tls: ssl.SSLContext | None = None
 
     async def warm(self, url: str, connections: int) -> None:
@@ -154,7 +156,7 @@ class Pool:
     def _context(self) -> ssl.SSLContext:
         """One for all: reading the certificates takes longer than a request."""
         if self._tls is None:
-            self._tls = ssl.create_default_context()
+            self._tls = verifying(self._trusted)
         return self._tls
 
     def _keep(self, origin: str, one: Connection) -> None:

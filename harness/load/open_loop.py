@@ -92,7 +92,7 @@ class OpenLoop:
     def __init__(self, load: Load) -> None:
         self.load = load
         self.timeout_ns = round(load.plan.timeout_s * NS_PER_S)
-        self.pool = Pool(load.clock)
+        self.pool = Pool(load.clock, load.plan.trusted)
         self._timer = KernelTimer()
         plan = load.plan
         slots = plan.closed.users if plan.closed is not None else plan.max_in_flight
@@ -236,7 +236,7 @@ class OpenLoop:
         load = self.load
         if not load.versions.ingested.ids:
             return IngestCheck()
-        checker = load.versions.checker(SocketTransport(load.clock), load.clock.sleep)
+        checker = load.versions.checker(SocketTransport(load.clock, load.plan.trusted), load.clock.sleep)
         patience = lambda: STOPPED_PATIENCE_S if self.stopping else INGEST_PATIENCE_S  # noqa: E731
         return await asyncio.to_thread(checker.check, load.versions.ingested.ids, patience)
 

@@ -77,6 +77,7 @@ class LoadPlan:
     remote_workers: int = 0  # of the workers: those that are started elsewhere, and connect to `listen`
     listen: str | None = None  # host:port
     allowed_hosts: tuple[str, ...] = ()  # beside this machine
+    trusted: str = ""  # certificates of authorities (PEM) that are trusted beside those that this machine trusts
     worker: int | None = None  # which of the workers this plan is for: it sends every `workers`-th arrival
 
     @property
@@ -153,6 +154,7 @@ def build(
     allowed_hosts: frozenset[str] = frozenset(),
     candidate_url: str | None = None,
     block_s: float = 0.0,
+    trusted: str = "",
 ) -> LoadPlan:
     """The plan of a scenario's load. `base_url` is the entry of the stack, `service_urls` are the bases of the scenario's own journeys.
 
@@ -183,6 +185,7 @@ def build(
         remote_workers=load.remote_workers,
         listen=load.listen,
         allowed_hosts=tuple(sorted(allowed_hosts)),
+        trusted=trusted,
     )
     _check(plan, allowed_hosts)
     return plan

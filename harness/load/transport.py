@@ -22,6 +22,14 @@ MAX_IDLE_NS = 2 * NS_PER_S
 _READ_BYTES = 65536
 
 
+def verifying(trusted: str) -> ssl.SSLContext:
+    """A client's context that verifies servers as browsers do; `trusted` are further authorities (PEM). Raises OSError for what is none."""
+    context = ssl.create_default_context()
+    if trusted:
+        context.load_verify_locations(cadata=trusted)
+    return context
+
+
 class Poll(Protocol):
     """`select.poll`."""
 
@@ -51,11 +59,12 @@ class Connection:
 class Connections:
     """Idle connections to one origin, the most recently used first."""
 
-    def __init__(self, origin: str, clock: Clock, new_poll: Any) -> None:
+    def __init__(self, origin: str, clock: Clock, new_poll: Any, tls: ssl.SSLContext | None) -> None:
+        """`tls` None: in the clear."""
         parts = urlsplit(origin)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._tls = tls
         self._clock = clock
         self._new_poll = new_poll
         self._address: tuple[Any, ...] | None = None  # family, kind, protocol, address
@@ -92,10 +101,11 @@ class Connections:
 
 
 class SocketTransport:
-    """A `Transport` on sockets. `new_poll` makes a poll object that does not yield to other greenlets."""
+    """A `Transport` on sockets. `new_poll` makes a poll object that does not yield to other greenlets; `trusted` is that of `verifying`."""
 
-    def __init__(self, clock: Clock, new_poll: Any = select.poll) -> None:
+    def __init__(self, clock: Clock, trusted: str = "", new_poll: Any = select.poll) -> None:
         self._clock = clock
+        self._trusted = trusted
         self._new_poll = new_poll
         self._origins: dict[str, Connections] = {}
 
@@ -145,5 +155,6 @@ class SocketTransport:
 
     def _pool(self, origin: str) -> Connections:
         if origin not in self._origins:
-            self._origins[origin] = Connections(origin, self._clock, self._new_poll)
+            tls = verifying(self._trusted) if origin.startswith("https:") else None
+            self._origins[origin] = Connections(origin, self._clock, self._new_poll, tls)
         return self._origins[origin]

@@ -87,7 +87,7 @@ class _Journeys:
 
     def __init__(self, load: Load) -> None:
         self._load = load
-        self.transport = SocketTransport(load.clock, monkey.get_original("select", "poll"))
+        self.transport = SocketTransport(load.clock, load.plan.trusted, monkey.get_original("select", "poll"))
         self.walked: AsyncResult = AsyncResult()  # the end of the load, or the exception that ended it
         self._greenlets = Greenlets(self.walked.set_exception)
 

@@ -23,7 +23,7 @@ def watch(targets: Targets, ended: threading.Event) -> None:
     anchor = wall_anchor()
     voice = HttpVoice(targets, anchor.at(0).timestamp())
     looker = NetworkLooker(targets, clock)
-    operator = Operator(targets, voice, SymptomRules(latency_limit_s=_promised_p95_s(targets)))
+    operator = Operator(targets, voice, SymptomRules(latency_limit_s=_promised_p95_s(targets), entry=targets.entry))
     log({"what": "watching", "services": sorted(targets.kinds)})
     period_ns = round(ROUND_EVERY_S / targets.time_scale * NS_PER_S)
     due_ns = clock.now_ns()

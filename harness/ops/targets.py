@@ -27,7 +27,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Parsed targets.yaml. `kinds` maps a service to http, llm, vector, postgres or redis."""
+    """Parsed targets.yaml. `kinds` maps a service to http, llm, vector, postgres, redis or tls (probed by a handshake)."""
 
     kinds: Mapping[str, str]
     registry: Path | None
@@ -39,6 +39,7 @@ class Targets:
     claims: Mapping[str, str] = field(default_factory=dict)  # alerts, diagnoses, escalations -> URL
     actions_url: str | None = None
     token: str | None = None
+    trusted: Path | None = None  # certificates (PEM) of authorities trusted beside this machine's
     time_scale: float = 1.0
 
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -46,6 +47,11 @@ class Targets:
         listed = self._registered() if self.registry else []
         fixed = [self._endpoint(s, f"{s}-{n}", url) for s, urls in self.static.items() for n, url in enumerate(urls, 1)]
         return tuple(listed + fixed)
+
+    @property
+    def entry(self) -> str:
+        """The service that users ask: what ends TLS, where something does."""
+        return next((s for s, kind in self.kinds.items() if kind == "tls"), "gateway")
 
     def callees(self, service: str) -> tuple[str, ...]:
         """Services that `service` calls directly."""
@@ -97,6 +103,7 @@ def _targets(document: Mapping[str, Any], path: Path) -> Targets:
             claims={str(k): str(v) for k, v in (document.get("claims") or {}).items()},
             actions_url=(document.get("actions") or {}).get("url"),
             token=document.get("token"),
+            trusted=Path(document["trusted"]) if document.get("trusted") else None,
             time_scale=float(document.get("time_scale", 1.0)),
         )
     except (TypeError, ValueError, AttributeError) as error:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 TargetShape = Literal["service", "instance", "edge", "host", "webhook"]
 ALERT_WEBHOOK = "alert-webhook"
 """The target of what befalls the run's own receiver of alerts, which is no service of any stack."""
-Role = Literal["http", "postgres", "redis", "llm", "vector"]
-"""What a service speaks: a fault of a database fits whatever is one, under any name."""
+Role = Literal["http", "postgres", "redis", "llm", "vector", "tls"]
+"""What a service speaks: a fault of a database fits whatever is one, under any name. `tls`: HTTP over TLS, which ends there."""
 ByRules = Literal["anywhere", "with netem", "never"]
 """On any kernel, on one that has the network emulator, or by a proxy alone."""
 

@@ -26,7 +26,9 @@ def path_of(journey: str, scenario: Scenario) -> frozenset[str] | None:
             found |= frontier
             frontier = {callee for caller, callee in scenario.stack.edges if caller in frontier} - found
         return frozenset(found)
-    return REFERENCE_PATHS.get(journey) if scenario.stack.use == "reference" else None
+    if scenario.stack.use != "reference" or journey not in REFERENCE_PATHS:
+        return None
+    return REFERENCE_PATHS[journey] | (frozenset({"ingress"}) if scenario.stack.tls else frozenset())
 
 
 def journeys_of(scope: Scope, scenario: Scenario, journeys: Iterable[str]) -> frozenset[str]:

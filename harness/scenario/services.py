@@ -12,6 +12,8 @@ from pydantic_core import CoreSchema
 from harness.scenario.catalog import Role
 from harness.scenario.fields import Model
 
+DeclaredRole = Literal["http", "postgres", "redis", "llm", "vector"]
+"""Of `Role`, what may be said of a service that is not ours."""
 PORTS: Mapping[Role, int] = {"postgres": 5432, "redis": 6379}
 """Where a service of that role listens unless it says otherwise."""
 LLM = "llm"
@@ -28,7 +30,7 @@ class ServiceUrl(Model):
     url: str
     metrics: str | None = Field(default=None, description="URL of its Prometheus metrics, if it has any")
     health: str | None = Field(default=None, description="URL that answers 200 while the service works")
-    role: Role = Field(default="http", description="what it speaks: faults of databases and caches fit what is one")
+    role: DeclaredRole = Field(default="http", description="what it speaks: faults of databases and caches fit what is one")
     actuators: dict[Actuator, Command] = Field(
         default_factory=dict, description="argv by verb, run without a shell; {replicas} in scale and {version} in deploy are replaced"
     )
@@ -55,7 +57,7 @@ class ComposeService(Model):
     )
     health: str | None = Field(default=None, description="path that answers 200 while the service works")
     metrics: str | None = Field(default=None, description="path of its Prometheus metrics, if it has any")
-    role: Role = Field(default="http", description="what it speaks: faults of databases and caches fit what is one")
+    role: DeclaredRole = Field(default="http", description="what it speaks: faults of databases and caches fit what is one")
     entry: bool = Field(default=False, description="whether the load goes here; default: the first service")
     environment: dict[str, str] = Field(
         default_factory=dict, description="variables over those of the file; {llm} and {llm_key} are the address and key of the mock LLM"

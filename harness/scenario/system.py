@@ -27,6 +27,7 @@ class StackSpec(Model):
     documents: Annotated[int, Field(ge=20, le=5000)] = 400
     corpus: str | None = Field(default=None, description="folder of .txt and .md files; default: the standard library's docstrings")
     vector_store: VectorStoreName = Field(default="pgvector", description="where the reference stack keeps its vectors")
+    tls: bool = Field(default=False, description="whether users come in over TLS, which nginx ends as service `ingress`")
     file: str | None = Field(default=None, description="the compose file of a compose stack, from the working directory")
     llm: bool = Field(default=False, description="whether a mock LLM runs beside a compose stack, as its service `llm`")
     services: dict[str, Service] = Field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from harness.scenario.catalog import StackInfo
 from harness.stack.capabilities import CAPABILITIES as CAPABILITIES
 from harness.stack.capabilities import CacheClearable as CacheClearable
+from harness.stack.capabilities import Certified as Certified
 from harness.stack.capabilities import Clocked as Clocked
 from harness.stack.capabilities import Configurable as Configurable
 from harness.stack.capabilities import Credentialed as Credentialed
@@ -46,11 +47,14 @@ from harness.stack.hosts import HostVerb as HostVerb
 from harness.stack.hosts import HostWatched as HostWatched
 from harness.stack.hosts import Spreadable as Spreadable
 from harness.stack.parts import AdminApi as AdminApi
+from harness.stack.parts import DocumentsAt as DocumentsAt
+from harness.stack.parts import Front as Front
 from harness.stack.parts import Instance as Instance
 from harness.stack.parts import Limits as Limits
 from harness.stack.parts import Mesh as Mesh
 from harness.stack.parts import Names as Names
 from harness.stack.parts import Place as Place
+from harness.stack.parts import PointsAt as PointsAt
 from harness.stack.parts import StackError as StackError
 from harness.stack.parts import Stress as Stress
 
@@ -66,7 +70,7 @@ class Stack(Protocol):
 
     @property
     def entry_url(self) -> str:
-        """Base URL that the load is sent to."""
+        """Base URL of the service that users ask, which the load is sent to unless the stack has a front."""
         ...
 
     @property
@@ -101,6 +105,16 @@ class Outliving(Protocol):
 
     def restoring_command(self, instance: str, verb: Literal["kill", "stop", "pause"]) -> Sequence[str]:
         """The argv that brings an instance back after that verb, without us. Raises StackError."""
+        ...
+
+
+@runtime_checkable
+class Fronted(Protocol):
+    """A stack that can have something in front of its entry, by which users come in."""
+
+    @property
+    def front(self) -> Front | None:
+        """None where users go to the entry itself. From `start` to `stop`."""
         ...
 
 

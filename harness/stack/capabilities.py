@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from harness.stack.hosts import HostDrainable, Hosted, HostKillable, HostPartitionable, HostPausable, HostWatched, Spreadable
-from harness.stack.parts import AdminApi, Limits, Mesh, Names, Place, Stress
+from harness.stack.parts import AdminApi, DocumentsAt, Limits, Mesh, Names, Place, Stress
 
 
 @runtime_checkable
@@ -138,6 +138,16 @@ class Credentialed(Protocol):
 
 
 @runtime_checkable
+class Certified(Protocol):
+    def set_certificate(self, service: str, expired: bool) -> None:
+        """Let what ends TLS serve, from its next handshakes on, a certificate that has expired, or its own again, without a restart.
+
+        Raises StackError.
+        """
+        ...
+
+
+@runtime_checkable
 class Limitable(Protocol):
     def limit(self, instance: str, limits: Limits) -> Limits:
         """Bound what the whole instance may use, at once and for its next starts; returns the limits it had. Raises StackError."""
@@ -183,11 +193,8 @@ class Volumed(Protocol):
 
 @runtime_checkable
 class Documented(Protocol):
-    def documents(self) -> str:
-        """DSN of the PostgreSQL database that holds the documents taken in and all that is made of them, as the reference stack does.
-
-        Raises StackError where some of it is kept elsewhere.
-        """
+    def documents(self) -> DocumentsAt:
+        """Where the documents taken in are, and all that is made of them. Raises StackError where some of it cannot be reached."""
         ...
 
 
@@ -212,7 +219,7 @@ CAPABILITIES: Mapping[str, type] = {
     for protocol in (
         Killable, Restartable, Pausable, Scalable, Routable, Proxied, Programmable, Configurable, CacheClearable, Rollbackable,
         Stoppable, Placed, Environed, Limitable, DiskLimitable, Stressable, Wrapped, Volumed, Named, Networked, Observable,
-        Logged, Clocked, Credentialed, Documented, Meshed, Hosted, HostWatched, Spreadable,
+        Logged, Clocked, Credentialed, Certified, Documented, Meshed, Hosted, HostWatched, Spreadable,
         HostKillable, HostPausable, HostPartitionable, HostDrainable,
     )
 }  # fmt: skip

@@ -10,7 +10,7 @@ from harness.scenario.catalog import Role, StackInfo
 from harness.scenario.model import Actuator, Driver, StackSpec, VectorStoreName
 from harness.scenario.services import LLM, HostActuator, SwarmNode
 from harness.stack import disks, faketime, netem
-from harness.stack.topology import PROVIDERS, Topology, topology
+from harness.stack.topology import INGRESS, PROVIDERS, Topology, topology
 
 REFERENCE_CAPABILITIES = frozenset(
     {
@@ -42,8 +42,10 @@ REFERENCE_CAPABILITIES = frozenset(
 )
 """Of `ProcessStack`; a contract test holds the two together."""
 
-CONTAINER_CAPABILITIES = REFERENCE_CAPABILITIES | {"Networked"}
+CONTAINER_CAPABILITIES = REFERENCE_CAPABILITIES | {"Certified", "Networked"}
 """Of `ContainerStack`, likewise."""
+
+_OF_OURS = ("Clocked", "DiskLimitable", "Observable", "Rollbackable", "Routable", "Scalable", "Stressable", "Wrapped")
 
 HOST_VERBS: Mapping[HostActuator, str] = {"kill": "HostKillable", "pause": "HostPausable", "cut": "HostPartitionable"}
 """What can happen to a node of a swarm where the scenario names the command, and the one that undoes it."""
@@ -126,7 +128,7 @@ def info_for(spec: StackSpec) -> StackInfo:
     if spec.use == "reference":
         if spec.services or spec.edges:
             raise ValueError("`services` and `edges` describe an external stack; the reference stack has its own")
-        return reference_info(spec.replicas, spec.vector_store, spec.driver, spec.nodes)
+        return reference_info(spec.replicas, spec.vector_store, spec.driver, spec.nodes, spec.tls)
     return compose_info(spec) if spec.use == "compose" else external_info(spec)
 
 
@@ -135,14 +137,17 @@ def reference_info(
     vector_store: VectorStoreName = "pgvector",
     driver: Driver = "processes",
     nodes: Mapping[str, SwarmNode] | None = None,
+    tls: bool = False,
 ) -> StackInfo:
     """The reference stack with that many replicas of some services. Raises ValueError."""
-    chosen = topology(vector_store)
+    if tls and driver != "containers":
+        raise ValueError("`tls` puts an nginx in front, which runs as a container here; write `driver: containers`, or drop `tls`")
+    chosen = topology(vector_store, tls)
     if driver == "swarm":
         return swarm_info(replicas, vector_store, nodes or {})
     if nodes:
         raise ValueError("`nodes` belong to a swarm; write `driver: swarm`, or drop them")
-    return _reference(replicas, chosen, driver, vector_store)
+    return _reference(replicas, chosen, driver)
 
 
 def swarm_info(replicas: Mapping[str, int], vector_store: VectorStoreName, nodes: Mapping[str, SwarmNode]) -> StackInfo:
@@ -153,18 +158,18 @@ def swarm_info(replicas: Mapping[str, int], vector_store: VectorStoreName, nodes
     if alike := sorted(nodes.keys() & chosen.services.keys()):
         raise ValueError(f"{', '.join(alike)}: a node cannot be called as a service is; give it another name")
     acts_on = {need: frozenset(name for name, node in nodes.items() if verb in node.verbs) for verb, need in HOST_VERBS.items()}
-    described = _reference(replicas, chosen, "swarm", vector_store)
+    described = _reference(replicas, chosen, "swarm")
     return replace(described, hosts=tuple(nodes), acts_on=acts_on, settings={})
 
 
-def _reference(replicas: Mapping[str, int], chosen: Topology, driver: Driver, vector_store: VectorStoreName) -> StackInfo:
-    capabilities = _can(driver) - _not_with(vector_store)
+def _reference(replicas: Mapping[str, int], chosen: Topology, driver: Driver) -> StackInfo:
+    capabilities = _can(driver) - _not_with(chosen, driver)
     return StackInfo(
         name="reference",
         services=chosen.declared_replicas(replicas),
         edges=frozenset(chosen.edges),
         capabilities=capabilities,
-        alternatives=_other_ways(driver, vector_store),
+        alternatives=_other_ways(driver, chosen),
         journeys=frozenset({"ask", "ask_stream", "follow_up", "search", "ingest", "login"}),
         proxyable=chosen.proxyable if "Proxied" in capabilities else frozenset(),
         roles={name: service.kind for name, service in chosen.services.items()},
@@ -172,19 +177,34 @@ def _reference(replicas: Mapping[str, int], chosen: Topology, driver: Driver, ve
         forwarded=driver != "processes",
         netem=driver == "containers" and netem.why_not() is None,
         quality=True,
+        acts_on=_acts_on(chosen),
         settings={"llm_provider": PROVIDERS[0], "shed_ratio": 0.0},
     )
 
 
-def _other_ways(driver: Driver, vector_store: VectorStoreName) -> dict[str, frozenset[str]]:
-    """Other drivers, and the vector store that keeps everything in one place."""
-    ways = {_WRITTEN[other]: _can(other) - _not_with(vector_store) for other in _OF_DRIVER if other != driver}
-    return ways if vector_store == "pgvector" else {**ways, "{vector_store: pgvector}": _can(driver)}
+def _acts_on(chosen: Topology) -> dict[str, frozenset[str]]:
+    """What ends TLS is no service of ours: it has no Python, follows no file of the stack's, and its settings are those of its image."""
+    if INGRESS not in chosen.services:
+        return {}
+    return {**dict.fromkeys(_OF_OURS, frozenset(chosen.services) - {INGRESS}), "Certified": frozenset({INGRESS})}
 
 
-def _not_with(vector_store: VectorStoreName) -> frozenset[str]:
-    """What the stack cannot do because vectors are kept apart from their documents."""
-    return frozenset() if vector_store == "pgvector" else frozenset({"Documented"})
+def _other_ways(driver: Driver, chosen: Topology) -> dict[str, frozenset[str]]:
+    """Other drivers, TLS in front, and the vector store that keeps everything in one place."""
+    plain = topology(chosen.vector_store)
+    ways = {_WRITTEN[other]: _can(other) - _not_with(plain, other) for other in _OF_DRIVER if other != driver}
+    if INGRESS not in chosen.services:
+        ways["{driver: containers, tls: true}"] = _can("containers") - _not_with(topology(chosen.vector_store, True), "containers")
+    if chosen.vector_store != "pgvector":
+        ways["{vector_store: pgvector}"] = _can(driver) - _not_with(topology(tls=INGRESS in chosen.services), driver)
+    return ways
+
+
+def _not_with(chosen: Topology, driver: Driver) -> frozenset[str]:
+    """What the stack cannot do because vectors kept apart from their documents are out of reach, or because nothing in it speaks TLS."""
+    apart = chosen.vector_store != "pgvector" and driver not in ("processes", "containers")
+    documented = frozenset({"Documented"}) if apart else frozenset()
+    return documented if INGRESS in chosen.services else documented | {"Certified"}
 
 
 def _can(driver: Driver) -> frozenset[str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
+import ssl
 from urllib.parse import urlsplit
 
 PROBE_TIMEOUT_S = 1.0
+HTTPS = 443
 MOST_BYTES = 1 << 20
 _IN_PROGRESS = re.compile(r"^rag_requests_in_progress(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
@@ -40,6 +43,22 @@ def answers(url: str) -> str | None:
     except (OSError, http.client.HTTPException) as error:
         return f"{type(error).__name__}: {error}"
     return None if status == 200 else f"HTTP {status}: {_reasons(body)}"
+
+
+def ends_tls(url: str) -> str | None:
+    """None when a TLS handshake at `url` completes, else the reason. Whoever it shows a certificate of: users judge that."""
+    parts = urlsplit(url)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or HTTPS), timeout=PROBE_TIMEOUT_S) as plain,
+            context.wrap_socket(plain, server_hostname=parts.hostname),
+        ):
+            return None
+    except OSError as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def reachable(url: str) -> str | None:

@@ -28,8 +28,8 @@ class StackOptions:
     """One stack. `work_dir` is made by `start` and removed by `stop`; logs stay, in `logs_dir`, which must exist.
 
     `proxied_edges` are (caller, callee) pairs of `StackInfo.proxyable` that get a proxy in between. `volumes` are
-    engines whose data lie on a small file system of their own, where the driver can make one. `timing` is by provider,
-    `environment` by service: what its instances are told besides. `side` tells a second stack of the same run apart.
+    engines whose data lie on a small file system of their own, where the driver can make one. `tls`: users come in over it.
+    `timing` is by provider, `environment` by service: what its instances are told besides. `side` tells a second stack of a run apart.
     """
 
     run_id: str
@@ -41,6 +41,7 @@ class StackOptions:
     documents: int = 400
     corpus: Path | None = None
     vector_store: VectorStoreName = "pgvector"
+    tls: bool = False
     proxied_edges: frozenset[tuple[str, str]] = frozenset()
     volumes: frozenset[str] = frozenset()
     version: str = DEFAULT_VERSION

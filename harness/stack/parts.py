@@ -28,6 +28,39 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Front:
+    """Where users come in over TLS, and whom they trust."""
+
+    url: str  # https
+    authority: Path  # certificate of the authority, PEM
+
+    @property
+    def trusted(self) -> str:
+        """That certificate. Raises OSError."""
+        return self.authority.read_text(encoding="ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class PointsAt:
+    """A collection of a vector store: `product` is qdrant or chroma."""
+
+    product: str
+    url: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsAt:
+    """Where the documents that were taken in are, with all that is made of them, as the reference stack keeps them.
+
+    `dsn`: of the PostgreSQL database. `points`: where the vectors are, with texts of their own; None: in that database.
+    """
+
+    dsn: str
+    points: PointsAt | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AdminApi:
     """An HTTP control interface with its bearer token: of a mock, or of a proxy."""
 

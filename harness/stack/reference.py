@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.scenario.catalog import StackInfo
 from harness.stack import data
-from harness.stack.base import AdminApi, Instance, Names, StackError
+from harness.stack.base import AdminApi, DocumentsAt, Instance, Names, PointsAt, StackError
 from harness.stack.conditions import Conditions
 from harness.stack.credentials import Credentials
 from harness.stack.environment import Environments
@@ -22,7 +22,7 @@ from harness.stack.registry import NOTICE_S, CallersNames, RegistryFile
 from harness.stack.rollout import Rollout, Roster
 from harness.stack.start_order import Step, run_steps
 from harness.stack.supervise import Launch, Member
-from harness.stack.topology import MIGRATION, PROVIDERS, SNAPSHOTS, VECTOR, instance_name, topology
+from harness.stack.topology import COLLECTION, MIGRATION, PROVIDERS, SNAPSHOTS, VECTOR, instance_name, topology
 from harness.sweep import end_processes, processes_in
 
 STARTS_AT_ONCE = 4
@@ -61,7 +61,7 @@ class ReferenceStack(Conditions, ABC):
         unknown = sorted(options.proxied_edges - info.proxyable)
         if unknown:
             raise ValueError(f"no proxy can be put on {', '.join('->'.join(edge) for edge in unknown)}")
-        self._topology = topology(options.vector_store)
+        self._topology = topology(options.vector_store, options.tls)
         self._info = info
         self._options = options
         self._clock = clock or SystemClock()
@@ -133,9 +133,11 @@ class ReferenceStack(Conditions, ABC):
         """`questions.jsonl`, from `start` to `stop`."""
         return data.questions_path(self._options)
 
-    def documents(self) -> str:
-        self._topology.require_all_in_one()
-        return self._roster.get("postgres-1").url
+    def documents(self) -> DocumentsAt:
+        dsn = self._roster.get("postgres-1").url
+        if VECTOR not in self._topology.services:
+            return DocumentsAt(dsn)
+        return DocumentsAt(dsn, PointsAt(self._options.vector_store, self._roster.get(instance_name(VECTOR, 1)).url, COLLECTION))
 
     def start(self) -> None:
         try:

@@ -17,6 +17,11 @@ Variable = Literal["DATABASE_URL", "REDIS_URL", "KEYS_FILE", "JWT_SECRET", "SPOO
 MIGRATION = "migration"
 """The start step that fills the database, and the vector store where it is another service."""
 VECTOR = "vector"
+COLLECTION = "chunks"
+"""What the services call theirs in a vector store."""
+ENTRY = "gateway"
+INGRESS = "ingress"
+"""What ends TLS in front of the entry, where users come in over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +111,10 @@ class Topology:
 
     @property
     def proxyable(self) -> frozenset[tuple[str, str]]:
-        """Edges on which a proxy can be put: all. Engines are found by the address that a caller is started with, others are looked up."""
-        return frozenset(self.edges)
+        """Edges on which a proxy can be put. Engines are found by the address that a caller is started with, others are looked up; what
+        ends TLS alone knows its callee by a name in the network.
+        """
+        return frozenset(edge for edge in self.edges if edge[0] != INGRESS)
 
     @property
     def programmable(self) -> tuple[str, ...]:
@@ -120,7 +127,7 @@ class Topology:
         """
         services = self.services.values()
         return {
-            "services": {service.name: {"kind": service.kind, "critical": service.critical} for service in services},
+            "services": {service.name: _observed(service) for service in services},
             "registry": str(registry),
             "static": {service.name: list(urls_of(service.name)) for service in services if not service.in_registry},
             "edges": [list(edge) for edge in self.edges],
@@ -148,9 +155,21 @@ class Topology:
             raise ValueError(f"{name} can have 1 to {MOST_REPLICAS} replicas, not {count}")
 
 
+def _observed(service: Service) -> dict[str, Any]:
+    """What ends TLS is looked at by a handshake: it has no metrics of its own, and those behind it are not for users."""
+    return {"kind": service.kind, "critical": service.critical, **({"metrics": None} if service.kind == "tls" else {})}
+
+
 @cache
-def topology(vector_store: VectorStoreName = "pgvector") -> Topology:
-    """With pgvector PostgreSQL keeps the vectors; else a service `vector` does, which retrieval and document call besides."""
+def topology(vector_store: VectorStoreName = "pgvector", tls: bool = False) -> Topology:
+    """With pgvector PostgreSQL keeps the vectors; else a service `vector` does, which retrieval and document call besides.
+
+    With `tls` a service `ingress` ends TLS in front of the gateway.
+    """
+    if tls:
+        plain = topology(vector_store)
+        ingress = Service(INGRESS, "tls", single=True, after=(ENTRY,))
+        return Topology(vector_store, {**plain.services, INGRESS: ingress}, ((INGRESS, ENTRY), *plain.edges))
     if vector_store == "pgvector":
         return Topology(vector_store, _SERVICES, _EDGES)
     services: dict[str, Service] = {}

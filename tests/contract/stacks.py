@@ -36,6 +36,7 @@ from tests.e2e.swarm_engines import stack_of_three
 DOCUMENTS = 40
 ALL_FAULTS = "GAUNTLET_ALL_FAULTS"
 ONE_IN = 8
+ONE_IN_APART = 4
 PROVED = Path(__file__).parents[2] / "docs" / "faults" / "proved.json"
 
 
@@ -49,6 +50,7 @@ class Kind:
     tiny: bool = False  # its services are stand-ins
     docker: bool = False  # it needs an engine
     families: frozenset[str] | None = None  # of the faults that are proved there; None: all that it can take
+    apart: bool = False  # the same processes with a vector store, where most of a fault is the same
 
     @property
     def spread(self) -> bool:
@@ -69,6 +71,7 @@ def _options(run_id: str, folder: Path, options: Mapping[str, Any], edges: froze
         replicas=dict(spec.replicas),
         documents=DOCUMENTS,
         vector_store=spec.vector_store,
+        tls=spec.tls,
         proxied_edges=edges,
         volumes=frozenset(str(use.entry["target"]) for name, use in USES.items() if "Volumed" in CATALOG[name].needs),
     )
@@ -90,11 +93,25 @@ def _swarm(run_id: str, folder: Path, options: Mapping[str, Any], edges: frozens
     return SwarmStack(spec, _options(run_id, folder, options, edges))
 
 
+def _apart(store: str) -> Kind:
+    """Processes whose vectors are kept apart from their documents: for faults of data, which then lie in two places."""
+
+    def kept_apart(options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**options, "vector_store": store}
+
+    def make(run_id: str, folder: Path, options: Mapping[str, Any], edges: frozenset[tuple[str, str]]) -> ProcessStack:
+        return ProcessStack(_options(run_id, folder, kept_apart(options), edges))
+
+    return Kind(store, lambda options: _info("processes", kept_apart(options)), make, families=frozenset({"data"}), apart=True)
+
+
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("small", lambda _: SmallStack.info, lambda _run_id, folder, _options, _edges: SmallStack(folder), tiny=True),
         Kind("processes", partial(_info, "processes"), lambda *asked: ProcessStack(_options(*asked))),
+        _apart("qdrant"),
+        _apart("chroma"),
         Kind("containers", partial(_info, "containers"), lambda *asked: ContainerStack(_options(*asked)), docker=True),
         Kind("swarm", _swarm_info, _swarm, docker=True, families=frozenset({"host"})),
     )
@@ -119,13 +136,17 @@ def refusals(name: str, kind: Kind) -> list[str]:
         return [f"{kind.name}: only {', '.join(sorted(kind.families))} are proved there"]
     if use.mock and not kind.tiny and not kind.docker:
         return ["its row is content with the mock of the tiny stack, which is the same process"]
+    try:
+        info = kind.info(options_for(name, kind))
+    except ValueError as error:
+        return [str(error)]
     document = {
         "name": "contract",
         "load": {"shape": [{"constant": "1/s"}]},
         "phases": {"steady_state": "30s", "fault": "60s"},
         "faults": [dict(kind.entry(use))],
     }
-    return [str(problem) for problem in check_faults(load_text(yaml.safe_dump(document)), CATALOG, kind.info(options_for(name, kind)))]
+    return [str(problem) for problem in check_faults(load_text(yaml.safe_dump(document)), CATALOG, info)]
 
 
 def kinds_for(name: str) -> list[Kind]:
@@ -135,11 +156,15 @@ def kinds_for(name: str) -> list[Kind]:
 
 def sampled(name: str, kind: Kind) -> bool:
     """Whether the fault is played there this time: all where ALL_FAULTS is set, which also fills the table of docs/faults; else, on
-    containers and in a swarm, an eighth of those that the table says were proved there, drawn by the commit.
+    containers and in a swarm, an eighth of those that the table says were proved there, and with a vector store a quarter, drawn by the
+    commit.
     """
-    if not kind.docker or os.environ.get(ALL_FAULTS):
+    if os.environ.get(ALL_FAULTS):
         return True
-    return kind.name in _proved().get(name, {}) and zlib.crc32(f"{_commit()} {name}".encode()) % ONE_IN == 0
+    drawn = zlib.crc32(f"{_commit()} {name}".encode())
+    if kind.apart:
+        return drawn % ONE_IN_APART == 0
+    return not kind.docker or (kind.name in _proved().get(name, {}) and drawn % ONE_IN == 0)
 
 
 @cache

@@ -163,7 +163,8 @@ def test_drivers_differ_in_what_they_can_do_and_in_nothing_else() -> None:
         assert info == replace(processes, **own)
         assert info.forwarded == (name != "processes")
         others = {f"{{driver: {other}}}": able for other, able in can.items() if other != name}
-        assert info.alternatives == {**others, "{driver: swarm, nodes: …}": swarm.capabilities}
+        over_tls = {"{driver: containers, tls: true}": containers.capabilities | {"Certified"}}
+        assert info.alternatives == {**others, "{driver: swarm, nodes: …}": swarm.capabilities, **over_tls}
         assert info.proxyable == (processes.proxyable if "Proxied" in info.capabilities else frozenset())
     assert containers.capabilities - processes.capabilities >= {"Networked"}
     assert (swarm.services, swarm.edges, swarm.roles, swarm.journeys) == (

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from harness.faults.base import Context, FaultError
+from harness.faults.base import Context
 from harness.faults.data_target import Known, known_questions
 from harness.faults.rag_api import RagApi
 from harness.faults.registry import build
@@ -149,9 +149,3 @@ def test_uploads_of_users_wait_behind_a_backlog(stack: ProcessStack, api: RagApi
     wait_for(fault.gone, "it is gone")
     with redis.Redis.from_url(stack.instances("cache")[0].url) as client:
         assert client.xlen("ingest") == 0
-
-
-def test_vectors_elsewhere_are_refused_clearly(tmp_path: Path) -> None:
-    elsewhere = ProcessStack(StackOptions("refused", tmp_path / "work", tmp_path, vector_store="qdrant"))
-    with pytest.raises(FaultError, match=r"data\.stale_index: vectors are kept apart from their documents, in vector"):
-        make("data.stale_index", elsewhere)

@@ -19,6 +19,7 @@ WORTH_NAMING = 0.25
 # How directly a symptom points at its service as the cause.
 _DIRECTNESS = {
     "InstanceDown": 0.95,
+    "CertificateInvalid": 0.95,
     "RateLimited": 0.9,
     "ProbeSlow": 0.85,
     "CallLatencyHigh": 0.8,
@@ -57,7 +58,7 @@ def _candidate(symptom: Symptom, symptoms: Sequence[Symptom]) -> Cause:
     return Cause(service, kind, _DIRECTNESS[symptom.name], symptom.evidence, instances)
 
 
-_OF_ITSELF = ("ServiceLatencyHigh", "ServiceQueueing", "ProbeSlow", "InstanceDown", "RateLimited")
+_OF_ITSELF = ("ServiceLatencyHigh", "ServiceQueueing", "ProbeSlow", "InstanceDown", "CertificateInvalid", "RateLimited")
 
 
 def _callee_is_slow_itself(edge: tuple[str, str], symptoms: Sequence[Symptom]) -> bool:
@@ -92,7 +93,7 @@ def _explain(cause: Cause, candidates: Sequence[Cause], graph: Graph) -> Cause:
     return Cause(cause.service, cause.kind, round(cause.confidence * (1 - EXPLAINED_AWAY * explained), 4), cause.evidence, cause.instances)
 
 
-_SPECIFIC = ("crash", "hang", "rate_limit")
+_SPECIFIC = ("crash", "hang", "rate_limit", "credentials")
 
 
 def _explains(other: Cause, cause: Cause, graph: Graph) -> float:

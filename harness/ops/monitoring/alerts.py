@@ -15,6 +15,7 @@ RESOLVE_AFTER_S = 5.0
 # Seconds that a symptom must last; a crash is confirmed by consecutive looks already.
 FOR_S: Mapping[str, float] = {
     "InstanceDown": 0.0,
+    "CertificateInvalid": 0.0,
     "RateLimited": 0.9,
     "CallErrors": 0.9,
     "CallsQueueing": 1.9,

@@ -9,7 +9,7 @@ from harness.ops.monitoring.symptoms import Symptom
 
 # Told in any case: an instance that is down is a fact of its own, and what users see is what somebody is paged for.
 _OF_USERS = ("UserErrorsHigh", "UserLatencyHigh")
-_NEVER_INHIBITED = ("InstanceDown", *_OF_USERS)
+_NEVER_INHIBITED = ("InstanceDown", "CertificateInvalid", *_OF_USERS)
 
 
 def inhibit(symptoms: Sequence[Symptom], graph: Graph) -> tuple[Symptom, ...]:

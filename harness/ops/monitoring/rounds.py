@@ -9,6 +9,8 @@ from typing import Protocol
 from harness.ops.targets import Endpoint
 
 CLIENT = "client"
+CERTIFICATE = "certificate: "
+"""How the reason of a look begins that ended with the server's certificate."""
 
 
 @dataclass(frozen=True, slots=True)

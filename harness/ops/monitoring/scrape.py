@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import redis
 
-from harness.ops.monitoring.rounds import CLIENT, Look, Round
+from harness.ops.monitoring.rounds import CERTIFICATE, CLIENT, Look, Round
 from harness.ops.targets import Endpoint, Targets
 from harness.record.clock import NS_PER_S, Clock
 from harness.telemetry.following import FollowingScraper
 from harness.telemetry.scraper import Scrape, Target
 
 PROBE_TIMEOUT_S = 1.0
+HTTPS = 443
 
 
 class NetworkLooker:
@@ -33,7 +39,7 @@ class NetworkLooker:
         if self._targets.client_metrics:
             wanted.append(Target(CLIENT, self._targets.client_metrics))
         t_s = self._clock.now_ns() / NS_PER_S
-        probes = [self._pool.submit(self._probe, e) for e in endpoints if not e.url.startswith("http")]
+        probes = [self._pool.submit(self._probe, e) for e in endpoints if self._is_probed(e)]
         results = {r.target.name: r for r in self._scraper.scrape(wanted)}
         looks = [_look(e, results[e.instance]) for e, _ in scraped] + [p.result() for p in probes]
         client = results.get(CLIENT)
@@ -43,11 +49,18 @@ class NetworkLooker:
         self._scraper.close()
         self._pool.shutdown()
 
+    def _is_probed(self, endpoint: Endpoint) -> bool:
+        return not endpoint.url.startswith("http") or self._targets.kinds.get(endpoint.service) == "tls"
+
     def _probe(self, endpoint: Endpoint) -> Look:
-        ask = _ask_redis if endpoint.url.startswith(("redis:", "valkey:")) else _ask_postgres
         start_ns = self._clock.now_ns()
-        error = _attempt(ask, endpoint.url)
+        error = _attempt(self._way_to_ask(endpoint), endpoint.url)
         return Look(endpoint, (self._clock.now_ns() - start_ns) / NS_PER_S, error=error)
+
+    def _way_to_ask(self, endpoint: Endpoint) -> Callable[[str], None]:
+        if endpoint.url.startswith("https:"):
+            return partial(_shake_hands, trusted=self._targets.trusted)
+        return _ask_redis if endpoint.url.startswith(("redis:", "valkey:")) else _ask_postgres
 
 
 def _look(endpoint: Endpoint, scrape: Scrape) -> Look:
@@ -71,11 +84,28 @@ def _attempt(ask: Callable[[str], None], url: str) -> str | None:
         ask(url)
     except (psycopg.errors.ConnectionTimeout, redis.TimeoutError, TimeoutError):
         return "timeout"
+    except ssl.SSLCertVerificationError as error:
+        return f"{CERTIFICATE}{error.verify_message}"
+    except ConnectionRefusedError:
+        return "refused"
     except (psycopg.OperationalError, redis.ConnectionError) as error:
         return "refused" if "refused" in str(error).lower() else str(error).strip().splitlines()[0]
     except (psycopg.Error, redis.RedisError, OSError) as error:
         return f"{type(error).__name__}: {error}"
     return None
+
+
+def _shake_hands(url: str, trusted: Path | None) -> None:
+    """As users do, who verify whom they speak with. Raises OSError."""
+    parts = urlsplit(url)
+    context = ssl.create_default_context()
+    if trusted is not None:
+        context.load_verify_locations(trusted)
+    with (
+        socket.create_connection((parts.hostname or "", parts.port or HTTPS), timeout=PROBE_TIMEOUT_S) as plain,
+        context.wrap_socket(plain, server_hostname=parts.hostname),
+    ):
+        return
 
 
 def _ask_postgres(url: str) -> None:

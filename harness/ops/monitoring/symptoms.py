@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.ops.monitoring.baseline import Baseline
-from harness.ops.monitoring.rounds import Round
+from harness.ops.monitoring.rounds import CERTIFICATE, Round
 from harness.ops.monitoring.signals import EdgeSignal, Signals
 
 DOWN_ROUNDS = 2  # consecutive failed looks
@@ -42,6 +42,7 @@ class SymptomRules:
     """Stateful rules over successive rounds: failed looks in a row, and baselines of every edge and service."""
 
     latency_limit_s: float | None = None  # the promised p95, if any
+    entry: str = "gateway"  # the service that users ask
     _failed: dict[tuple[str, str], deque[str]] = field(default_factory=dict)
     _latency: dict[tuple[str, str], Baseline] = field(default_factory=dict)
     _queued: dict[tuple[str, str], Baseline] = field(default_factory=dict)
@@ -72,9 +73,7 @@ class SymptomRules:
             errors = self._failed.setdefault(key, deque(maxlen=DOWN_ROUNDS))
             errors.append(look.error)
             if len(errors) == DOWN_ROUNDS:
-                kind = "hang" if all(e == "timeout" for e in errors) else "crash"
-                evidence = f"{key[1]} did not answer {DOWN_ROUNDS} times in a row: {look.error}"
-                yield Symptom("InstanceDown", key[0], kind, evidence, instance=key[1])
+                yield _refused(key, look.error) if look.error.startswith(CERTIFICATE) else _silent(key, errors)
 
     def _probes(self, round_: Round) -> Iterator[Symptom]:
         """A direct probe that is slow tells a slow server from a slow network."""
@@ -146,10 +145,21 @@ class SymptomRules:
         client = signals.client
         if client.requests >= 4 * MIN_EVENTS and client.failures >= MIN_EVENTS and client.failures / client.requests > USER_FAILURE_SHARE:
             evidence = f"{client.failures / client.requests:.0%} of {client.requests:.0f} user requests fail"
-            yield Symptom("UserErrorsHigh", "gateway", "errors", evidence)
+            yield Symptom("UserErrorsHigh", self.entry, "errors", evidence)
         p95, limit = client.latency_s_p95, self.latency_limit_s
         if p95 is not None and limit is not None and client.requests >= 4 * MIN_EVENTS and p95 > USER_LATENCY_FACTOR * limit:
-            yield Symptom("UserLatencyHigh", "gateway", "latency", f"user p95 is {p95:.2f} s, promised {limit:.2f}")
+            yield Symptom("UserLatencyHigh", self.entry, "latency", f"user p95 is {p95:.2f} s, promised {limit:.2f}")
+
+
+def _silent(who: tuple[str, str], errors: Sequence[str]) -> Symptom:
+    kind = "hang" if all(e == "timeout" for e in errors) else "crash"
+    evidence = f"{who[1]} did not answer {DOWN_ROUNDS} times in a row: {errors[-1]}"
+    return Symptom("InstanceDown", who[0], kind, evidence, instance=who[1])
+
+
+def _refused(who: tuple[str, str], error: str) -> Symptom:
+    """It answers, and no client that verifies whom it speaks with goes on."""
+    return Symptom("CertificateInvalid", who[0], "credentials", f"{who[1]} is refused by whoever verifies it: {error}", instance=who[1])
 
 
 def _outcomes(edge: tuple[str, str], signal: EdgeSignal) -> Iterator[Symptom]:

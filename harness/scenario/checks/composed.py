@@ -27,6 +27,8 @@ def check_composed(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
     if not spec.services:
         hint = "name them: services: {web: {port: 8080, health: /health, entry: true}}"
         yield loaded.at(("stack",), "a compose stack none of whose services is named cannot be loaded or watched", hint)
+    if spec.tls:
+        yield loaded.at_key(("stack", "tls"), "`tls` is for the reference stack", "drop `tls`")
     if spec.vector_store != "pgvector":
         yield loaded.at_key(("stack", "vector_store"), "`vector_store` is for the reference stack", "drop `vector_store`")
     yield from _replicas(loaded, stack)

@@ -44,8 +44,8 @@ def _parameters(loaded: Loaded, fault: FaultUse, spec: FaultSpec, where: KeyPath
 
 def _target(loaded: Loaded, fault: FaultUse, spec: FaultSpec, catalog: Catalog, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:
     at = (*where, "target")
-    if spec.targets == ("host",) and not stack.hosts:  # else it would be told that there is no such service
-        yield from _capabilities(loaded, fault, spec, TargetRef("host", fault.target), catalog, stack, where)
+    if _has_no_such(spec, stack):  # else it would be told that there is no such service
+        yield from _capabilities(loaded, fault, spec, TargetRef(spec.targets[0], fault.target), catalog, stack, where)
         return
     try:
         target = parse_target(fault.target, stack)
@@ -69,6 +69,14 @@ def _target(loaded: Loaded, fault: FaultUse, spec: FaultSpec, catalog: Catalog, 
     else:
         yield from _instances(loaded, fault, spec, target, stack, where)
         yield from _capabilities(loaded, fault, spec, target, catalog, stack, where)
+
+
+def _has_no_such(spec: FaultSpec, stack: StackInfo) -> bool:
+    """Whether another stack would have what the fault goes to: nodes, or what ends TLS."""
+    if spec.targets == ("host",):
+        return not stack.hosts
+    fitting = any(stack.role(service) in spec.only_roles for service in stack.services)
+    return bool(spec.only_roles) and not fitting and not spec.fits(stack.capabilities)
 
 
 def _instances(loaded: Loaded, fault: FaultUse, spec: FaultSpec, target: TargetRef, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:
@@ -109,8 +117,10 @@ def _capabilities(
     elif beyond := next((need for need in spec.needs if not stack.acts(need, target.service)), None):
         message = f"{spec.name} needs {beyond}, which {target.service!r} of this stack is not"
         able = ", ".join(sorted(stack.acts_on[beyond])) or "another fault"
-        how = "name its commands for that in `stack: {nodes: …}`" if target.shape == "host" else "give it the `actuators` for it"
-        yield loaded.at((*where, "target"), message, f"write {able}, or {how}")
+        how = ", or give it the `actuators` for it" if stack.name != "reference" else ""
+        if target.shape == "host":
+            how = ", or name its commands for that in `stack: {nodes: …}`"
+        yield loaded.at((*where, "target"), message, f"write {able}{how}")
     elif spec.through_proxy(stack, fault.with_) and target.shape == "edge" and target.edge not in stack.proxyable:
         names = ", ".join(sorted(f"{caller}->{callee}" for caller, callee in stack.proxyable)) or "none"
         yield loaded.at((*where, "target"), f"no proxy can be put on {'->'.join(target.edge or ('?',))}", f"edges that can: {names}")

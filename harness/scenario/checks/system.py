@@ -43,7 +43,7 @@ def _choices(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
     """What may be chosen about the reference stack, and about no other."""
     spec = loaded.scenario.stack
     if spec.use == "external":
-        for key, is_given in {"replicas": bool(spec.replicas), "vector_store": spec.vector_store != "pgvector"}.items():
+        for key, is_given in {"replicas": bool(spec.replicas), "vector_store": spec.vector_store != "pgvector", "tls": spec.tls}.items():
             if is_given:
                 yield loaded.at_key(("stack", key), f"`{key}` is for the reference stack; an external one has what it has", f"drop `{key}`")
         return

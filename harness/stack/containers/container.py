@@ -53,6 +53,7 @@ class ContainerSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[int, int] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
+    aliases: tuple[str, ...] = ()  # further names in the network
     user: str | None = None
     directory: str | None = None
 
@@ -84,7 +85,7 @@ class ContainerSpec:
                 "LogConfig": _LOG,
                 **limits_json(self.limits),
             },
-            "NetworkingConfig": {"EndpointsConfig": {self.network: {"Aliases": [self.host]}}},
+            "NetworkingConfig": {"EndpointsConfig": {self.network: {"Aliases": [self.host, *self.aliases]}}},
         }
 
 
@@ -159,6 +160,10 @@ class Container:
     def kill(self) -> None:
         self._call("kill", accept=(_ALREADY, _GONE))
         self._await_end()
+
+    def signal(self, name: str) -> None:
+        """Send a signal to the service; harmless when it has ended. Raises EngineError."""
+        self._call("kill", {"signal": name}, accept=(_ALREADY, _GONE))
 
     def limit(self, limits: Limits) -> None:
         """Bound what it may use, from now on. Raises EngineError."""

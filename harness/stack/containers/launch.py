@@ -17,7 +17,7 @@ from harness.stack.environment import Environments
 from harness.stack.options import StackOptions
 from harness.stack.ports import LOOPBACK, free_ports
 from harness.stack.supervise import Member
-from harness.stack.topology import Topology
+from harness.stack.topology import ENTRY, INGRESS, Topology
 
 HTTP_PORT = 8080
 ADMIN_PORT = 8081
@@ -28,11 +28,11 @@ SERVICE_LIMITS = Limits(cpus=1.0, memory_bytes=384 * MIB)
 
 @dataclass(frozen=True, slots=True)
 class ContainedEngine:
-    """A database server in a container: its image, its port there, what makes it like the embedded one, and how it is asked."""
+    """A server that is not ours in a container: its image, its port there, what makes it like the embedded one, and how it is asked."""
 
     image: str
     port: int
-    data: str  # where its volume goes
+    data: str  # where its volume goes; of what ends TLS, its certificate
     command: tuple[str, ...]
     environment: Mapping[str, str]
     limits: Limits
@@ -62,7 +62,22 @@ ENGINES: Mapping[str, ContainedEngine] = {
         probe=valkey.probe,
     ),
 }
-"""By service."""
+"""By service: what keeps data."""
+
+SERVERS: Mapping[str, ContainedEngine] = {
+    **ENGINES,
+    INGRESS: ContainedEngine(
+        image="nginx",
+        port=8443,
+        data="/run/tls",
+        command=(),
+        environment={"GATEWAY": f"{ENTRY}:{HTTP_PORT}"},
+        limits=Limits(cpus=0.5, memory_bytes=64 * MIB),
+        url=lambda host, port: f"https://{host}:{port}",
+        probe=http_probe.ends_tls,
+    ),
+}
+"""By service: all that is not ours."""
 
 
 class ContainerLauncher:
@@ -80,7 +95,7 @@ class ContainerLauncher:
         self._containers: dict[str, Container] = {}  # the latest of each instance
 
     def start(self, member: Member) -> Container:
-        engine = ENGINES.get(member.service)
+        engine = SERVERS.get(member.service)
         spec = self._service(member) if engine is None else self._engine(member, engine)
         if wrapper := self._wrappers.get(member.name):
             spec = replace(spec, entrypoint=(*wrapper, *self._site.entrypoint("services" if engine is None else engine.image)))
@@ -91,15 +106,15 @@ class ContainerLauncher:
         return container
 
     def url(self, service: str, port: int) -> str:
-        engine = ENGINES.get(service)
+        engine = SERVERS.get(service)
         return engine.url(LOOPBACK, port) if engine is not None else f"http://{LOOPBACK}:{port}"
 
     def inside_url(self, member: Member) -> str:
-        engine = ENGINES.get(member.service)
+        engine = SERVERS.get(member.service)
         return engine.url(host_of(member), engine.port) if engine is not None else f"http://{host_of(member)}:{HTTP_PORT}"
 
     def probe(self, service: str, url: str) -> str | None:
-        engine = ENGINES.get(service)
+        engine = SERVERS.get(service)
         return engine.probe(url) if engine is not None else http_probe.ready(url)
 
     def admin_url(self, service: str) -> str | None:
@@ -148,7 +163,7 @@ class ContainerLauncher:
 
     def _data_of(self, member: Member) -> Path:
         """Where its data lie on this machine. Raises EngineError."""
-        if member.service not in ENGINES:
+        if member.service not in SERVERS:
             return self._environments.state_of(member.name)
         if member.service in self._options.volumes:
             return self.volume_of(member.service)
@@ -173,6 +188,7 @@ class ContainerLauncher:
             environment=environment,
             published=published,
             mounts=self._mounts(member, environment),
+            aliases=(ENTRY,) if member.service == ENTRY and INGRESS in self._topology.services else (),
             user=user(),
         )
 
@@ -187,15 +203,23 @@ class ContainerLauncher:
             command=engine.command,
             environment={**engine.environment, **self._environments.added_to(member.name)},
             published={engine.port: member.port},
-            mounts=(Mount(self._volume_for(member), engine.data, read_only=False),),
+            mounts=(self._data_mount(member, engine),),
+            user=user() if member.service == INGRESS else None,  # it reads what lies here
         )
 
-    def _volume_for(self, member: Member) -> str:
+    def _data_mount(self, member: Member, engine: ContainedEngine) -> Mount:
+        if member.service == INGRESS:
+            return Mount(str(self.certificates), engine.data)
         own = member.service in self._options.volumes
-        return str(self.volume_of(member.service)) if own else self._site.volume(member.name)
+        return Mount(str(self.volume_of(member.service)) if own else self._site.volume(member.name), engine.data, read_only=False)
+
+    @property
+    def certificates(self) -> Path:
+        """The folder of what ends TLS."""
+        return self._options.work_dir / "front"
 
     def _limits_of(self, member: Member) -> Limits:
-        engine = ENGINES.get(member.service)
+        engine = SERVERS.get(member.service)
         return self._limits.get(member.name, SERVICE_LIMITS if engine is None else engine.limits)
 
     def _mounts(self, member: Member, environment: Mapping[str, str]) -> tuple[Mount, ...]:
@@ -214,7 +238,7 @@ class ContainerLauncher:
 
 def host_of(member: Member) -> str:
     """Its name in the network. Engines have the service's; of two containers of one instance, for a moment there, each has its own."""
-    return member.service if member.service in ENGINES else f"{member.name.replace('_', '-')}-{member.port}"
+    return member.service if member.service in SERVERS else f"{member.name.replace('_', '-')}-{member.port}"
 
 
 def user() -> str:

@@ -26,9 +26,9 @@ class Site:
         self._api: EngineApi | None = None
         self._images: Mapping[str, str] = {}
 
-    def open(self) -> None:
+    def open(self, images: Collection[str] = IMAGES) -> None:
         """Find the engine, build the images that it lacks, make the network. Raises StackError."""
-        self.find(IMAGES)
+        self.find(images)
         self.api.call("POST", "/networks/create", {"Name": self.network, "Driver": "bridge", "Labels": {RUN_LABEL: self.run_id}})
 
     def find(self, images: Collection[str]) -> None:
@@ -52,11 +52,11 @@ class Site:
         return self.name_of("network")
 
     def image(self, name: str) -> str:
-        """Reference of one of IMAGES."""
+        """Reference of one of those that were found."""
         return self._images[name]
 
     def entrypoint(self, image: str) -> tuple[str, ...]:
-        """What an image of IMAGES starts, in front of a container's command. Raises EngineError."""
+        """What such an image starts, in front of a container's command. Raises EngineError."""
         return tuple(self.api.call("GET", f"/images/{self.image(image)}/json")["Config"]["Entrypoint"] or ())
 
     def name_of(self, what: str) -> str:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness import mounts
 from harness.record.clock import Clock
 from harness.stack import faketime
-from harness.stack.base import Limits, Place, StackError, Stress
+from harness.stack.base import Front, Limits, Place, StackError, Stress
 from harness.stack.catalog import reference_info
-from harness.stack.containers.launch import ENGINES, ContainerLauncher, hand_over
+from harness.stack.certificates import Certificates
+from harness.stack.containers.launch import SERVERS, ContainerLauncher, hand_over
 from harness.stack.containers.proxies import ContainerProxies
-from harness.stack.containers.site import Site
+from harness.stack.containers.site import IMAGES, Site
 from harness.stack.containers.tools import ExecStress, NetworkTools
 from harness.stack.options import VOLUME_BYTES, StackOptions
+from harness.stack.ports import LOOPBACK
 from harness.stack.reference import ReferenceStack
-from harness.stack.topology import instance_name
+from harness.stack.topology import INGRESS, instance_name
 
 
 class ContainerStack(ReferenceStack):
@@ -28,11 +31,21 @@ class ContainerStack(ReferenceStack):
 
     def __init__(self, options: StackOptions, clock: Clock | None = None) -> None:
         """Check the options; nothing is started, and no engine is asked. Raises ValueError."""
-        super().__init__(options, reference_info(options.replicas, options.vector_store, "containers"), clock)
+        super().__init__(options, reference_info(options.replicas, options.vector_store, "containers", tls=options.tls), clock)
         self._site = Site(options.run_id)
         self._tools = NetworkTools(self._site)
         self._launcher: ContainerLauncher = ContainerLauncher(options, self._topology, self._environments, self._site)
         self._proxies: ContainerProxies = ContainerProxies(options, self._credentials.admin_token, self._site, self._reason_to_give_up)
+        self._certificates = Certificates(self._launcher.certificates, (LOOPBACK, "localhost", INGRESS), self._hand_over)
+
+    @property
+    def front(self) -> Front | None:
+        """The ingress, where the stack has one."""
+        return Front(self._roster.get(instance_name(INGRESS, 1)).url, self._certificates.authority) if self._options.tls else None
+
+    def targets(self) -> Mapping[str, Any]:
+        found = super().targets()
+        return {**found, "trusted": str(self._certificates.authority)} if self._options.tls else found
 
     # --- capabilities that only containers have, or have in another way
 
@@ -45,7 +58,7 @@ class ContainerStack(ReferenceStack):
         if self._is_written_here(instance):
             state = self._environments.state_of(instance)
             return Place(pid, container.id, state, str(state))
-        return Place(pid, container.id, data=ENGINES[self._roster.get(instance).service].data)
+        return Place(pid, container.id, data=SERVERS[self._roster.get(instance).service].data)
 
     def limit(self, instance: str, limits: Limits) -> Limits:
         return self._launcher.limit(self._roster.get(instance), limits)
@@ -83,11 +96,23 @@ class ContainerStack(ReferenceStack):
         if self._environments.set_clock(instance, shown, offset_s, rate):
             self.restart(instance)
 
+    def set_certificate(self, service: str, expired: bool) -> None:
+        """By a reload: requests under way end as they began, idle connections are closed."""
+        if service != INGRESS or not self._options.tls:
+            raise StackError(f"{service} ends no TLS" + ("" if self._options.tls else ": the stack was started without `tls`"))
+        self._certificates.serve(expired)
+        for member in self._roster.of(service):
+            if member.running:  # one that is down reads its files when it starts
+                self._launcher.container(member.name).signal("SIGHUP")
+
     # --- the start
 
     def _lay_out(self) -> Mapping[str, str]:
-        self._site.open()
-        return {service: self._site.image(engine.image).rpartition(":")[2] for service, engine in ENGINES.items()}
+        engines = {service: engine for service, engine in SERVERS.items() if service in self._topology.services}
+        self._site.open({*IMAGES, *(engine.image for engine in engines.values())})
+        if self._options.tls:
+            self._certificates.make()
+        return {service: self._site.image(engine.image).rpartition(":")[2] for service, engine in engines.items()}
 
     def _hand_over(self, path: Path) -> None:
         hand_over(path)
@@ -118,4 +143,4 @@ class ContainerStack(ReferenceStack):
         return [*self._site.clear(), *map(str, mounts.unmount_below(self._options.work_dir))]
 
     def _is_written_here(self, instance: str) -> bool:
-        return self._roster.get(instance).service not in ENGINES
+        return self._roster.get(instance).service not in SERVERS

@@ -17,7 +17,7 @@ from harness.record.clock import Clock, SystemClock
 from harness.scenario.catalog import StackInfo
 from harness.scenario.services import ClusterSpec
 from harness.stack import http_probe, postgres, valkey
-from harness.stack.base import AdminApi, Instance, Mesh, StackError
+from harness.stack.base import AdminApi, DocumentsAt, Instance, Mesh, StackError
 from harness.stack.catalog import reference_info
 from harness.stack.containers.launch import ADMIN_PORT
 from harness.stack.kubernetes import manifests, rollout
@@ -140,9 +140,9 @@ class KubernetesStack:
             raise StackError(f"no service {service!r}; there are {', '.join(self._topology.services)}")
         return self._instances.of(service) if self._instances is not None else []
 
-    def documents(self) -> str:
+    def documents(self) -> DocumentsAt:
         self._topology.require_all_in_one()
-        return self.instances("postgres")[0].url
+        return DocumentsAt(self.instances("postgres")[0].url)
 
     def probe(self, instance: Instance) -> str | None:
         if instance.service == "postgres":

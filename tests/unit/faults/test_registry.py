@@ -19,7 +19,7 @@ from harness.record.events import FAULT, Event
 from harness.record.journal import Journal, read_journal
 from harness.scenario.catalog import StackInfo
 from harness.scenario.model import KINDS, FaultUse
-from harness.stack.base import CAPABILITIES, Instance, Stack
+from harness.stack.base import CAPABILITIES, DocumentsAt, Instance, Stack
 from harness.stack.catalog import STACKS, reference_info
 from harness.testing import FakeClock
 
@@ -35,6 +35,7 @@ INFO = StackInfo(
     roles={"llm": "llm"},
 )
 REFERENCE, WITH_VECTORS = (replace(reference_info({}, store), capabilities=ALL) for store in ("pgvector", "qdrant"))
+OVER_TLS = replace(reference_info({}, driver="containers", tls=True), capabilities=ALL)
 OVER_HOSTS = replace(REFERENCE, hosts=("a", "b"))
 VERBS = {"restart", "scale", "failover", "rollback", "clear_cache", "shed_load", "switch_provider", "reset_pool", "reindex"}
 
@@ -48,7 +49,12 @@ def context(seed: int = 1, info: StackInfo = INFO) -> Context:
 
     known = {"info": info, "entry_url": "http://127.0.0.1:9", "api_key": None}
     return Context(
-        cast(Stack, SimpleNamespace(**known, instances=instances, instances_on=instances_on, documents=lambda: "postgresql://127.0.0.1:9")),
+        cast(
+            Stack,
+            SimpleNamespace(
+                **known, instances=instances, instances_on=instances_on, documents=lambda: DocumentsAt("postgresql://127.0.0.1:9")
+            ),
+        ),
         FakeClock(),
         Random(seed),
     )
@@ -66,6 +72,8 @@ def example_context(name: str) -> Context:
     """In a stack that has the target."""
     if CATALOG[name].targets == ("host",):
         return context(info=OVER_HOSTS)
+    if CATALOG[name].only_roles == ("tls",):
+        return context(info=OVER_TLS)
     return context(info=WITH_VECTORS if "vector" in re.split("->|-", example(name).target) else REFERENCE)
 
 

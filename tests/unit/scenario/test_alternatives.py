@@ -45,12 +45,34 @@ def test_it_is_said_what_could(alternatives: dict[str, frozenset[str]], also_pau
     assert (problem.message, problem.hint) == ("the stack 'reference' cannot do process.kill: it is not Killable", hint)
 
 
+@pytest.mark.parametrize("stack", ["{}", "{driver: containers}", "{vector_store: qdrant}"])
+def test_an_expired_certificate_goes_to_the_stack_with_tls(stack: str) -> None:
+    text = KILL.replace("process.kill, target: retrieval-1", "credentials.tls_certificate_expired, target: ingress")
+    loaded = load_text(f"{text}stack: {stack}\n")
+    (problem,) = check_faults(loaded, registry.CATALOG, info_for(loaded.scenario.stack))
+    assert problem.message == "the stack 'reference' cannot do credentials.tls_certificate_expired: it is not Certified"
+    assert "`stack: {driver: containers, tls: true}` can" in problem.hint
+
+
+def test_what_nginx_cannot_do_is_refused_with_who_can() -> None:
+    text = KILL.replace("process.kill, target: retrieval-1", "resource.cpu_stress, target: ingress")
+    loaded = load_text(f"{text}stack: {{driver: containers, tls: true}}\n")
+    (problem,) = check_faults(loaded, registry.CATALOG, info_for(loaded.scenario.stack))
+    assert problem.message == "resource.cpu_stress needs Stressable, which 'ingress' of this stack is not"
+    assert problem.hint == "write cache, document, embedding, gateway, generation, llm, llm_fallback, postgres, query, retrieval, user"
+
+
+def test_tls_is_for_containers() -> None:
+    with pytest.raises(ValueError, match="write `driver: containers`, or drop `tls`"):
+        info_for(load_text(f"{KILL}stack: {{tls: true}}\n").scenario.stack)
+
+
 @pytest.mark.parametrize("name", ["data.corrupt_pdf", "data.oversized_document", "data.ingest_backlog", "data.deleted_documents"])
 @pytest.mark.parametrize(
     ("stack", "hint"),
     [
         ("{use: compose, file: compose.yaml, services: {document: {port: 80, role: ROLE}}}", "`stack: {use: reference}`"),
-        ("{vector_store: qdrant}", "`stack: {vector_store: pgvector}` can"),
+        ("{driver: kubernetes, vector_store: qdrant}", "`stack: {vector_store: pgvector}` can"),
     ],
 )
 def test_faults_of_documents_go_to_the_stack_whose_documents_are_known(name: str, stack: str, hint: str) -> None:

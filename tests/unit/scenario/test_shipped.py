@@ -9,11 +9,13 @@ import jsonschema
 import pytest
 import yaml
 
+from harness.faults.registry import CATALOG as REAL
 from harness.scenario.check import check
 from harness.scenario.loader import load_scenario, load_text
 from harness.scenario.model import Scenario
 from harness.scenario.schema import digest, json_schema, resolved
 from harness.scenario.starter import starter
+from harness.stack.catalog import info_for
 from tests.unit.scenario.catalogue import CATALOG, EXTERNAL, REFERENCE, WITH_VECTOR_STORE
 
 SCENARIOS = sorted((Path(__file__).resolve().parents[3] / "scenarios").glob("*.yaml"))
@@ -26,7 +28,10 @@ def test_shipped_scenario_is_clean_and_short(path: Path) -> None:
     if loaded.scenario.stack.driver == "swarm":
         able = frozenset({*REFERENCE.capabilities, "HostKillable"})
         stack = replace(REFERENCE, hosts=tuple(loaded.scenario.stack.nodes), capabilities=able)
-    assert check(loaded, CATALOG, stack) == []
+    catalogue = CATALOG
+    if loaded.scenario.stack.tls:
+        stack, catalogue = info_for(loaded.scenario.stack), dict(REAL)
+    assert check(loaded, catalogue, stack) == []
     assert loaded.scenario.name == path.stem
     assert loaded.scenario.hypothesis
     assert loaded.scenario.duration_s <= (100 if loaded.scenario.compare is None else 610)  # a comparison needs the samples
@@ -36,7 +41,7 @@ def test_shipped_scenario_is_clean_and_short(path: Path) -> None:
 def test_the_promised_scenarios_are_there() -> None:
     assert {p.stem for p in SCENARIOS} >= {
         "null", "null-spike", "null-rolling-deploy", "null-ingest-burst", "llm-brownout", "retrieval-replica-killed", "cache-down",
-        "slow-network-to-db", "llm-rate-limited", "vector-store-down", "swarm-node-lost",
+        "slow-network-to-db", "llm-rate-limited", "vector-store-down", "swarm-node-lost", "tls-certificate-expired",
     }  # fmt: skip
 
 

@@ -33,9 +33,9 @@ def test_a_vector_store_of_its_own_is_one_service_more_and_needed_by_the_same(st
     assert info == replace(
         plain,
         services={**plain.services, "vector": 1},
-        capabilities=plain.capabilities - {"Documented"},  # vectors are kept apart from their documents
-        alternatives={
-            **{way: capabilities - {"Documented"} for way, capabilities in plain.alternatives.items()},
+        alternatives={  # on a cluster, vectors kept apart from their documents are out of reach
+            **plain.alternatives,
+            "{driver: kubernetes}": plain.alternatives["{driver: kubernetes}"] - {"Documented"},
             "{vector_store: pgvector}": plain.capabilities,
         },
         edges=plain.edges | edges,
