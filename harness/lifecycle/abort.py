@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from harness.record.clock import NS_PER_S
 from harness.scenario.model import Scenario
+from harness.score.context import Context
 from harness.score.scopes import scoped
-from harness.score.sli import Context, held
+from harness.score.sli import held
 from harness.score.spans import Span
 
 

@@ -25,7 +25,7 @@ from harness.report.state import LiveState
 from harness.scenario.model import Scenario
 from harness.scenario.shape import Shape, lay_out
 from harness.score.check import Status
-from harness.score.sli import Context
+from harness.score.context import Context
 from harness.score.validity import steady_state
 
 TICK_S = 0.05

@@ -20,10 +20,10 @@ from harness.scenario.model import Scenario
 from harness.score import sli as slis
 from harness.score import stats
 from harness.score.check import Result, Status
+from harness.score.context import Context
 from harness.score.preconditions import Preconditions
 from harness.score.scopes import belonging
 from harness.score.show import show
-from harness.score.sli import Context
 from harness.score.spans import NS_PER_S, Span, active, of_phase, seconds
 from harness.score.timeline import Timeline
 

@@ -15,8 +15,8 @@ from harness.scenario.slis import sli_name
 from harness.score import sli as slis
 from harness.score import stats
 from harness.score.check import Result, Status
+from harness.score.context import Context
 from harness.score.preconditions import Preconditions
-from harness.score.sli import Context
 from harness.score.spans import active
 from harness.score.validity import baseline_reason
 

@@ -24,10 +24,10 @@ from harness.scenario.slis import SliName
 from harness.scenario.units import Limit
 from harness.score import sli as slis
 from harness.score import stats
+from harness.score.context import Context
 from harness.score.detection import radius
 from harness.score.preconditions import Preconditions
 from harness.score.recovery import right_actions
-from harness.score.sli import Context
 from harness.score.spans import NS_PER_S, Span, active, began, seconds, sliding
 from harness.score.validity import baseline_reason
 

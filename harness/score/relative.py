@@ -21,7 +21,8 @@ from harness.score import blockwise, stats
 from harness.score import sli as slis
 from harness.score.blockwise import Blocks
 from harness.score.check import Result, Status
-from harness.score.sli import Context, Observations, Proportion
+from harness.score.context import Context
+from harness.score.sli import Observations, Proportion
 from harness.score.spans import Span, blocks
 
 MIN_SAMPLES = 59  # what reaches beyond a p95; a comparison needs that on both sides, whatever the SLI

@@ -7,54 +7,27 @@ the requests may take longer than 800 ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.record.gaps import Gaps
-from harness.record.history import History, Question
 from harness.record.pieces import Requests, Rows
 from harness.record.requests import Finish, Outcome
-from harness.scenario.arrivals import JOURNEYS_OF
 from harness.scenario.slis import SliName
 from harness.scenario.units import Limit
 from harness.score import quality, stats
+from harness.score.context import Context
+from harness.score.durations import DURATIONS
 from harness.score.quality import QuestionTable
 from harness.score.spans import NS_PER_S, Span
 
 DROPPED_BY_GENERATOR = 1  # `drop_cause`
 _SLICE_S = 1.0
 _AT_ONCE = 1 << 18  # requests
-
-
-@dataclass(frozen=True)
-class Context:
-    """What rows need to be read: the names behind the journey numbers, and the truth about the questions."""
-
-    journeys: tuple[str, ...] = ()
-    questions: Mapping[int, Question] = field(default_factory=dict)
-    gaps: Gaps = field(default_factory=Gaps)
-
-    @classmethod
-    def of(cls, history: History) -> Context:
-        return cls(history.journeys, history.questions, history.gaps)
-
-    @cached_property
-    def table(self) -> QuestionTable:
-        return QuestionTable.build(self.questions)
-
-    def counted(self, rows: Rows, family: str) -> Rows:
-        """The rows of those journeys that an SLI of the family is computed from."""
-        wanted = JOURNEYS_OF.get(family)
-        if wanted is None:
-            return rows
-        kept: Rows = rows[np.isin(rows["journey"], [n for n, name in enumerate(self.journeys) if name in wanted])]
-        return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +113,7 @@ def _observed(rows: Rows, sli: SliName, context: Context, at: Callable[[Rows], N
     rows = arrivals(rows)
     if sli.percentile:
         timed = rows[(rows["outcome"] == Outcome.OK) | (rows["outcome"] == Outcome.TIMEOUT)]
-        kept, values = _DURATIONS[sli.family](timed, context)
+        kept, values = DURATIONS[sli.family](timed, context)
         return Observations(at(kept), values)
     rows, scores = _scores(rows, sli, context)
     applicable = ~np.isnan(scores)
@@ -220,7 +193,7 @@ def goodput(requests: Requests | Rows, limits: Iterable[tuple[SliName, Limit]], 
 def _good(rows: Rows, limits: Iterable[tuple[SliName, Limit]], context: Context) -> int:
     good = rows[rows["outcome"] == Outcome.OK]
     for sli, limit in limits:
-        kept, durations = _DURATIONS[sli.family](good, context)
+        kept, durations = DURATIONS[sli.family](good, context)
         slow = np.isin(good["seq"], kept["seq"][~(durations <= round(limit.value * NS_PER_S))])
         good = good[~slow]
     return len(good)
@@ -254,61 +227,3 @@ _SHARES: dict[str, Callable[[Any, QuestionTable], NDArray[np.float64]]] = {
     "wrong_answers": quality.wrong,
 }
 _AT_K = {"recall_at_k": quality.recall_at, "ndcg_at_k": quality.ndcg_at}
-
-
-def _latency(rows: Rows, _context: Context) -> tuple[Rows, NDArray[Any]]:
-    return rows, rows["end_ns"] - rows["intended_ns"]
-
-
-def _ttft(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
-    """To the first content; an answer that never had any counts with its full duration."""
-    rows = context.counted(rows, "ttft")
-    return rows, np.where(rows["first_ns"] > 0, rows["first_ns"], rows["end_ns"]) - rows["intended_ns"]
-
-
-def _tpot(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
-    """(last - first content) / (n - 1), n tokens by `usage` or else chunks; undefined for n <= 1, and then left out rather than 0.
-
-    A timeout counts with all the time until it was given up.
-    """
-    rows = context.counted(rows, "tpot")
-    late = rows["outcome"] == Outcome.TIMEOUT
-    n = np.where(rows["tokens"] > 0, rows["tokens"], rows["chunks"]).astype(np.int64)
-    defined = late | (n > 1)
-    rows, late, n = rows[defined], late[defined], n[defined]
-    began = np.where(rows["first_ns"] > 0, rows["first_ns"], rows["intended_ns"])
-    ended = np.where(late, rows["end_ns"], rows["last_ns"])
-    return rows, (ended - began) // np.maximum(n - 1, 1)
-
-
-def _itl(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
-    """Every gap between two content chunks, at the intended start of its answer; the silence that a timeout ended in is one, too."""
-    rows = context.counted(rows, "itl")
-    known = context.gaps.rows
-    first = np.searchsorted(known["seq"], rows["seq"], side="left")
-    counts = np.searchsorted(known["seq"], rows["seq"], side="right") - first
-    places = np.repeat(first - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts) + np.arange(counts.sum())
-    gaps_ns = known["gap_us"][places].astype(np.int64) * 1000
-    late = rows[rows["outcome"] == Outcome.TIMEOUT]
-    heard_ns = np.where(late["last_ns"] > 0, late["last_ns"], late["intended_ns"])
-    owners = np.concatenate([np.repeat(rows[["seq", "intended_ns"]], counts), late[["seq", "intended_ns"]]])
-    return owners, np.concatenate([gaps_ns, late["end_ns"] - heard_ns])
-
-
-def _max_gap(rows: Rows, context: Context) -> tuple[Rows, NDArray[Any]]:
-    """The longest silence between two pieces of content; of a timeout, also the one that it ended in."""
-    rows = context.counted(rows, "max_gap")
-    late = rows["outcome"] == Outcome.TIMEOUT
-    heard_ns = np.where(rows["last_ns"] > 0, rows["last_ns"], rows["intended_ns"])
-    silence_ns = np.where(late, np.maximum(rows["max_gap_ns"], rows["end_ns"] - heard_ns), rows["max_gap_ns"])
-    defined = late | (rows["chunks"] > 1)
-    return rows[defined], silence_ns[defined]
-
-
-_DURATIONS: dict[str, Callable[[Rows, Context], tuple[Rows, NDArray[Any]]]] = {
-    "latency": _latency,
-    "ttft": _ttft,
-    "tpot": _tpot,
-    "itl": _itl,
-    "max_gap": _max_gap,
-}

@@ -21,11 +21,12 @@ from harness.scenario.units import Limit
 from harness.score import logic, stats
 from harness.score import sli as slis
 from harness.score.check import Result, Status
+from harness.score.context import Context
 from harness.score.preconditions import Preconditions
 from harness.score.relative import Side, judge_relative
 from harness.score.scopes import belonging
 from harness.score.show import show
-from harness.score.sli import Context, Observations
+from harness.score.sli import Observations
 from harness.score.spans import Span, of_phase, seconds
 from harness.score.windows import Stretch, judge_windows
 
@@ -65,10 +66,8 @@ class _Asked:
 
 def check(history: History, scenario: Scenario) -> Iterable[Result]:
     """Every objective of every phase, in the order of the file."""
-    before, context = Preconditions(history, scenario), Context.of(history)
     for phase in scenario.objectives:
-        for of, objective in scenario.asked(phase):
-            yield _objective(_Asked(before, context, phase, of), objective)
+        yield from of_phase_objectives(history, scenario, phase)
 
 
 def _objective(asked: _Asked, objective: Objective) -> Result:
@@ -203,8 +202,12 @@ def _goodput(blank: Result, asked: _Asked, rows: Requests, limit: Limit) -> Resu
     return replace(result, status=Status.PASS if kept else Status.FAIL, reason=_reason(result, kept))
 
 
-def of_phase_objectives(history: History, scenario: Scenario, phase: str, live: bool = False) -> Iterator[Result]:
-    """The objectives of one phase; with `live`, of a run that still goes on."""
+def of_phase_objectives(history: History, scenario: Scenario, phase: str, live: bool = False) -> tuple[Result, ...]:
+    """The objectives of one phase, judged once: those of steady_state are asked for twice. With `live`, of a run that still goes on."""
+    return history.once(("objectives", phase, live), lambda: tuple(_objectives(history, scenario, phase, live)), of=scenario)
+
+
+def _objectives(history: History, scenario: Scenario, phase: str, live: bool) -> Iterator[Result]:
     before, context = Preconditions(history, scenario, live), Context.of(history)
     for of, objective in scenario.asked(phase):
         yield _objective(_Asked(before, context, phase, of), objective)

@@ -18,8 +18,9 @@ from harness.score import sli as slis
 from harness.score.blockwise import MOST_BESIDE, MOST_BLOCKS
 from harness.score.check import Result, Status
 from harness.score.compare import Compared, Measured
+from harness.score.context import Context
 from harness.score.preconditions import Preconditions
-from harness.score.sli import Context, Observations
+from harness.score.sli import Observations
 from harness.score.spans import Span, of_phase
 
 GROUP = "compare"

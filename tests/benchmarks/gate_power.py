@@ -31,8 +31,9 @@ from harness.score import sli as slis
 from harness.score.blockwise import MOST_BESIDE, MOST_BLOCKS
 from harness.score.check import Status, merge
 from harness.score.compare import Measured, cut, statuses
+from harness.score.context import Context
 from harness.score.effect import Design
-from harness.score.sli import Context, Observations
+from harness.score.sli import Observations
 from harness.score.spans import NS_PER_S, Span
 from tests.benchmarks import gate_histories as histories
 from tests.benchmarks import other_gates

@@ -18,8 +18,8 @@ from harness.record.requests import REQUEST_DTYPE
 from harness.scenario.slis import sli_name
 from harness.scenario.units import limit
 from harness.score.check import Result, Status
+from harness.score.context import Context
 from harness.score.relative import Side, judge_relative
-from harness.score.sli import Context
 from harness.score.spans import of_phase
 from tests.history_builder import START_NS, history
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.lifecycle.abort import AbortWatch
 from harness.record.requests import Outcome
-from harness.score.sli import Context
+from harness.score.context import Context
 from tests.history_builder import JOURNEYS, at_ns, scenario, together, traffic
 
 HEALTHY, BROKEN = traffic(0, 20), traffic(20, 60, outcome=Outcome.ERROR)

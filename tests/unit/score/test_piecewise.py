@@ -24,8 +24,8 @@ from harness.scenario.loader import load_text
 from harness.scenario.slis import sli_name
 from harness.scenario.units import Limit
 from harness.score import sli as slis
+from harness.score.context import Context
 from harness.score.judge import judge
-from harness.score.sli import Context
 from harness.score.spans import Span
 from tests.history_builder import at_ns, history, questions, together, traffic
 from tests.record_on_disk import save

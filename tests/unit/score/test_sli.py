@@ -13,7 +13,7 @@ from harness.record.requests import Finish, Outcome
 from harness.scenario.slis import sli_name
 from harness.scenario.units import limit
 from harness.score import sli
-from harness.score.sli import Context
+from harness.score.context import Context
 from harness.score.spans import Span
 from tests.history_builder import JOURNEYS, at_ns, questions, together, traffic
 
