@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 RUN_LABEL = "rag-gauntlet.run"
 """On everything that a run makes on an engine; its value is the run's id."""
+SIDE_LABEL = "rag-gauntlet.side"
+"""On what belongs to the second of two stacks of one run; its value is that side."""
 TOOLS_LABEL = "rag-gauntlet.network-of"
 """On containers that share an instance's network and may change it; its value is the instance."""
 CALL_TIMEOUT_S = 10.0

@@ -184,6 +184,20 @@ def test_the_environment_of_the_next_start_can_be_added_to(running: Running, sta
     assert "EXTRA" not in psutil.Process(stack.place("query-1").pid).environ()
 
 
+def test_a_second_version_of_the_run_stands_beside_the_first_and_ends_alone(running: Running, tmp_path: Path) -> None:
+    """Blue and green: each on a network of its own, asked at an address of its own; what ends one leaves the other as it is."""
+    before = left_by(running.options.run_id)
+    second = replace(running.options, side="candidate", version="2.0.0", work_dir=running.options.work_dir / "second", logs_dir=tmp_path)
+    with started(ContainerStack(second), second) as candidate:
+        assert (running.ask().status_code, candidate.ask().status_code) == (200, 200)
+        assert {running.one("query").version, candidate.one("query").version} == {running.options.version, "2.0.0"}
+        names = docker("network", "ls", "--filter", f"label={RUN_LABEL}={second.run_id}", "--format", "{{.Name}}").split()
+        assert sorted(names) == [f"gauntlet-{second.run_id}-candidate-network", f"gauntlet-{second.run_id}-network"]
+        assert len(left_by(second.run_id)) > len(before)
+    assert left_by(second.run_id) == before
+    assert running.ask(1).status_code == 200
+
+
 def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_docker()
     broken = replace(launch.ENGINES["cache"], command=("--no-such-option", "x"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,11 +15,21 @@ from typing import Any
 import pytest
 
 from harness.record import store
+from tests.e2e.conftest import StartRun
+from tests.e2e.docker_engine import need_docker
 from tests.e2e.live_run import LiveRun, gauntlet
 
 pytestmark = pytest.mark.e2e
 
 BASE_S, CANDIDATE_S = 0.05, 0.15
+BOTH = """
+name: blue-and-green
+stack: {use: reference, documents: 60, replicas: {retrieval: 1, generation: 1}}
+phases: {warmup: 3s, steady_state: 25s}
+load: {mix: {ask: 1}, shape: [{constant: 8/s}]}
+operator: {enabled: false}
+compare: {candidate: {version: 1.1.0, environment: {gateway: {BUILD_LATENCY_MS: "400"}}}, metrics: {latency_p50: 25%}}
+"""
 
 
 @contextmanager
@@ -89,3 +100,21 @@ def test_judging_again_gives_the_same_bytes(finished: tuple[int, dict[str, Any],
     before = (directory / "verdict.json").read_bytes()
     assert gauntlet("judge", directory, tmp=tmp).returncode == 1
     assert (directory / "verdict.json").read_bytes() == before
+
+
+@pytest.mark.skipif("GAUNTLET_VERSIONS_RUN" not in os.environ, reason="two stacks take minutes; GAUNTLET_VERSIONS_RUN=1 asks for them")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("driver", ["processes", "containers"])
+def test_blue_and_green_of_the_reference_stack(driver: str, start_run: StartRun) -> None:
+    """Each serves its half of the arrivals; the planted delay is found, and nothing of either is left."""
+    if driver == "containers":
+        need_docker()
+    run = start_run(BOTH, "--json", "--stack", driver)
+    code, out = run.finish(240)
+    verdict = json.loads(out)
+    (check,) = [c for c in verdict["checks"] if c["group"] == "compare"]
+    assert (code, check["status"]) == (1, "FAIL"), check
+    assert [c["name"] for c in verdict["checks"] if c["status"] == "FAIL"] == [check["name"]], "nothing of either is left"
+    rows = store.read(run.record).in_phase("steady_state")
+    assert [int(sum(rows["side"] == side)) for side in (0, 1)] == [100, 100]
+    assert all((run.record / "logs" / side / "gateway-1.log").is_file() for side in ("", "candidate"))

@@ -13,6 +13,7 @@ from harness.scenario.problem import KeyPath, Problem, did_you_mean
 
 LEAST_S = 25.0  # five blocks of five seconds
 _LEAST_ROUNDS = 5
+_ONE_AT_A_TIME = ("swarm", "kubernetes")  # drivers
 _AT: KeyPath = ("compare", "candidate")
 
 
@@ -43,9 +44,10 @@ def _candidate(loaded: Loaded, stack: StackInfo, asked: CandidateSpec) -> Iterat
         yield loaded.at_key(("load", "locustfile"), "a locustfile asks the base alone", "compare with a shape and journeys")
     if scenario.operator.enabled:
         yield loaded.at(_AT, "an operator would act on the base alone", "add `operator: {enabled: false}`")
-    if scenario.stack.use == "compose" or scenario.stack.driver == "containers":
-        hint = "use the reference stack on processes, or an external one that runs both versions"
-        yield loaded.at(_AT, "only processes and external stacks can run two versions side by side", hint)
+    if scenario.stack.use == "compose" or (scenario.stack.use == "reference" and scenario.stack.driver in _ONE_AT_A_TIME):
+        name = "a compose project" if scenario.stack.use == "compose" else scenario.stack.driver
+        hint = "use the reference stack on processes or containers, or an external system that runs both versions"
+        yield loaded.at(_AT, f"{name} runs one version at a time, so the two cannot be served side by side", hint)
     elif scenario.stack.use == "external":
         yield from _external(loaded, asked)
     else:

@@ -15,7 +15,6 @@ from harness.stack.base import Limits, StackError
 from harness.stack.child import log_tail
 from harness.stack.containers.api import EngineApi, EngineError
 from harness.stack.ports import LOOPBACK
-from harness.sweep_containers import RUN_LABEL
 
 CPU_PERIOD_US = 100_000
 END_WAIT_S = 10.0
@@ -45,7 +44,7 @@ class ContainerSpec:
     name: str
     host: str  # under which its peers in the network find it
     image: str
-    run_id: str
+    labels: Mapping[str, str]
     network: str
     limits: Limits
     command: tuple[str, ...] = ()
@@ -65,7 +64,7 @@ class ContainerSpec:
             "Cmd": list(self.command) or None,
             **({"Entrypoint": list(self.entrypoint)} if self.entrypoint is not None else {}),
             "Env": [f"{name}={value}" for name, value in self.environment.items()],
-            "Labels": {RUN_LABEL: self.run_id},
+            "Labels": dict(self.labels),
             "ExposedPorts": {f"{port}/tcp": {} for port in self.published},
             "Healthcheck": {"Test": ["NONE"]},  # whoever starts it polls for readiness; a process every few seconds would cost the stack
             **({"User": self.user} if self.user else {}),

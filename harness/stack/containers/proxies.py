@@ -42,7 +42,7 @@ class ContainerProxies:
             name=self._site.name_of(_host(caller, callee)),
             host=_host(caller, callee),
             image=self._site.image("services"),
-            run_id=self._site.run_id,
+            labels=self._site.labels,
             network=self._site.network,
             limits=LIMITS,
             command=(

@@ -32,7 +32,7 @@ class ContainerStack(ReferenceStack):
     def __init__(self, options: StackOptions, clock: Clock | None = None) -> None:
         """Check the options; nothing is started, and no engine is asked. Raises ValueError."""
         super().__init__(options, reference_info(options.replicas, options.vector_store, "containers", tls=options.tls), clock)
-        self._site = Site(options.run_id)
+        self._site = Site(options.run_id, options.side)
         self._tools = NetworkTools(self._site)
         self._launcher: ContainerLauncher = ContainerLauncher(options, self._topology, self._environments, self._site)
         self._proxies: ContainerProxies = ContainerProxies(options, self._credentials.admin_token, self._site, self._reason_to_give_up)

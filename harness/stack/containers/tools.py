@@ -17,7 +17,7 @@ from harness.stack.containers.api import EngineApi, EngineError
 from harness.stack.containers.container import remove
 from harness.stack.containers.site import Site
 from harness.stack.ready import wait_ready
-from harness.sweep_containers import RUN_LABEL, TOOLS_LABEL
+from harness.sweep_containers import TOOLS_LABEL
 
 START_TIMEOUT_S = 15.0
 END_WAIT_S = 5.0
@@ -75,7 +75,7 @@ class NetworkTools:
             "Image": self._site.image("tools"),
             "Cmd": ["sleep", str(LASTS_S)],
             "User": "0",
-            "Labels": {RUN_LABEL: self._site.run_id, TOOLS_LABEL: instance},
+            "Labels": {**self._site.labels, TOOLS_LABEL: instance},
             "HostConfig": {
                 "NetworkMode": f"container:{container.id}",
                 "CapDrop": ["ALL"],

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -19,7 +19,7 @@ from harness.stack.base import Limits, StackError
 from harness.stack.containers.api import EngineApi, EngineError
 from harness.stack.containers.container import Container, ContainerSpec, Mount, limits_json
 from harness.stack.containers.site import Site
-from harness.sweep_containers import RUN_LABEL
+from harness.sweep_containers import RUN_LABEL, SIDE_LABEL
 
 MIB = 1 << 20
 ENDED = {"Running": False, "Paused": False, "Pid": 0, "ExitCode": 0, "Error": "", "OOMKilled": False}
@@ -82,7 +82,8 @@ def api(engine: Engine) -> EngineApi:
 
 
 def spec(**changes: Any) -> ContainerSpec:
-    given: dict[str, Any] = {"name": "n", "host": "query-1", "image": "i", "run_id": "r", "network": "net", "limits": Limits(1.0, 64 * MIB)}
+    given: dict[str, Any] = {"name": "n", "host": "query-1", "image": "i", "labels": {RUN_LABEL: "r"}, "network": "net"}
+    given["limits"] = Limits(1.0, 64 * MIB)
     return ContainerSpec(**{**given, **changes})
 
 
@@ -197,3 +198,32 @@ def test_what_was_never_opened_has_nothing_to_clear() -> None:
     assert site.clear() == []
     with pytest.raises(StackError, match="it was not started"):
         site.volume("postgres-1")
+
+
+class Shelf:
+    """An engine with the things of two stacks of one run."""
+
+    def __init__(self) -> None:
+        labels = {"base": {RUN_LABEL: "r"}, "candidate": {RUN_LABEL: "r", SIDE_LABEL: "candidate"}}
+        self.things = {kind: {f"{side}-{kind}": of for side, of in labels.items()} for kind in ("containers", "networks", "volumes")}
+
+    def call(self, method: str, path: str, *_args: Any, **_kwargs: Any) -> Any:
+        kind = path.split("/")[1]
+        if method == "DELETE":
+            del self.things[kind][path.split("/")[2]]
+            return None
+        listed = [{"Id": name, "Name": name, "Labels": labels} for name, labels in self.things[kind].items()]
+        return {"Volumes": listed} if kind == "volumes" else listed
+
+
+@pytest.mark.parametrize(("side", "left"), [("candidate", "base"), ("", "candidate")])
+def test_of_two_stacks_of_a_run_each_removes_its_own(side: str, left: str) -> None:
+    site, shelf = Site("r", side), Shelf()
+    site._api = cast(EngineApi, shelf)
+    assert site.clear() == []
+    assert [list(things) for things in shelf.things.values()] == [[f"{left}-{kind}"] for kind in shelf.things]
+
+
+def test_names_of_two_stacks_of_a_run_differ() -> None:
+    assert (Site("r").network, Site("r", "candidate").network) == ("gauntlet-r-network", "gauntlet-r-candidate-network")
+    assert Site("r", "candidate").labels == {RUN_LABEL: "r", SIDE_LABEL: "candidate"}
