@@ -26,7 +26,7 @@ def save(directory: Path, scenario: str, told: History, frames: Iterable[NDArray
     run = RunDirectory(directory)
     run.requests.mkdir(parents=True)
     run.scenario_file.write_text(scenario)
-    write_run_file(run, {"seed": 1, "scenario_file_sha256": sha256(scenario.encode()).hexdigest()})
+    write_run_file(run, {**told.run, "seed": 1, "scenario_file_sha256": sha256(scenario.encode()).hexdigest()})
     questions = [{"id": q.id, "gold": sorted(q.gold), "answerable": q.answerable} for q in told.questions.values()]
     if questions:
         run.questions.write_text(json.dumps({"documents": told.documents, "questions": questions}))

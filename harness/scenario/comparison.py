@@ -29,6 +29,9 @@ class Metric(Model):
     worse_by: Percent = Field(description="of a percentile, by how much it may grow; of a share, the points that it may lose")
     critical: bool = Field(default=True, description="whether it decides; otherwise it warns at most")
     must_have_data: bool = Field(default=True, description="whether a candidate fails that has no reading where the base has")
+    min_samples: int | None = Field(
+        default=None, ge=1, le=10**9, description="readings that each side needs; default: 59, or what reaches beyond the percentile"
+    )
 
     @model_validator(mode="after")
     def _can_be_told(self) -> Self:

@@ -35,15 +35,28 @@ def obstacles(base: tuple[History, Scenario], candidate: tuple[History, Scenario
         yield "a run that served two versions is a comparison itself, and stands for neither of them: its own verdict tells"
     if _same_record(base[0], candidate[0]):
         yield "both sides are one and the same record, which has nothing to say about itself"
-    machines = machine(base[0]), machine(candidate[0])
-    if None in machines:
-        yield "a record does not say on which machine it was made"
-    elif machines[0] != machines[1]:
-        told = [described(found) for found in machines if found is not None]
-        yield f"they ran on different machines ({told[0]}; {told[1]}), which differ by more than versions do"
+    if reason := elsewhere(base[0], candidate[0]):
+        yield reason
     for part in _SAME:
         if _plain(base[1], part) != _plain(candidate[1], part):
             yield f"their scenarios differ in `{part}`: the two were not asked the same"
+
+
+def elsewhere(base: History, candidate: History) -> str | None:
+    """Why they count as made on different machines; None for one and the same, or one like it."""
+    machines = [machine(history) for history in (base, candidate)]
+    told = [described(found) for found in machines if found is not None]
+    if len(told) < 2:
+        return "a record does not say on which machine it was made"
+    if machines[0] != machines[1]:
+        return f"they ran on different machines ({told[0]}; {told[1]}), which differ by more than versions do"
+    return None
+
+
+def order(base: History, candidate: History) -> int:
+    """-1 where the candidate ran before the base, by the wall clock; else 1."""
+    began = [str(history.run.get("clock", {}).get("utc", "")) for history in (base, candidate)]
+    return -1 if began[1] < began[0] else 1
 
 
 def serves_two(scenario: Scenario) -> bool:

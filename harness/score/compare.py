@@ -188,7 +188,8 @@ def _unmeasurable(metric: Measured) -> str | None:
     if not len(metric.base) or not len(metric.candidate):
         which = "neither side has" if not len(metric.base) and not len(metric.candidate) else "one side has not"
         return f"{which} a single reading of {metric.sli.text}"
-    needed = max(MIN_SAMPLES, stats.samples_to_prove((metric.sli.argument or 0.0) / 100.0) if metric.sli.percentile else 0)
+    reaching = stats.samples_to_prove((metric.sli.argument or 0.0) / 100.0) if metric.sli.percentile else 0
+    needed = max(MIN_SAMPLES, reaching, metric.asked.min_samples or 0)
     if min(metric.samples) < needed:
         return f"{metric.samples[0]} against {metric.samples[1]} readings; a comparison needs {needed} on each side"
     blocks = min(len(side) for side in metric.blocks)

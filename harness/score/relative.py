@@ -1,4 +1,4 @@
-"""Limits relative to steady_state (`<= +25% of steady_state`) or to the phase in a baseline run (`<= +10%`), which must not blame noise.
+"""Limits relative to steady_state (`<= +25% of steady_state`), which must not blame noise; of a baseline run: `score.to_baseline`.
 
 Kept by the measured value: PASS. Broken and significant (scatter of whole 5 s blocks, p <= 5 %), and clearly more than what changed
 within the phases themselves: FAIL. Broken but within the run's own noise: WARN up to twice the allowance, INCONCLUSIVE beyond it, because
@@ -43,17 +43,23 @@ def judge_relative(blank: Result, candidate_side: Side, reference_side: Side, sl
     """A share or percentile of one side against that of the other, which the limit names."""
     candidate = slis.observe(candidate_side.rows, sli, candidate_side.context)
     reference = slis.observe(reference_side.rows, sli, reference_side.context)
-    needed = max(MIN_SAMPLES, stats.samples_to_prove((sli.argument or 0.0) / 100.0) if sli.percentile else 0)
     measured, base = slis.value(candidate, sli), slis.value(reference, sli)
-    if measured is None or base is None or min(len(candidate), len(reference)) < needed:
-        reason = f"{len(candidate)} samples against {len(reference)} of {limit.of}; a comparison needs {needed} on each side"
-        return replace(blank, samples=len(candidate), reason=reason)
-    bound = limit.bound(base)
-    result = replace(blank, value=stats.rounded(measured), samples=len(candidate), evidence=(_compared(sli, base, bound, limit),))
+    reason = enough(candidate, reference, sli, limit)
+    if measured is None or base is None or reason:
+        return replace(blank, samples=len(candidate), reason=reason or "")
+    result = replace(blank, value=stats.rounded(measured), samples=len(candidate), evidence=(compared(sli, base, limit),))
     if slis.keeps(limit, measured, base):
-        change = _change(measured, base)
-        return replace(result, status=Status.PASS, reason=f"{change} {limit.of} keeps {limit.text}, n={len(candidate)}")
+        kept = f"{change(measured, base)} {limit.of} keeps {limit.text}"
+        return replace(result, status=Status.PASS, reason=f"{kept}, n={len(candidate)}")
     return _broken(result, (reference, reference_side.span), (candidate, candidate_side.span), sli, limit, (measured, base))
+
+
+def enough(candidate: Observations, reference: Observations, sli: SliName, limit: Limit) -> str | None:
+    """Why the readings are too few for a comparison; None where they are not."""
+    needed = max(MIN_SAMPLES, stats.samples_to_prove((sli.argument or 0.0) / 100.0) if sli.percentile else 0)
+    if min(len(candidate), len(reference)) >= needed:
+        return None
+    return f"{len(candidate)} samples against {len(reference)} of {limit.of}; a comparison needs {needed} on each side"
 
 
 def _broken(
@@ -66,28 +72,20 @@ def _broken(
 ) -> Result:
     measured, base = values
     sides = [_blocks(side, sli, limit.op, limit.bound(base)) for side in (reference, candidate)]
-    least = blockwise.LEAST_BLOCKS if limit.of == "baseline" else MIN_BLOCKS
-    if any(len(side) < least for side in sides):
+    if any(len(side) < MIN_BLOCKS for side in sides):
         reason = f"breaks {limit.text}, but {len(sides[0])} and {len(sides[1])} blocks of 5s are too few to tell it from noise"
         return replace(result, reason=reason)
-    p = _p_value(Blocks.of_shares(sides[0]), Blocks.of_shares(sides[1]), limit)
-    change = f"{_change(measured, base)} {limit.of} breaks {limit.text}"
+    p = blockwise.still(Blocks.of_shares(sides[0]), Blocks.of_shares(sides[1])).above(0.0)
+    told = f"{change(measured, base)} {limit.of} breaks {limit.text}"
     wandering = stats.share_of(sides[1]) - stats.share_of(sides[0]) <= BEYOND_DRIFT * max(stats.drift(side) for side in sides)
     if p <= stats.ALPHA and not wandering:
-        return replace(result, status=Status.FAIL, reason=f"{change}, p={p:.2g} over blocks of 5s")
+        return replace(result, status=Status.FAIL, reason=f"{told}, p={p:.2g} over blocks of 5s")
     why = "it changed by as much within a phase" if p <= stats.ALPHA else f"p={p:.2g} over blocks of 5s"
-    noise = f"{change}, but may be this run's own noise ({why})"
+    noise = f"{told}, but may be this run's own noise ({why})"
     twice = limit.value * 2.0
     if abs(measured - base) <= abs(base * twice):
         return replace(result, status=Status.WARN, reason=noise)
     return replace(result, reason=f"{noise}; the noise hides more than twice the limit")
-
-
-def _p_value(reference: Blocks, candidate: Blocks, limit: Limit) -> float:
-    """Of "no more is bad than there": between two runs a drift may be the cause as well."""
-    if limit.of == "baseline":
-        return blockwise.one_after_the_other(reference, candidate).above(0.0)
-    return blockwise.still(reference, candidate).above(0.0)
 
 
 def _blocks(side: tuple[Observations, Span], sli: SliName, op: str, bound: float) -> Sequence[stats.Block]:
@@ -98,11 +96,13 @@ def _blocks(side: tuple[Observations, Span], sli: SliName, op: str, bound: float
     return [block for block in proportion.counts(blocks(span)) if block[1] > 0]
 
 
-def _change(measured: float, base: float) -> str:
+def change(measured: float, base: float) -> str:
+    """`+12.3% of`, to be followed by what it is relative to."""
     if base == 0:
         return f"{measured:.4g} instead of 0 in"
     return f"{(measured / base - 1.0) * 100:+.1f}% of"
 
 
-def _compared(sli: SliName, base: float, bound: float, limit: Limit) -> str:
-    return f"{sli.text} of {limit.of}: {stats.rounded(base):g}; bound: {stats.rounded(bound):g}"
+def compared(sli: SliName, base: float, limit: Limit) -> str:
+    """The line of evidence: what it is relative to, and what follows from that."""
+    return f"{sli.text} of {limit.of}: {stats.rounded(base):g}; bound: {stats.rounded(limit.bound(base)):g}"

@@ -18,7 +18,7 @@ from harness.scenario.model import Scenario
 from harness.scenario.objective import Objective
 from harness.scenario.slis import SliName
 from harness.scenario.units import Limit
-from harness.score import logic, stats
+from harness.score import comparable, logic, stats
 from harness.score import sli as slis
 from harness.score.check import Result, Status
 from harness.score.context import Context
@@ -28,6 +28,7 @@ from harness.score.scopes import belonging
 from harness.score.show import show
 from harness.score.sli import Observations
 from harness.score.spans import Span, of_phase, seconds
+from harness.score.to_baseline import judge_to_baseline
 from harness.score.windows import Stretch, judge_windows
 
 MIN_SAMPLES = 30  # for what no sample size can prove (a limit of 100 %), and for means
@@ -57,6 +58,8 @@ class _Asked:
         if limit.of == "baseline":
             if history.baseline is None:
                 return "there is no baseline run to compare with; name one with --baseline", None
+            if reason := comparable.elsewhere(history.baseline, history):
+                return f"the baseline run and this one: {reason}", None
             history, phase = history.baseline, self.phase
         reason = self.before.phase(phase) if limit.of == "steady_state" else Preconditions(history, self.before.scenario).phase(phase)
         if reason is not None:
@@ -92,7 +95,10 @@ def _one(asked: _Asked, blank: Result, limit: Limit) -> Result:
         missing, reference = asked.reference(limit)
         if reference is None:
             return replace(blank, reason=str(missing))
-        return judge_relative(blank, Side(rows, asked.span, context), reference, sli, limit)
+        side = Side(rows, asked.span, context)
+        if limit.of == "baseline" and before.history.baseline is not None:
+            return judge_to_baseline(blank, side, reference, sli, limit, comparable.order(before.history.baseline, before.history))
+        return judge_relative(blank, side, reference, sli, limit)
     observations = slis.observe(rows, sli, context)
     if sli.family == "wrong_answers":
         at_s = [seconds(before.history.start_ns, int(t_ns)) for t_ns in observations.t_ns[observations.values > 0]]

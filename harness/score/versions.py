@@ -133,7 +133,7 @@ def _measured(
         candidate.observe(phase, sli),
         blocks or ((), ()),
         "sequential" if base.side is None else "interleaved",
-        _order(base.history, candidate.history),
+        comparable.order(base.history, candidate.history),
     )
 
 
@@ -154,9 +154,3 @@ def _rounds(start_ns: int, span: Span, block_s: float) -> Sequence[Span]:
     each = max(1, math.ceil((last - first) / MOST_BESIDE))
     borders = [start_ns + round_ns * n for n in range(first, last + 1, each)]
     return [Span(a, b) for a, b in pairwise(borders)]
-
-
-def _order(base: History, candidate: History) -> int:
-    """-1 where the candidate ran before the base, by the wall clock."""
-    began = [str(history.run.get("clock", {}).get("utc", "")) for history in (base, candidate)]
-    return -1 if began[1] < began[0] else 1

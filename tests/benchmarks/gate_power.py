@@ -11,12 +11,10 @@ printed; the exit code is 1 where a finished cell misses its figure.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,8 +36,8 @@ from harness.score.spans import NS_PER_S, Span
 from tests.benchmarks import gate_histories as histories
 from tests.benchmarks import other_gates
 from tests.benchmarks.gate_histories import KINDS, Kind, Requests
+from tests.benchmarks.trials import CHUNK, State, carried_on
 
-CHUNK = 50
 RATE = 25.0
 LENGTH_S: dict[Design, int] = {"interleaved": 600, "sequential": 2400}  # the default sample size, docs/compare.md
 CHANGES = ("none", "p95 +10%", "availability -1%", "recall -5 points")
@@ -165,14 +163,18 @@ def requests_of(history: History, side: int | None = None) -> Requests:
     )
 
 
-def table(state: dict[str, dict[str, int]], rows: Sequence[Cell]) -> tuple[list[str], list[str]]:
+def trials(told: Mapping[str, int]) -> int:
+    return sum(told.get(status.value, 0) for status in Status)
+
+
+def table(state: State, rows: Sequence[Cell]) -> tuple[list[str], list[str]]:
     """The lines, and what misses its figure."""
     head = f"{'design':<12}{'history':<20}{'change':<18}{'of default':>10}{'trials':>8}{'FAIL':>8}{'PASS':>8}{'INC.':>8}"
     lines = [head + f"  |{'Mann-Whitney':>13}{'k6':>8}{'pytest-b.':>10}"]
     missed = []
     for cell in rows:
         told = Counter(state.get(cell.name, {}))
-        n = sum(told[s.value] for s in Status)
+        n = trials(told)
         if not n:
             continue
         share = {name: told[name] / n for name in (*(s.value for s in Status), "kayenta", "k6", "pytest-benchmark")}
@@ -199,16 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     kinds = [*KINDS, *([recorded(asked.records)] if asked.records else [])]
     designs: tuple[Design, ...] = ("interleaved", "sequential") if asked.design == "both" else (asked.design,)
     rows = list(cells(kinds, designs))
-    state: dict[str, dict[str, int]] = json.loads(asked.state.read_text()) if asked.state.exists() else {}
-    end_s = time.monotonic() + asked.minutes * 60.0
-    for cell in rows:
-        for number in range(sum(state.get(cell.name, {}).get(s.value, 0) for s in Status) // CHUNK, -(-asked.trials // CHUNK)):
-            if time.monotonic() > end_s:
-                break
-            state[cell.name] = dict(Counter(state.get(cell.name, {})) + chunk(cell, number))
-            fresh = asked.state.with_suffix(".new")
-            fresh.write_text(json.dumps(state, indent=1))
-            fresh.replace(asked.state)
+    state = carried_on(asked.state, rows, -(-asked.trials // CHUNK), asked.minutes, trials, chunk)
     lines, missed = table(state, rows)
     print("\n".join(lines))
     print("\n".join(f"MISSED {line}" for line in missed) or "every finished cell keeps its figure")

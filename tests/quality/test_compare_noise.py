@@ -10,8 +10,10 @@ from collections import Counter
 import pytest
 
 from harness.score.effect import Design
+from tests.benchmarks import objective_power
 from tests.benchmarks.gate_histories import KINDS, Kind
-from tests.benchmarks.gate_power import CHUNK, Cell, chunk
+from tests.benchmarks.gate_power import Cell, chunk
+from tests.benchmarks.trials import CHUNK
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -43,3 +45,16 @@ def test_too_short_a_run_does_not_pass_it() -> None:
     found = told("interleaved", BY_NAME["autocorrelated 3%"], "p95 +10%", 0.1)
     assert found["PASS"] <= 0.01
     assert found["INCONCLUSIVE"] > 0.3
+
+
+@pytest.mark.parametrize("name", ["drifting", "autocorrelated 6%"])
+def test_an_objective_relative_to_a_baseline_run_does_not_blame_noise_and_does_not_pass_by_accident(name: str) -> None:
+    """All of it: tests/benchmarks/objective_power.py."""
+    cell = objective_power.Cell("baseline", BY_NAME[name], 0.25)
+    found: Counter[str] = Counter()
+    for number in range(2):
+        found += objective_power.chunk(cell, number)
+    share = {question: count / objective_power.trials(found) for question, count in found.items()}
+    for sli in ("latency_p95", "availability"):
+        assert share.get(f"{sli} 0x=FAIL", 0.0) <= 0.02
+        assert share.get(f"{sli} 1x=PASS", 0.0) <= 0.03

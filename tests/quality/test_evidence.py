@@ -37,6 +37,7 @@ from harness.score.check import Status
 from harness.score.judge import judge
 from tests.history_builder import history, questions, together, traffic
 from tests.record_on_disk import save
+from tests.two_versions import HOST
 
 TEXT = """\
 name: evidence
@@ -350,8 +351,9 @@ def test_no_fact_makes_the_judge_or_a_report_raise(file: str, rng: Random, place
 def test_a_baseline_is_read_where_it_was_pinned(tmp_path: Path) -> None:
     """Without it nothing is known; with it the same is a pass, and twice the latency a failure."""
     text = NULL.replace('"<= 800ms"', '"<= +10%"')
-    base, own = (run(text, *NULL_TOLD, requests=traffic(0, 60)) for _ in range(2))
-    slow = run(text, *NULL_TOLD, requests=traffic(0, 60, latency_s=0.2))
+    here = {"host": HOST}
+    base, own = (run(text, *NULL_TOLD, requests=traffic(0, 60), run=here) for _ in range(2))
+    slow = run(text, *NULL_TOLD, requests=traffic(0, 60, latency_s=0.2), run=here)
     for name, one in (("base", base), ("own", own), ("slow", slow)):
         one.save(tmp_path / name)
     statuses = {name: judge_run(tmp_path / name, baseline=tmp_path / "base").verdict.status for name in ("own", "slow")}

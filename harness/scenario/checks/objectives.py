@@ -10,6 +10,7 @@ from harness.scenario import arrivals
 from harness.scenario.catalog import StackInfo
 from harness.scenario.checks.limits import wrong_limit
 from harness.scenario.checks.scopes import check_scope, scoped
+from harness.scenario.checks.versions import LEAST_S
 from harness.scenario.indicator import Indicator
 from harness.scenario.loader import Loaded
 from harness.scenario.objective import Objective
@@ -77,6 +78,20 @@ def _reference(asked: _Asked) -> Iterator[Problem]:
         yield asked.wrong("the scenario has no steady_state to compare with", "add `steady_state: 30s` to `phases`")
     elif limit.of == "steady_state" and phase in ("warmup", "steady_state"):
         yield asked.wrong(f"{phase} cannot be compared with steady_state", "write a plain limit")
+    elif limit.of == "baseline":
+        yield from _to_baseline(asked)
+
+
+def _to_baseline(asked: _Asked) -> Iterator[Problem]:
+    """Two runs are compared by blocks of time, and no sample shows that two are equal."""
+    length_s = asked.loaded.scenario.phases[asked.phase]  # type: ignore[index]  # checked by the caller
+    if length_s < LEAST_S:
+        message = f"{asked.phase} lasts {length_s:g}s; a comparison with a baseline run needs at least {LEAST_S:g}s"
+        yield asked.wrong(message, f"write `{asked.phase}: {LEAST_S:g}s` or more, docs/compare.md says how much more")
+    elif asked.limit.value == 0.0:
+        better = "<= +5%" if asked.of.sli.good == "lower" else ">= -1%"
+        message = f"{asked.limit.text!r} can never be shown of equal versions, whatever the sample"
+        yield asked.wrong(message, f'write what is allowed: "{better}"')
 
 
 def _measurable(loaded: Loaded, sli: SliName, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:

@@ -149,6 +149,14 @@ def test_a_metric_that_is_not_critical_warns_at_most() -> None:
     assert status(tuple(found.values())) is Status.WARN
 
 
+def test_a_metric_may_ask_for_more_readings() -> None:
+    asked = {"metrics": {"latency_p50": {"worse_by": "25%", "min_samples": 5000}}}
+    assert status(versions.interleaved(*beside(1, 300, compare=asked))) is Status.INCONCLUSIVE
+    assert "a comparison needs 5000 on each side" in versions.interleaved(*beside(1, 300, compare=asked))[0].result.reason
+    asked["metrics"]["latency_p50"]["min_samples"] = 3000
+    assert status(versions.interleaved(*beside(1, 300, compare=asked))) is Status.PASS
+
+
 def test_what_must_have_data_fails_where_only_the_candidate_has_none() -> None:
     history, scenario = beside(31, compare={"metrics": {"recall_at_5": "5%"}})
     rows = history.requests.rows()
