@@ -23,7 +23,8 @@ from harness.record.store import RecordError, RunDirectory
 from harness.score import comparable
 
 INDEX = "index.json"
-_PARTS = ("run.json", "scenario.yaml", "questions.json", "events.jsonl", "events-watchdog.jsonl", "events-load.jsonl", "requests")
+_EVENTS = ("events.jsonl", "events-watchdog.jsonl", "events-load.jsonl")
+_PARTS = ("run.json", "scenario.yaml", "questions.json", *_EVENTS, "requests", "gaps", "provider")
 
 
 @dataclass(frozen=True, slots=True)

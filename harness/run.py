@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -37,7 +37,6 @@ from harness.load import plan as load_plan
 from harness.load.driver import LoadError, LoadProcess
 from harness.record import events as ev
 from harness.record import store
-from harness.record.baseline import pin
 from harness.record.clock import NS_PER_S, Clock, SystemClock, utc_now, wall_anchor
 from harness.record.events import Event
 from harness.record.journal import Journal
@@ -62,7 +61,7 @@ class Options:
     out: Path = Path("runs")
     seed: int | None = None
     argv: tuple[str, ...] = ()
-    baseline: Path | None = None  # the run that limits "of baseline" are relative to
+    baseline: Mapping[str, Any] | None = None  # what the run is compared with (`record.baseline.pin`)
     observe: Callable[[LiveState], None] = field(default=lambda _state: None)
 
 
@@ -112,7 +111,7 @@ def open_record(scenario: Scenario, loaded: Loaded, options: Options) -> store.R
             "scenario_file_sha256": sha256(text).hexdigest(),
             "seed": scenario.seed,
             "argv": list(options.argv),
-            "baseline": pin(options.baseline) if options.baseline is not None else None,
+            "baseline": options.baseline,
             "git": {"sha": revision.sha, "dirty": revision.dirty},
             "host": host.facts(),
             "clock": {"utc": anchor.utc, "t_ns": anchor.t_ns},

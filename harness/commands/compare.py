@@ -13,6 +13,7 @@ from harness.lifecycle.exit_codes import OK, USAGE
 if TYPE_CHECKING:
     from harness.comparing import Comparison
     from harness.judging import Judged
+    from harness.lifecycle.settled import Settled
     from harness.scenario.comparison import Metric
 
 STORED = "stored"
@@ -67,41 +68,63 @@ def _metric(worse_by: str | None) -> Metric | None:
 
 def stored(candidate: Path, baselines: Path) -> tuple[Path, Path | None]:
     """The current baseline and the anchor for a run. Raises CommandError where there is none."""
-    from harness.baselines import run_of, shelf
-    from harness.record import store
-
-    kept = shelf(baselines, store.read(run_of(candidate).path))
+    kept = recorded(candidate, Path(STORED), baselines)
     if kept.current is None:
-        told = f"{baselines}: no baseline of this scenario on this machine ({kept.path.name}); set one: gauntlet baseline set RUN"
-        raise CommandError(USAGE, told)
+        raise CommandError(USAGE, kept.reason)
     return kept.current, kept.anchor
 
 
-def refuse_no_run(baseline: Path) -> None:
-    """Before anything starts: a baseline that is no record. Raises RecordError or ScenarioError."""
+def recorded(run: Path, baseline: Path, baselines: Path) -> Settled:
+    """What a run that is recorded already is compared with: a run, or what is stored for its scenario and machine."""
+    from harness.baselines import run_of, shelf
+    from harness.lifecycle.settled import Settled, of_shelf
+    from harness.record import store
+
     if str(baseline) != STORED:
-        from harness.comparing import read_arm
+        return Settled(baseline)
+    return of_shelf(shelf(baselines, store.read(run_of(run).path)), baselines)
 
-        read_arm(baseline)
 
-
-def against(judged: Judged, baseline: Path, baselines: Path, *, strict: bool) -> Judged:
-    """A judged run with the comparison in its verdict; the whole of it is in `comparison.json` beside the record."""
-    from harness.comparing import with_baseline, without_baseline
+def judged_as_run(run: Path, *, strict: bool = False) -> tuple[Judged, Comparison | None]:
+    """A recorded run, judged again with what it was compared with when it was made: what failed by that must not pass without it."""
     from harness.judging import judge_run
+    from harness.lifecycle.settled import settled_then
+
+    judged = judge_run(run, strict=strict)
+    settled = settled_then(judged.history.run)
+    return (judged, None) if settled is None else against(judged, settled, strict=strict)
+
+
+def keep(judged: Judged, found: Comparison | None) -> Judged:
+    """The whole of a comparison is in `comparison.json` beside the record."""
     from harness.report import comparison
 
-    anchor = None
-    if str(baseline) == STORED:
-        try:
-            baseline, anchor = stored(judged.directory.path, baselines)
-        except CommandError as error:
-            return without_baseline(judged, str(error), strict=strict)
-    if judged.scenario.wants_baseline:
-        judged = judge_run(judged.directory.path, strict=strict, baseline=baseline)
-    merged, found = with_baseline(judged, baseline, anchor=anchor, strict=strict)
-    (judged.directory.path / "comparison.json").write_bytes(comparison.render(found))
-    return merged
+    if found is not None:
+        (judged.directory.path / "comparison.json").write_bytes(comparison.render(found))
+    return judged
+
+
+def against(judged: Judged, settled: Settled, *, strict: bool) -> tuple[Judged, Comparison | None]:
+    """A judged run with the comparison in its verdict, and the comparison where there was something to compare with."""
+    from harness.comparing import with_baseline, without_baseline
+    from harness.judging import judge_run
+
+    if settled.current is None:
+        return without_baseline(judged, settled.reason, strict=strict), None
+    if judged.scenario.baseline_phases:
+        judged = judge_run(judged.directory.path, strict=strict, baseline=settled.current)
+    return with_baseline(judged, settled.current, anchor=settled.anchor, strict=strict)
+
+
+def against_settled(judged: Judged, settled: Settled, *, strict: bool) -> Judged:
+    """The same at the end of a run: what was settled at its start may be gone by now, which leaves the run with nothing to compare with."""
+    from harness.comparing import without_baseline
+    from harness.record.store import RecordError
+
+    try:
+        return keep(*against(judged, settled, strict=strict))
+    except RecordError as error:
+        return without_baseline(judged, f"what was to be compared with cannot be read any more: {error}", strict=strict)
 
 
 def tell(found: Comparison, as_json: bool) -> None:

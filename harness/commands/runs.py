@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.compare import BASELINE, BASELINES, STORED, against, refuse_no_run
+from harness.commands.compare import BASELINE, BASELINES, against, against_settled, judged_as_run, keep, recorded
 from harness.commands.console import EPILOG, FILES, JSON, OUT, RUN, STRICT, CommandError, command, emit, say
 from harness.lifecycle.exit_codes import FAILED, OK, worst
 
@@ -44,11 +44,12 @@ def run(
     as_json: bool,
 ) -> int:
     """Run scenarios, and judge them."""
-    from harness.lifecycle.batch import Batch
+    from harness.lifecycle.batch import Against, Batch
+    from harness.lifecycle.settled import settle
 
+    against_it = None
     if baseline is not None:
-        refuse_no_run(baseline)
-    compared = partial(against, baseline=baseline, baselines=baselines, strict=strict) if baseline is not None else None
+        against_it = Against(partial(settle, given=baseline, baselines=baselines), partial(against_settled, strict=strict))
     batch = Batch(
         out=out,
         stack=stack,
@@ -57,8 +58,7 @@ def run(
         strict=strict,
         quiet=as_json,
         argv=tuple(sys.argv),
-        compared=compared,
-        baseline=None if str(baseline) == STORED else baseline,
+        against=against_it,
     )
     outcomes = batch.carry_out(files, say)
     code = worst(o.exit_code for o in outcomes)
@@ -97,9 +97,10 @@ def judge(run: Path, baseline: Path | None, baselines: Path, strict: bool, as_js
     """
     from harness.judging import judge_run, write_reports
 
-    judged = judge_run(run, strict=strict)
-    if baseline is not None:
-        judged = against(judged, baseline, baselines, strict=strict)
+    if baseline is None:
+        judged = keep(*judged_as_run(run, strict=strict))
+    else:
+        judged = keep(*against(judge_run(run, strict=strict), recorded(run, baseline, baselines), strict=strict))
     write_reports(judged)
     _tell(judged, as_json)
     return judged.verdict.exit_code
@@ -113,9 +114,7 @@ def show(run: Path, as_json: bool) -> int:
 
     Judges without writing anything, and exits with 0 whatever the verdict.
     """
-    from harness.judging import judge_run
-
-    _tell(judge_run(run), as_json)
+    _tell(judged_as_run(run)[0], as_json)
     return OK
 
 
@@ -135,9 +134,9 @@ def report(run: Path) -> int:
 
     Prints the path of the HTML page; exits with 0 whatever the verdict.
     """
-    from harness.judging import judge_run, write_reports
+    from harness.judging import write_reports
 
-    judged = judge_run(run)
+    judged, _ = judged_as_run(run)
     write_reports(judged)
     click.echo(judged.directory.path / "report.html")
     return OK

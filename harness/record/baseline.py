@@ -19,6 +19,14 @@ def pin(path: Path) -> dict[str, str]:
     return {"path": str(directory.path), "run_sha256": _digest(directory)}
 
 
+def pinned(of: object) -> Path | None:
+    """Where the run lies that was pinned; None for what pins none. Raises RecordError when it is gone, or another one."""
+    directory = _found(of)
+    if directory is None and isinstance(of, Mapping) and of.get("path"):
+        raise store.RecordError(f"{of['path']}: the run that was the baseline is not there any more; name one with --baseline")
+    return directory.path if directory is not None else None
+
+
 def baseline(run: Mapping[str, Any], given: Path | None) -> History | None:
     """The baseline's history: of the one that is given, else of the one that was pinned; None where there is none any more.
 
@@ -27,15 +35,20 @@ def baseline(run: Mapping[str, Any], given: Path | None) -> History | None:
     if given is not None:
         pin(given)
         return store.read(given.resolve())
-    pinned = run.get("baseline")
-    if not isinstance(pinned, Mapping):
+    directory = _found(run.get("baseline"))
+    return store.read(directory.path) if directory is not None else None
+
+
+def _found(of: object) -> store.RunDirectory | None:
+    """Raises RecordError when another run is in its place."""
+    if not isinstance(of, Mapping) or not isinstance(of.get("path"), str):
         return None
-    directory = store.RunDirectory(Path(str(pinned.get("path"))))
+    directory = store.RunDirectory(Path(of["path"]))
     if not directory.run_file.is_file():
         return None
-    if _digest(directory) != pinned.get("run_sha256"):
+    if _digest(directory) != of.get("run_sha256"):
         raise store.RecordError(f"{directory.path}: not the run that was the baseline; name one with --baseline")
-    return store.read(directory.path)
+    return directory
 
 
 def _digest(directory: store.RunDirectory) -> str:

@@ -286,10 +286,9 @@ class Scenario(Model):
                 yield from ((of.sli, one) for one in objective.pass_.bounds)
 
     @property
-    def wants_baseline(self) -> bool:
-        """Is any objective relative to another run?"""
-        criteria = (c for asked in self.objectives.values() for one in asked.values() for c in (one.pass_, one.warn) if c is not None)
-        return any(limit.of == "baseline" for c in criteria for limit in c.limits)
+    def baseline_phases(self) -> tuple[str, ...]:
+        """The phases with an objective that is relative to another run."""
+        return tuple(phase for phase, asked in self.objectives.items() if any(one.of_baseline for one in asked.values()))
 
     def phase_start_s(self, name: str) -> float:
         """Seconds from the start of the first phase."""

@@ -64,6 +64,11 @@ class Objective(Model):
     weight: Weight | None = Field(default=None, description="in the score of the gate; default 1")
     key: bool = Field(default=False, description="must pass by itself, whatever the score of the gate")
 
+    @property
+    def of_baseline(self) -> bool:
+        """Is any of its limits relative to another run?"""
+        return any(one.of == "baseline" for asked in (self.pass_, self.warn) if asked is not None for one in asked.limits)
+
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:

@@ -51,11 +51,13 @@ def write(path: Path, history: History, scenario: str = SCENARIO, **run: Any) ->
     return path
 
 
-def run(tmp_path: Path, name: str, seed: int, hour: int, *, slower: float = 1.0, sha: str = "a", host: Any = HOST) -> Path:
+def run(
+    tmp_path: Path, name: str, seed: int, hour: int, *, slower: float = 1.0, sha: str = "a", host: Any = HOST, **facts: Any
+) -> Path:
     history = record(requests(seed, LENGTH_S, slower=slower), LENGTH_S, started=f"2026-01-01T{hour:02}:00:00+00:00", host=host)
     events = tuple(e for e in history.events if e.kind != "ended")
     kept = History(events=events, requests=history.requests, journeys=history.journeys, run=history.run)
-    return write(tmp_path / f"2026010{hour}T000000Z-{name}", kept, git={"sha": sha * 40, "dirty": False})
+    return write(tmp_path / f"2026010{hour}T000000Z-{name}", kept, git={"sha": sha * 40, "dirty": False}, **facts)
 
 
 def gauntlet(*words: object) -> Result:
@@ -155,3 +157,16 @@ def test_a_record_of_an_older_version_has_no_sides_and_is_whole(tmp_path: Path) 
     again = store.read(path)
     assert again.damage == ()
     assert set(again.requests["side"]) == {0}
+
+
+def test_what_is_kept_of_a_run_with_providers_is_whole(tmp_path: Path) -> None:
+    """The last event names the journals that there were; a copy without them would count as damaged, and be compared with nothing."""
+    path = run(tmp_path, "a", 1, 1)
+    (path / "provider").mkdir()
+    (path / "provider" / "llm.jsonl").write_text('{"schema": 1}\n{"end": true, "rows": 0}\n')
+    text = (path / "events.jsonl").read_text()
+    (path / "events.jsonl").write_text(text.replace('"ending":', '"providers": ["llm"], "ending":'))
+    expected = store.read(path).damage
+    assert gauntlet("baseline", "set", path, "--baselines", tmp_path / "kept").exit_code == 0
+    (kept,) = (tmp_path / "kept").glob("*/*/*/run.json")
+    assert store.read(kept.parent).damage == expected == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.record import store
-from harness.record.baseline import baseline, pin
+from harness.record.baseline import baseline, pin, pinned
 
 
 def run(root: Path, seed: int = 1) -> Path:
@@ -34,12 +34,21 @@ def test_the_one_that_is_given_goes_first(tmp_path: Path) -> None:
 
 def test_another_run_in_its_place_is_refused(tmp_path: Path) -> None:
     path = run(tmp_path)
-    pinned = {"baseline": pin(path)}
+    record = {"baseline": pin(path)}
     store.write_run_file(store.RunDirectory(path), {"seed": 3})
     with pytest.raises(store.RecordError, match="not the run that was the baseline; name one with --baseline"):
-        baseline(pinned, None)
+        baseline(record, None)
     store.RunDirectory(path).run_file.unlink()
-    assert baseline(pinned, None) is None
+    assert baseline(record, None) is None
+
+
+def test_where_the_pinned_one_lies(tmp_path: Path) -> None:
+    path = run(tmp_path)
+    told = pin(path)
+    assert (pinned(told), pinned(None), pinned({"path": None, "reason": "none"})) == (path.resolve(), None, None)
+    store.RunDirectory(path).run_file.unlink()
+    with pytest.raises(store.RecordError, match="not there any more"):
+        pinned(told)
 
 
 def test_no_run_there(tmp_path: Path) -> None:
