@@ -51,9 +51,7 @@ def write(path: Path, history: History, scenario: str = SCENARIO, **run: Any) ->
     return path
 
 
-def run(
-    tmp_path: Path, name: str, seed: int, hour: int, *, slower: float = 1.0, sha: str = "a", host: Any = HOST, **facts: Any
-) -> Path:
+def run(tmp_path: Path, name: str, seed: int, hour: int, *, slower: float = 1.0, sha: str = "a", host: Any = HOST, **facts: Any) -> Path:
     history = record(requests(seed, LENGTH_S, slower=slower), LENGTH_S, started=f"2026-01-01T{hour:02}:00:00+00:00", host=host)
     events = tuple(e for e in history.events if e.kind != "ended")
     kept = History(events=events, requests=history.requests, journeys=history.journeys, run=history.run)
