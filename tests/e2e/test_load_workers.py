@@ -1,0 +1,114 @@
+"""Several load processes that are one load."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from harness.record.frames import read_frames
+from harness.record.requests import REQUEST, Outcome
+from harness.telemetry.prometheus_text import parse
+from tests.e2e.load_process import START_S, Load, gone, loading, wait_for
+from tests.unit.load.target import Target
+
+pytestmark = pytest.mark.e2e
+
+
+def workers_of(load: Load) -> list[psutil.Process]:
+    return [child for child in psutil.Process(load.pid).children() if "--owned-worker" in child.cmdline()]
+
+
+def test_workers_share_one_load_and_one_record(tmp_path: Path) -> None:
+    mix = {"ask": 3, "ask_stream": 1, "ingest": 1}
+    with Target().running() as target, loading(tmp_path, target, 3.0, shape=[{"constant": "50/s"}], mix=mix, workers=2) as load:
+        load.begin()
+        workers = workers_of(load)
+        wait_for(lambda: len(load.rows) > 20)
+        text = urllib.request.urlopen(load.process.metrics_url, timeout=5).read().decode()
+        assert load.process.finish(60) == 0, load.log
+    rows = load.rows
+    assert sorted(rows["seq"]) == list(range(150)) and set(rows["outcome"]) == {Outcome.OK}
+    segments = sorted((tmp_path / "requests").glob("*.seg"))
+    assert [set(np.concatenate(list(read_frames(file, REQUEST)))["seq"] % 2) for file in segments] == [{0}, {1}]
+    # One schedule: every arrival was due where an undivided load would have had it.
+    begun_ns = load.events("started")[0]["t0_ns"]
+    assert np.abs(np.sort(rows["intended_ns"]) - begun_ns - (np.arange(150) + 0.5) / 50 * 1e9).max() < 2
+    (finished,) = load.events("finished")
+    ingested = int((rows["journey"] == load.plan.journey_names.index("ingest")).sum())
+    assert (finished["arrivals"], finished["sent"], finished["ingest_indexed"], finished["workers_lost"]) == (150, 150, ingested, 0)
+    assert {h["worker"] for h in load.events("health")} == {0, 1}
+    assert [(w["worker"], w["clock_offset_ns"]) for w in load.events("worker")] == [(0, 0), (1, 0)]
+    assert sum(value for name, _, value in parse(text) if name == "client_requests_total") > 20
+    streamed = rows[rows["chunks"] > 1]
+    assert np.array_equal(np.unique(load.gaps["seq"]), np.sort(streamed["seq"]))
+    assert len(load.gaps) == (streamed["chunks"].astype(int) - 1).sum()
+    assert len(workers) == 2 and all(gone(worker.pid) for worker in workers)
+
+
+def test_a_worker_lost_in_the_middle_is_an_event_and_the_others_go_on(tmp_path: Path) -> None:
+    with Target().running() as target, loading(tmp_path, target, 4.0, shape=[{"constant": "50/s"}], workers=2) as load:
+        load.begin()
+        wait_for(lambda: len(load.rows) > 20)
+        workers_of(load)[0].kill()
+        assert load.process.finish(60) == 0, load.log
+    (lost,), (finished,) = load.events("worker_lost"), load.events("finished")
+    rows = load.rows
+    by_worker = [int((rows["seq"] % 2 == n).sum()) for n in (0, 1)]
+    assert by_worker[1 - lost["worker"]] == 100 and 0 < by_worker[lost["worker"]] < 100
+    assert (finished["workers_lost"], finished["arrivals"], lost["recorded"]) == (1, len(rows), by_worker[lost["worker"]])
+    assert load.events("started")[0]["expected_arrivals"] == 200
+
+
+@pytest.fixture
+def another_clock() -> list[str]:
+    """What starts a process whose monotonic clock is ahead by 5 000 s, as if it ran on another host."""
+    argv = ["unshare", "--time", "--monotonic", "5000", "--fork"]
+    if subprocess.run([*argv, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no time namespace can be made here")
+    return argv
+
+
+def test_a_worker_with_another_clock_is_recorded_on_ours(tmp_path: Path, another_clock: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAUNTLET_WORKER_TOKEN", "shown")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        master = f"127.0.0.1:{free.getsockname()[1]}"
+    shape, remote = [{"constant": "50/s"}], {"workers": 2, "remote_workers": 1, "listen": master}
+    with Target().running() as target, loading(tmp_path, target, 2.0, shape=shape, **remote) as load:
+        load.process.start()
+        argv = [*another_clock, sys.executable, "-m", "harness.load.users", "--worker", master]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as worker:
+            load.process.wait_ready(START_S)
+            load.process.begin(time.monotonic_ns() + 50_000_000)
+            assert load.process.finish(60) == 0, load.log
+            assert worker.wait(20) == 0
+    (far,) = [w for w in load.events("worker") if w["clock_offset_ns"]]
+    assert abs(far["clock_offset_ns"] + 5000e9) <= far["clock_uncertainty_ns"] < 50e6
+    rows = load.rows
+    assert sorted(rows["seq"]) == list(range(100)) and set(rows["outcome"]) == {Outcome.OK}
+    due_ns = load.events("started")[0]["t0_ns"] + (np.arange(100) + 0.5) / 50 * 1e9
+    assert np.abs(np.sort(rows["intended_ns"]) - due_ns).max() <= far["clock_uncertainty_ns"] + 2
+
+
+@pytest.mark.parametrize("how", ["order", "kill"])
+def test_workers_end_with_their_master(tmp_path: Path, how: str) -> None:
+    with Target().running() as target, loading(tmp_path, target, 60.0, shape=[{"constant": "50/s"}], workers=2) as load:
+        load.begin()
+        workers = workers_of(load)
+        wait_for(lambda: len(load.rows) > 20)
+        if how == "kill":
+            os.kill(load.pid, signal.SIGKILL)
+        load.process.stop()
+        wait_for(lambda: all(gone(worker.pid) for worker in workers), 10)
+    assert bool(load.events("finished")) == (how == "order")
+    if how == "order":
+        assert load.events("finished")[0]["early"] and load.events("finished")[0]["arrivals"] == len(load.rows)
