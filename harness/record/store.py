@@ -120,8 +120,9 @@ def write_run_file(directory: RunDirectory, document: Mapping[str, Any]) -> None
 
 
 def read(path: Path, *, live: bool = False) -> History:
-    """Read a run record, also one that was cut in the middle. Of a run that still goes on: without the journals of providers.
+    """Read a run record, also one that was cut in the middle.
 
+    Of a run that still goes on (`live`): without the journals of providers, and nothing is damage, for what looks torn is being written.
     Raises RecordError when there is no run.json, or the schema is newer.
     """
     directory = RunDirectory(path.resolve())
@@ -129,7 +130,7 @@ def read(path: Path, *, live: bool = False) -> History:
     damage: list[str] = []
     events = _read_events(directory, damage)
     requests, journeys = _read_requests(directory, damage)
-    gaps = Gaps.find(directory.gaps, [] if live else damage)
+    gaps = Gaps.find(directory.gaps, damage)
     questions, documents = _read_questions(directory, damage)
     providers = () if live else _read_providers(directory, events, damage)
     return History(
@@ -139,7 +140,7 @@ def read(path: Path, *, live: bool = False) -> History:
         run=run,
         questions=questions,
         documents=documents,
-        damage=tuple(damage),
+        damage=() if live else tuple(damage),
         gaps=gaps,
         providers=providers,
     )

@@ -82,19 +82,37 @@ class Preconditions:
     @cached_property
     def _generators(self) -> dict[str, str | None]:
         return self.history.once(
-            ("generators",), lambda: {p.name: next(self._generator_faults(p.name), None) for p in self.history.phases}, of=self.scenario
+            ("generators", self.live),
+            lambda: {p.name: next(self._generator_faults(p.name), None) for p in self.history.phases},
+            of=self.scenario,
         )
 
     def _generator_faults(self, name: str) -> Iterator[str]:
         rows = self.history.in_phase(name)
         if not len(rows):
             return
-        yield from _undelivered(rows)
-        if name in self.scenario.phases and self.scenario.load.predictable:
-            offered = arrivals.expected(self.scenario, name)
-            if len(rows) < RECORDED * offered - 3.0 * math.sqrt(offered):
-                yield f"the generator sent {len(rows)} of {offered:.0f} offered arrivals in {name}"
+        predictable = name in self.scenario.phases and self.scenario.load.predictable
+        offered = arrivals.expected(self.scenario, name) if predictable else 0.0
+        yield from _undelivered(rows, under_way=max(0, round(offered) - len(rows)) if self.live else 0)
+        if self.live:
+            yield from self._behind()
+        elif _short(len(rows), offered):
+            yield f"the generator sent {len(rows)} of {offered:.0f} offered arrivals in {name}"
         yield from self._unwell(name)
+
+    def _behind(self) -> Iterator[str]:
+        """While a run goes on, the record lacks what has no answer yet: how many arrivals came is then what the generator has counted."""
+        t0_ns = next((e.data.get("t0_ns") for e in self.history.of_kind(ev.LOAD) if e.data.get("state") == "begun"), None)
+        told = {e.data.get("worker"): e for e in self.history.of_kind(ev.LOAD) if e.data.get("state") == "health"}
+        lost = {e.data.get("worker") for e in self.history.of_kind(ev.LOAD) if e.data.get("state") == "worker_lost"}
+        alive_ns = [e.t_ns for worker, e in told.items() if worker not in lost]
+        counted = [_number(e.data.get("arrivals")) for e in told.values()]
+        if not self.scenario.load.predictable or not isinstance(t0_ns, int) or not alive_ns or None in counted:
+            return
+        until_s = (min(alive_ns) - t0_ns) / NS_PER_S
+        sent, offered = math.fsum(n or 0.0 for n in counted), arrivals.between(self.scenario, 0.0, until_s)
+        if _short(sent, offered):
+            yield f"the generator sent {sent:.0f} of {offered:.0f} offered arrivals in the first {until_s:.0f}s of the run"
 
     def _unwell(self, name: str) -> Iterator[str]:
         """Was the generator short of a processor in this phase, or is that not even known?"""
@@ -199,9 +217,14 @@ def _unoffered(load: Mapping[str, ev.Event]) -> str | None:
     counted = _number(finished.data.get("arrivals"))
     if expected is None or counted is None or finished.data.get("early"):
         return None
-    if counted < RECORDED * expected - 3.0 * math.sqrt(expected):
+    if _short(counted, expected):
         return f"the generator offered {counted:.0f} of the {expected:.0f} arrivals of its schedule"
     return None
+
+
+def _short(counted: float, expected: float) -> bool:
+    """Are these clearly fewer arrivals than the schedule has?"""
+    return counted < RECORDED * expected - 3.0 * math.sqrt(expected)
 
 
 def _impossible(requests: Requests) -> str | None:
@@ -239,7 +262,8 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _undelivered(requests: Requests) -> Iterator[str]:
+def _undelivered(requests: Requests, under_way: int) -> Iterator[str]:
+    """Too many not sent, or sent late? Of those that are `under_way`, and so not in the record yet, nothing bad is known."""
     never_sent = 0
 
     def look(rows: Rows) -> NDArray[Any]:
@@ -250,10 +274,11 @@ def _undelivered(requests: Requests) -> Iterator[str]:
         return lags
 
     lags_ns = requests.gather(look, np.int64)
-    share = never_sent / len(requests)
+    share = never_sent / (len(requests) + under_way)
     if share > GENERATOR_DROPS:
         yield f"the generator never sent {share:.1%} of the arrivals (limit {GENERATOR_DROPS:.0%})"
     if len(lags_ns):
+        lags_ns = np.concatenate([lags_ns, np.zeros(under_way, np.int64)])
         lag_s = stats.nearest_rank(lags_ns, 99.0) / NS_PER_S
         if lag_s > LAG_S_P99:
             yield f"the generator sent late: p99 of the lag is {lag_s * 1000:.0f}ms (limit {LAG_S_P99 * 1000:.0f}ms)"

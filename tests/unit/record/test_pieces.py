@@ -128,3 +128,16 @@ def test_no_block_of_a_torn_frame_counts(cut: int, tmp_path: Path) -> None:
     scan = FrameScan(tmp_path / "a.seg")
     assert [len(r) for _, r in scan.blocks(most=4)] == [2]
     assert scan.torn
+
+
+def test_what_looks_torn_while_a_run_goes_on_is_being_written(tmp_path: Path) -> None:
+    directory = store.RunDirectory(tmp_path)
+    directory.requests.mkdir()
+    store.write_run_file(directory, {})
+    segment(directory.requests / "load.seg", [rows(1, 2), rows(3)])
+    (directory.requests / "load.seg").write_bytes((directory.requests / "load.seg").read_bytes()[:-1])
+    (directory.requests / "load_001.seg").touch()
+    directory.events.write_text('{"schema": 1}\n{"t_ns": 1, "ki')
+    live = store.read(tmp_path, live=True)
+    assert (live.damage, len(live.requests)) == ((), 2)
+    assert len(store.read(tmp_path).damage) == 3

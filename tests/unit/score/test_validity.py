@@ -97,6 +97,44 @@ def test_requests_that_are_still_on_their_way_do_not_stop_a_run() -> None:
     assert [r.status for r in validity.steady_state(growing, few)] == [Status.INCONCLUSIVE]
 
 
+def growing(told: dict[int | None, int], *, answered_s: float = 18.0, lost: tuple[int, ...] = (), late: int = 0) -> History:
+    """30 s of 25/s that go on, of which those of the first seconds have been answered; each worker told its count at 29.5 s."""
+    rows = traffic(0, answered_s)
+    rows["start_ns"][:late] += 30_000_000
+    found = history("0s steady_state", "30s fault", *(f"{n}.5s probe cpu_ratio=0.1 steal_ratio=0" for n in range(29)), requests=rows)
+    counts = [
+        Event(at_ns(29.5 if worker not in lost else 10.0), ev.LOAD, "truth", {"state": "health", "arrivals": n, "worker": worker})
+        for worker, n in told.items()
+    ]
+    wells = [Event(e.t_ns, e.kind, e.source, {**e.data, "arrivals": 0, "worker": next(iter(told))}) for e in found.events if _healthy(e)]
+    losses = [Event(at_ns(12.0), ev.LOAD, "truth", {"state": "worker_lost", "worker": worker}) for worker in lost]
+    begun = Event(at_ns(0.0), ev.LOAD, "truth", {"state": "begun", "t0_ns": at_ns(0.0)})
+    events = sorted((begun, *(e for e in found.events if not _healthy(e)), *wells, *counts, *losses), key=lambda e: e.t_ns)
+    return History(events=tuple(events), requests=found.requests, journeys=found.journeys)
+
+
+def _healthy(event: Event) -> bool:
+    return event.data.get("state") == "health"
+
+
+@pytest.mark.parametrize(
+    ("told", "options", "reason"),
+    [
+        ({None: 737}, {}, None),  # 450 are in the record; the others have been sent, and have no answer yet
+        ({None: 737}, {"late": 6}, None),  # 1.3 % of those in the record, 0.8 % of those that were sent
+        ({None: 737}, {"late": 8}, "the generator sent late: p99 of the lag is 30ms (limit 20ms)"),
+        ({None: 400}, {}, "the generator sent 400 of 738 offered arrivals in the first 30s of the run"),
+        ({0: 369, 1: 368}, {}, None),
+        ({0: 369, 1: 125}, {"lost": (1,)}, "the generator sent 494 of 738 offered arrivals in the first 30s of the run"),
+    ],
+)
+def test_what_has_no_answer_yet_is_not_taken_for_unsent(told: dict[int | None, int], options: dict[str, Any], reason: str | None) -> None:
+    (result,) = validity.steady_state(growing(told, **options), ASKED, live=True)
+    assert (result.status, result.reason) == (
+        (Status.PASS, "steady state reached before the first fault") if reason is None else (Status.INCONCLUSIVE, reason)
+    )
+
+
 def test_steady_state_is_not_asked_where_no_fault_follows() -> None:
     assert list(validity.steady_state(told(), scenario(objectives={"steady_state": {"availability": ">= 99%"}}))) == []
 
