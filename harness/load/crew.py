@@ -1,7 +1,8 @@
 """Several load processes that are one load: the master hands out plans and instants, and keeps every worker's raw requests.
 
 Workers speak through Locust's master and worker runners, in messages of our own. A worker of this host has this host's clock; of any other
-the offset of its clock is measured, as NTP does: half of the shortest round trip is what is not known about it.
+the offset of its clock is measured, as NTP does: half of the shortest round trip is what is not known about it. Two clocks drift apart by
+some 0.1 s an hour, so it is measured again and again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ START_S = 25.0  # from the start of the processes until all are ready
 RELEASE_S = 10.0  # how long a worker waits for the word that its last message arrived
 _AFTER_END_S = 20.0  # beyond the time limit of a request: documents are looked for
 _PINGS = 20
+_ALIGN_NS = 10 * NS_PER_S  # from one measurement of a clock to the next
 _TIMES = ("intended_ns", "start_ns", "first_ns", "last_ns", "end_ns")
 _SUMS = (
     "arrivals",
@@ -69,7 +71,8 @@ class Member:
     gaps: GapFile | None
     offset_ns: int = 0
     uncertainty_ns: int = 0
-    pings: int = 0
+    aligned_ns: int = 0  # when its clock was last asked; 0: it is ours
+    trips: list[tuple[int, int]] = field(default_factory=list)  # half of the round trip, and the offset that it shows
     ready: bool = False
     rows: int = 0
     health: dict[str, Any] = field(default_factory=dict)
@@ -140,11 +143,13 @@ class Crew:
             self._bus.send(STOP, {}, member.name)
 
     def look(self, ended: Callable[[Member], bool]) -> None:
-        """Note who was lost. `ended` says whether a worker's process is known to have ended."""
+        """Note who was lost, and look at far clocks again. `ended` says whether a worker's process is known to have ended."""
         for member in self.members.values():
             if not member.over and (ended(member) or self._bus.missing(member.name)):
                 member.lost = True
                 self._write("worker_lost", worker=member.number, host=member.host, recorded=member.rows)
+            if not member.over and member.ready and member.aligned_ns and self._clock.now_ns() - member.aligned_ns > _ALIGN_NS:
+                self._align(member)
 
     def finished(self) -> None:
         """The last event: what all workers tell, and of a lost one the rows that had arrived."""
@@ -179,27 +184,37 @@ class Crew:
         gaps = GapFile(Path(self._plan.gaps_dir), file.name) if self._plan.gaps_dir is not None else None
         member = self.members[worker] = Member(number, worker, str(data["host"]), int(data["pid"]), writer, gaps)
         if data["clock"] == clock_id():
+            self._tell_clock(member)
             self._hand_over(member)
         else:
-            self._ping(member)
+            self._align(member)
+
+    def _align(self, member: Member) -> None:
+        member.aligned_ns = self._clock.now_ns()
+        member.trips.clear()
+        self._ping(member)
 
     def _ping(self, member: Member) -> None:
         self._bus.send(CLOCK, {"sent_ns": self._clock.now_ns()}, member.name)
 
     def _tick(self, member: Member, data: dict[str, Any]) -> None:
         now_ns, sent_ns = self._clock.now_ns(), int(data["sent_ns"])
-        half_ns = (now_ns - sent_ns) // 2
-        if not member.pings or half_ns < member.uncertainty_ns:
-            member.offset_ns, member.uncertainty_ns = (sent_ns + now_ns) // 2 - int(data["its_ns"]), half_ns
-        member.pings += 1
-        if member.pings < _PINGS:
+        member.trips.append(((now_ns - sent_ns) // 2, (sent_ns + now_ns) // 2 - int(data["its_ns"])))
+        if len(member.trips) < _PINGS:
             self._ping(member)
-        else:
+            return
+        uncertainty_ns, offset_ns = min(member.trips)
+        if not member.ready or abs(offset_ns - member.offset_ns) > uncertainty_ns:  # else what was known still holds
+            member.offset_ns, member.uncertainty_ns = offset_ns, uncertainty_ns
+            self._tell_clock(member)
+        if not member.ready:
             self._hand_over(member)
 
-    def _hand_over(self, member: Member) -> None:
+    def _tell_clock(self, member: Member) -> None:
         facts = {"host": member.host, "clock_offset_ns": member.offset_ns, "clock_uncertainty_ns": member.uncertainty_ns}
         self._write("worker", worker=member.number, **facts)
+
+    def _hand_over(self, member: Member) -> None:
         slots = -(-self._plan.max_in_flight // self._plan.workers)
         own = replace(self._plan, worker=member.number, max_in_flight=slots)
         files = {name: Path(file).read_text(encoding="utf-8") if file else None for name, file in own_files(own).items()}

@@ -94,17 +94,21 @@ def test_no_more_workers_than_there_are_places(tmp_path: Path) -> None:
     assert list(master.crew.members) == ["a", "b"]
 
 
-@pytest.mark.parametrize("ahead_ns", [0, 5_000_000_000_000, -700_000_000])
-def test_rows_of_another_host_come_onto_our_clock(tmp_path: Path, ahead_ns: int) -> None:
+def answer_pings(master: Master, ahead_ns: int) -> None:
     """Its clock is ahead by so much; the way there and back takes between 1 and 20 ms, the answer 10 % of the first half."""
-    master = Master(tmp_path)
-    master.hello("a", ELSEWHERE)
     for round_trip_ms in (20, 3, 1, *[9] * 17):
         kind, data, _ = master.sent[-1]
         assert kind == of_crew.CLOCK
         its_ns = data["sent_ns"] + ahead_ns + round_trip_ms * 400_000
         master.clock.t_ns = data["sent_ns"] + round_trip_ms * 1_000_000
         master.crew.heard(of_crew.CLOCK, {**data, "its_ns": its_ns}, "a")
+
+
+@pytest.mark.parametrize("ahead_ns", [0, 5_000_000_000_000, -700_000_000])
+def test_rows_of_another_host_come_onto_our_clock(tmp_path: Path, ahead_ns: int) -> None:
+    master = Master(tmp_path)
+    master.hello("a", ELSEWHERE)
+    answer_pings(master, ahead_ns)
     assert master.sent[-1][0] == of_crew.PLAN
     (known,) = master.told("worker")
     assert abs(known["clock_offset_ns"] + ahead_ns) <= known["clock_uncertainty_ns"] <= 501_000
@@ -114,6 +118,30 @@ def test_rows_of_another_host_come_onto_our_clock(tmp_path: Path, ahead_ns: int)
     (row,) = master.segment(0)
     assert [row[n] - offset_ns for n in ("intended_ns", "start_ns", "first_ns", "end_ns")] == [1000, 2000, 2500, 3000]
     assert row["last_ns"] == 0, "what never happened has no time on any clock"
+
+
+@pytest.mark.parametrize(("drift_ns", "followed"), [(2_000_000, True), (-2_000_000, True), (300_000, False)])
+def test_a_clock_that_drifts_is_followed_and_one_that_may_not_is_left_alone(tmp_path: Path, drift_ns: int, followed: bool) -> None:
+    """Half of the shortest round trip, 0.5 ms, is what cannot be told apart."""
+    master = Master(tmp_path)
+    master.hello("a", ELSEWHERE)
+    answer_pings(master, 0)
+    master.crew.heard(of_crew.READY, {}, "a")
+    asked = len(master.sent)
+    master.crew.look(lambda member: False)
+    assert len(master.sent) == asked, "it was measured a moment ago"
+    master.clock.sleep(11.0)
+    master.crew.look(lambda member: False)
+    master.crew.look(lambda member: False)
+    assert len(master.sent) == asked + 1, "one round at a time"
+    answer_pings(master, drift_ns)
+    told = [known["clock_offset_ns"] for known in master.told("worker")]
+    assert len(told) == (2 if followed else 1) and len(master.sent) == asked + 20, "it is given its plan once"
+    master.rows("a", 7)
+    master.crew.close()
+    assert master.segment(0)["start_ns"].tolist() == [2000 + told[-1]]
+    if followed:
+        assert told[1] - told[0] == -drift_ns
 
 
 def test_a_lost_worker_is_told_once_and_what_it_had_sent_counts(tmp_path: Path) -> None:
