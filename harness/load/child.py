@@ -31,6 +31,7 @@ from harness.record.journal import Journal
 WARM_CONNECTIONS = 8
 WARM_S = 5.0
 OWNER_GONE = 3
+GC_ALLOCATIONS = 50_000  # of containers more than were freed, until garbage is looked for: what a request leaves has hardly a cycle
 _NICENESS = -10
 
 

@@ -30,9 +30,9 @@ class LagHistogram:
         lags_ms = np.maximum(lags_ns, 0) / _NS_PER_MS
         self.max_ms = max(self.max_ms, float(lags_ms.max()))
         buckets = np.ceil(np.log(np.maximum(lags_ms, _SMALLEST_MS) / _SMALLEST_MS) / math.log(_GROWTH)).astype(int)
-        for bucket, count in enumerate(np.bincount(buckets).tolist()):
-            if count:
-                self.counts[bucket] = self.counts.get(bucket, 0) + count
+        counts = np.bincount(buckets)
+        for bucket in np.flatnonzero(counts).tolist():
+            self.counts[bucket] = self.counts.get(bucket, 0) + int(counts[bucket])
 
     @property
     def total(self) -> int:

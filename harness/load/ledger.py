@@ -17,9 +17,14 @@ from harness.load.plan import LoadPlan
 from harness.load.recorder import Recorder
 from harness.record.clock import NS_PER_S, Clock
 from harness.record.events import LOAD, Event
+from harness.record.frames import joined
+from harness.record.requests import REQUEST_DTYPE
 
 PING_S = 0.05
 _FLUSH_NS = NS_PER_S // 2
+# What is counted takes some 0.3 ms however few rows it is counted from: with every frame, that was 4 % of the processor time of a request.
+# More rows at once would hold back the arrivals that are due meanwhile.
+_COUNTED_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,10 @@ class Ledger:
         self._cpu_ratio_max = 0.0
         self._flushed_ns = self._reported_ns = self._looked_ns = clock.now_ns()
         self._loop_lag_ns = 0
-        sinks.metrics.follow(counts, sinks.recorder.flush)
-        sinks.recorder.show(self._count)
+        self._uncounted: list[NDArray[Any]] = []
+        self._uncounted_rows = 0
+        sinks.metrics.follow(counts, self.catch_up)
+        sinks.recorder.show(self._written)
 
     def started(self, t0_ns: int) -> None:
         plan = self._plan
@@ -79,7 +86,7 @@ class Ledger:
 
     def finished(self, *, early: bool, cancelled: int, check: IngestCheck) -> None:
         """The last event; nothing is noted afterwards."""
-        self._sinks.recorder.flush()
+        self.catch_up()
         counts = self._counts
         self._event(
             "finished",
@@ -99,7 +106,7 @@ class Ledger:
     def _health(self) -> None:
         cpu_ratio, steal_ratio = self._cpu.read()
         self._cpu_ratio_max = max(self._cpu_ratio_max, cpu_ratio)
-        self._sinks.recorder.flush()
+        self.catch_up()
         lags = self._lag.take()
         self._event(
             "health",
@@ -113,11 +120,26 @@ class Ledger:
         )
         self._loop_lag_ns = 0
 
-    def _count(self, rows: NDArray[Any]) -> None:
-        """Rows that were written: nothing is counted request by request."""
+    def catch_up(self) -> None:
+        """Write and count every request that has ended."""
+        self._sinks.recorder.flush()
+        self._count()
+
+    def _written(self, rows: NDArray[Any]) -> None:
+        self._uncounted.append(rows)
+        self._uncounted_rows += len(rows)
+        if self._uncounted_rows >= _COUNTED_AT_ONCE:
+            self._count()
+
+    def _count(self) -> None:
+        """Client metrics and lateness, from rows that were written: nothing is counted request by request."""
+        if not self._uncounted:
+            return
+        rows = joined(self._uncounted, REQUEST_DTYPE)
+        self._uncounted, self._uncounted_rows = [], 0
         self._sinks.metrics.count(rows)
-        sent = rows[rows["start_ns"] > 0]
-        self._lag.add(sent["start_ns"] - sent["intended_ns"])
+        start_ns = rows["start_ns"]
+        self._lag.add((start_ns - rows["intended_ns"])[start_ns > 0])
 
     def _event(self, state: str, **figures: Any) -> None:
         self._sinks.record(Event(self._clock.now_ns(), LOAD, "truth", {"state": state, **figures}))

@@ -68,19 +68,27 @@ class ClientMetrics(Collector):
         self._counts, self._catch_up = counts, catch_up
 
     def count(self, rows: NDArray[Any]) -> None:
-        """Count requests that have ended: rows of REQUEST."""
-        np.add.at(self._ended, (rows["journey"], rows["outcome"]), 1)
-        sent = rows[rows["outcome"] != Outcome.DROPPED]
-        for number in np.unique(sent["journey"]):
-            own = sent[sent["journey"] == number]
-            self._durations[number].add(own["end_ns"] - own["intended_ns"])
-        begun = rows[rows["first_ns"] > 0]
-        self._first.add(begun["first_ns"] - begun["intended_ns"])
-        answered = rows[(rows["question"] >= 0) & (rows["outcome"] == Outcome.OK) & (rows["refused"] >= 0)]
+        """Count requests that have ended: rows of REQUEST. By columns: a copy of some of the rows takes longer than all the rest."""
+        journey, outcome = rows["journey"], rows["outcome"]
+        kinds = np.bincount(journey.astype(np.intp) * len(Outcome) + outcome, minlength=self._ended.size)
+        self._ended += kinds.reshape(self._ended.shape)
+        sent, duration_ns = outcome != Outcome.DROPPED, rows["end_ns"] - rows["intended_ns"]
+        for number in np.flatnonzero(kinds.reshape(self._ended.shape).any(axis=1)):
+            self._durations[number].add(duration_ns[sent & (journey == number)])
+        first_ns = rows["first_ns"]
+        if (begun := first_ns > 0).any():
+            self._first.add((first_ns - rows["intended_ns"])[begun])
+        self._count_quality(rows, outcome == Outcome.OK)
+
+    def _count_quality(self, rows: NDArray[Any], served: NDArray[np.bool_]) -> None:
+        canary, refused = rows["canary"], rows["refused"]
+        answered = served & (rows["question"] >= 0) & (refused >= 0)
+        if not answered.any():
+            return
         # Right: the canary, or a refusal where there is nothing to be found (no canary). A refusal where there is something is `refused`.
-        right = (answered["canary"] == 1) | ((answered["canary"] == -1) & (answered["refused"] == 1))
-        refused = ~right & (answered["refused"] == 1)
-        self._quality += np.array([right.sum(), refused.sum(), len(answered) - right.sum() - refused.sum()])
+        right = answered & ((canary == 1) | ((canary == -1) & (refused == 1)))
+        said_no = answered & ~right & (refused == 1)
+        self._quality += np.array([right.sum(), said_no.sum(), (answered & ~right & ~said_no).sum()])
 
     def collect(self) -> Iterator[Metric]:
         self._catch_up()

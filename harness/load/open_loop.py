@@ -16,7 +16,7 @@ import uvloop
 from prometheus_client import generate_latest
 
 from harness.load.arrivals import Arrival
-from harness.load.child import WARM_CONNECTIONS, WARM_S, HarnessGone, Load, Orders, carry_out
+from harness.load.child import GC_ALLOCATIONS, WARM_CONNECTIONS, WARM_S, HarnessGone, Load, Orders, carry_out
 from harness.load.closed import ClosedUsers
 from harness.load.connections import Connection, Pool
 from harness.load.dispatch import Admission
@@ -34,7 +34,6 @@ from harness.record.requests import Outcome
 _BATCH = 32  # arrivals that may start in one turn of the loop: answers must be read meanwhile
 _COARSE_NS = 200_000  # arrivals that are due within so short a time start together: a timer costs as much as a request
 _SWEEP_S = 0.02  # how often time limits are looked at
-_GC_ALLOCATIONS = 50_000
 
 
 class Serving:
@@ -258,7 +257,7 @@ async def _carry_out(load: Load) -> None:
     loop.add_signal_handler(signal.SIGTERM, engine.stop)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_GC_ALLOCATIONS)
+    gc.set_threshold(GC_ALLOCATIONS)
     load.say_ready(server.sockets[0].getsockname()[1])
     running = loop.create_task(engine.run())
     await asyncio.wait((running, listening), return_when=asyncio.FIRST_COMPLETED)

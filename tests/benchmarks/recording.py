@@ -1,9 +1,10 @@
-"""What recording costs the load process itself: the real one, with the record switched on and off every hundred requests.
+"""What recording costs the load process itself: the real one, with the record switched on and off every second.
 
-    python -m tests.benchmarks.recording [--seconds 30] [--rate 200]
+    python -m tests.benchmarks.recording [--seconds 30] [--rate 200] [--engine locust] [--rounds 1]
 
-One process does both in turn, so that whatever else the machine is doing falls on both alike. Compared is the processor time of a
-request: an open model offers the same load however long it takes. Used by record_scale.py.
+Recording is all that comes of a row: packing it, its frame (CRC and `write` included), and what is counted from it (client metrics,
+lateness). One process does both in turn, so that whatever else the machine is doing falls on both alike. Compared is the processor time
+of a request: an open model offers the same load however long it takes. Used by record_scale.py.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
+from typing import Any
 
 import numpy as np
 
+from harness.load.ledger import Ledger
 from harness.load.observation import Observation
 from harness.load.plan import LoadFiles, build
 from harness.load.recorder import Recorder
@@ -29,48 +31,83 @@ from harness.scenario.model import LoadSpec
 from tests.unit.load import target as doubles
 from tests.unit.load.target import Target
 
-BLOCK = 100  # requests between two switches
-LOAD = "harness.load.users"
+MODULES = {"locust": "harness.load.users", "asyncio": "harness.load.open_loop"}
+PARTS = ("rows", "frames", "counts")
 
 
 @dataclass(frozen=True, slots=True)
 class Slowdown:
     """Processor time of a request with the record over that without it, less one; `interval` holds 95 % of resampled pairs of blocks.
 
-    On a busy machine the interval is wide; `row_us` is not.
+    On a busy machine the interval is wide; the `parts` are not, but leave out what recording pushes from the processor's caches.
     """
 
     share: float
     interval: tuple[float, float]
     request_us: float
     pairs: int
-    row_us: float  # of the recorder alone, frames and CRC and `write` included
+    parts: dict[str, float]  # processor time in each of PARTS over that of requests that were not recorded
+
+
+@dataclass(slots=True)
+class Block:
+    """The requests of one second, all of one kind: from one `health` event to the next."""
+
+    on: bool
+    requests: int = 0
+    cpu_s: float = 0.0
+    parts_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+
+    @property
+    def request_s(self) -> float:
+        return self.cpu_s / self.requests
 
 
 class Switch:
-    """In place of `Recorder.add`: hands on or drops a whole block of requests, and notes the processor time that passed meanwhile."""
+    """Hands requests on to the recorder or drops them, a whole block at a time, and notes the processor time that passes."""
 
     def __init__(self, told: Path) -> None:
         self._told = told
-        self._add = Recorder.add
-        self._blocks: list[tuple[bool, float]] = []
-        self._on, self._count, self._since_s = True, 0, time.process_time()
+        self._blocks: list[Block] = []
+        self._block, self._since_s = Block(on=True), time.process_time()
+        self._within: list[float] = []  # processor time of the calls inside each of those under way
 
-    def add(self, recorder: Recorder, observation: Observation) -> None:
-        if self._on:
-            self._add(recorder, observation)
-        self._count += 1
-        if self._count == BLOCK:
-            if self._on:
-                recorder.flush()  # within its own block
-            now_s = time.process_time()
-            self._blocks.append((self._on, now_s - self._since_s))
-            self._told.write_text(json.dumps(self._blocks))
-            # On, off, off, on: a drift of the machine cancels out.
-            self._on, self._count, self._since_s = len(self._blocks) % 4 in (0, 3), 0, time.process_time()
+    def install(self) -> None:
+        """In this process, for good."""
+        add = self._timed("rows", Recorder.add)
+        Recorder.add = lambda recorder, observation: self._ended(add, recorder, observation)  # type: ignore[method-assign,assignment]
+        Recorder.flush = self._timed("frames", Recorder.flush)  # type: ignore[method-assign]
+        count = self._timed("counts", Ledger.catch_up)
+        Ledger.catch_up = lambda ledger: self._counted(count, ledger)  # type: ignore[method-assign,assignment]
+
+    def _timed(self, part: str, work: Callable[..., None]) -> Callable[..., None]:
+        def timed(*arguments: Any) -> None:
+            self._within.append(0.0)
+            since_s = time.process_time()
+            work(*arguments)
+            took_s = time.process_time() - since_s
+            self._block.parts_s[part] += took_s - self._within.pop()
+            if self._within:
+                self._within[-1] += took_s
+
+        return timed
+
+    def _ended(self, add: Callable[..., None], recorder: Recorder, observation: Observation) -> None:
+        self._block.requests += 1
+        if self._block.on:
+            add(recorder, observation)
+
+    def _counted(self, count: Callable[..., None], ledger: Ledger) -> None:
+        """Once a second, for the health event: all rows of the block are written and counted within it."""
+        count(ledger)
+        self._block.cpu_s = time.process_time() - self._since_s
+        self._blocks.append(self._block)
+        self._told.write_text(json.dumps([asdict(block) for block in self._blocks]))
+        # On, off, off, on: a drift of the machine cancels out.
+        self._block, self._since_s = Block(on=len(self._blocks) % 4 in (0, 3)), time.process_time()
 
 
-def measure(seconds: float, rate: float) -> Slowdown:
+def measure(seconds: float, rate: float, engine: str = "locust") -> Slowdown:
     """Run the load against a small local service."""
     with tempfile.TemporaryDirectory() as name, Target().running() as target:
         directory = Path(name)
@@ -78,52 +115,38 @@ def measure(seconds: float, rate: float) -> Slowdown:
         (directory / "corpus.jsonl").write_text("\n".join(map(json.dumps, doubles.CORPUS)))
         (directory / "questions.jsonl").write_text("\n".join(map(json.dumps, doubles.QUESTIONS)))
         files = LoadFiles(*(directory / part for part in ("requests", "events-load.jsonl", "questions.jsonl", "corpus.jsonl")))
-        spec = LoadSpec.model_validate({"mix": {"ask": 1}, "shape": [{"constant": f"{rate:g}/s"}]})
+        spec = LoadSpec.model_validate({"mix": {"ask": 1}, "shape": [{"constant": f"{rate:g}/s"}], "engine": engine})
         plan = build(
             spec, files, run_id="benchmark", duration_s=seconds, seed=5, base_url=target.url, service_urls={}, preferred_model="big"
         )
         (directory / "plan.json").write_text(plan.to_json())
-        command = [sys.executable, "-m", "tests.benchmarks.recording", "--child", str(directory)]
+        command = [sys.executable, "-m", "tests.benchmarks.recording", "--child", str(directory), "--engine", engine]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
             assert child.stdin is not None and child.stdout is not None
             child.stdout.readline()
             child.stdin.write(json.dumps({"t0_ns": time.monotonic_ns() + 100_000_000}).encode() + b"\n")
             child.stdin.flush()
             child.wait(seconds * 3 + 60)
-        return compared(json.loads((directory / "blocks.json").read_text()))
+        return compared([Block(**one) for one in json.loads((directory / "blocks.json").read_text())])
 
 
-def compared(blocks: Sequence[tuple[bool, float]]) -> Slowdown:
-    """From (recorded, seconds) of each block; the first four warm up."""
-    pairs = [
-        (a[1], b[1]) if a[0] else (b[1], a[1]) for a, b in zip(blocks[4::2], blocks[5::2], strict=False)
-    ]  # of neighbours one is on, one is off
-    on, off = (np.array(side) for side in zip(*pairs, strict=True))
+def compared(blocks: Sequence[Block]) -> Slowdown:
+    """Of neighbours one is on, one is off; the first four blocks warm up, and the last one is no whole second."""
+    pairs = [(a, b) if a.on else (b, a) for a, b in zip(blocks[4:-1:2], blocks[5:-1:2], strict=False)]
+    on, off = (np.array([pair[side].request_s for pair in pairs]) for side in (0, 1))
     rng = np.random.default_rng(1)
     drawn = rng.integers(0, len(pairs), (2000, len(pairs)))
-    ratios = np.median(on[drawn] - off[drawn], axis=1) / median(off)
+    ratios = np.median(on[drawn] - off[drawn], axis=1) / np.median(off)
     low, high = np.percentile(ratios, (2.5, 97.5))
-    return Slowdown(float(np.median(on - off) / median(off)), (float(low), float(high)), median(off) / BLOCK * 1e6, len(pairs), row_us())
+    without_s = float(np.median(off))
+    parts = {name: float(np.mean([one.parts_s[name] / one.requests for one, _ in pairs])) / float(np.mean(off)) for name in PARTS}
+    return Slowdown(float(np.median(on - off)) / without_s, (float(low), float(high)), without_s * 1e6, len(pairs), parts)
 
 
-def row_us(rows: int = 200_000) -> float:
-    """Processor time of one row, alone."""
-    with tempfile.TemporaryDirectory() as name:
-        recorder = Recorder(Path(name), ("ask",))
-        one = Observation(1, 0, 10**12, 3, start_ns=10**12, end_ns=10**12 + 1, sources=[1, 2, 3, 4, 5], citations=[1, 2])
-        since_s = time.process_time()
-        for _ in range(rows):
-            recorder.add(one)
-        recorder.close()
-        return (time.process_time() - since_s) / rows * 1e6
-
-
-def _child(directory: Path) -> None:
-    switch = Switch(directory / "blocks.json")
-    Recorder.add = lambda recorder, observation: switch.add(recorder, observation)  # type: ignore[method-assign,assignment]
-    Recorder.show = lambda recorder, count: None  # type: ignore[method-assign,assignment]  # client metrics are no record
-    sys.argv = [LOAD, str(directory / "plan.json")]
-    runpy.run_module(LOAD, run_name="__main__")
+def _child(directory: Path, engine: str) -> None:
+    Switch(directory / "blocks.json").install()
+    sys.argv = [MODULES[engine], str(directory / "plan.json")]
+    runpy.run_module(MODULES[engine], run_name="__main__")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -131,12 +154,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rate", type=float, default=200.0)
+    parser.add_argument("--engine", choices=tuple(MODULES), default="locust")
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args(argv)
     if asked.child is not None:
-        _child(asked.child)
+        _child(asked.child, asked.engine)
         return 0
-    print(told(measure(asked.seconds, asked.rate)))
+    for _ in range(asked.rounds):
+        print(told(measure(asked.seconds, asked.rate, asked.engine)), flush=True)
     return 0
 
 
@@ -145,8 +171,8 @@ def told(found: Slowdown) -> str:
     low, high = found.interval
     return (
         f"recording adds {found.share:+.2%} to the {found.request_us:.0f} us of processor time that a request takes the load "
-        f"(95 % of resampled pairs: {low:+.2%} to {high:+.2%}; {found.pairs} pairs of {BLOCK} requests); "
-        f"a row alone takes {found.row_us:.2f} us, which is {found.row_us / found.request_us:.2%}"
+        f"(95 % of resampled pairs: {low:+.2%} to {high:+.2%}; {found.pairs} pairs of a second); "
+        f"by the clock inside it is {sum(found.parts.values()):.2%}: " + ", ".join(f"{n} {part:.2%}" for n, part in found.parts.items())
     )
 
 
