@@ -16,7 +16,6 @@ START_S = 1.0  # not counted: connections, caches
 _begun: dict[str, float] = {}
 _counted = {"requests": 0, "failures": 0}
 _environments: list[Any] = []
-_environments: list[Any] = []
 
 
 class Asking(FastHttpUser):

@@ -43,6 +43,12 @@ class Figures:
     delivered: float = 1.0  # of what was offered
 
 
+def nothing(seconds: float) -> Figures:
+    """A timer alone: how late the machine itself is."""
+    done = _run([sys.executable, "-m", "tests.benchmarks.load_floor", f"{seconds:g}"], dict(os.environ), seconds)
+    return Figures(0.0, **json.loads(done))
+
+
 def stock_locust(url: str, seconds: float) -> Figures:
     """One process of Locust, closed."""
     said = locust_file("load_closed.py", url, seconds + 1.0, CONNECTIONS)
