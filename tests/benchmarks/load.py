@@ -7,7 +7,8 @@
 - omission: a server frozen for 5 s of a 30 s run; percentiles against those that the schedule and the freeze dictate, beside what stock
   Locust reports with `constant_throughput`.
 - percentiles: a server whose answers take as long as known distributions say, beside stock Locust's percentiles of the same. The truth is
-  what each answer took by that server's own clock: on a machine with other work some take longer than they should.
+  what each answer took from the arrival of its request by the server's own clock: on a machine with other work some take longer than
+  they should.
 """
 
 from __future__ import annotations
@@ -114,13 +115,10 @@ def omission(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def true_latency_ms(intended_ns: NDArray[np.int64], frozen: list[int], service_ms: float) -> NDArray[np.float64]:
-    """What each arrival must wait by the schedule: its service, or the end of the freeze and then its service."""
+    """What each arrival must wait by the schedule: its service, or until the end of the freeze where it would be served within it."""
     begin_ns, end_ns = frozen
     done_ns = intended_ns + service_ms * 1e6
-    # One that was being served when the freeze began is answered at its end.
-    held = (done_ns > begin_ns) & (intended_ns < end_ns)
-    late_ns = np.where(intended_ns < begin_ns, end_ns, end_ns + service_ms * 1e6)
-    latency: NDArray[np.float64] = (np.where(held, late_ns, done_ns) - intended_ns) / 1e6
+    latency: NDArray[np.float64] = (np.where((done_ns > begin_ns) & (done_ns < end_ns), end_ns, done_ns) - intended_ns) / 1e6
     return latency
 
 
@@ -135,8 +133,8 @@ class Reading:
         return abs(self.said[name] - self.true[name]) <= TRUE_SHARE * self.true[name] + TRUE_MS
 
 
-def percentiles(folder: Path) -> dict[str, dict[str, Reading]]:
-    """By distribution and generator. One generator after another, the same delays."""
+def percentiles(folder: Path) -> Iterator[tuple[str, dict[str, Reading]]]:
+    """Each distribution, by generator. One generator after another, the same delays."""
     rng = np.random.default_rng(1)
     count = DISTRIBUTION_N
     distributions = {
@@ -145,7 +143,6 @@ def percentiles(folder: Path) -> dict[str, dict[str, Reading]]:
         "two modes, 10 and 1051 ms": (500, np.where(rng.random(count) < 0.03, 1051.0, 10.0) + rng.exponential(2.0, count)),
         "exponential, mean 50 ms": (500, rng.exponential(50.0, count)),
     }
-    found: dict[str, dict[str, Reading]] = {}
     for number, (name, (rate, delays_ms)) in enumerate(distributions.items()):
         delays, seconds = folder / f"delays-{number}.json", count / rate
         delays.write_text(json.dumps({"delays_ms": delays_ms.tolist()}))
@@ -160,8 +157,7 @@ def percentiles(folder: Path) -> dict[str, dict[str, Reading]]:
                 "percentiles_ms"
             ]
             one["stock Locust"] = Reading(said, _truth(url))
-        found[f"{name}, {rate}/s"] = one
-    return found
+        yield f"{name}, {rate}/s", one
 
 
 def _truth(url: str) -> dict[str, float]:
@@ -275,7 +271,7 @@ def main() -> None:
             title = f"A server frozen {FREEZE_S:g} s in a {FROZEN_RUN_S:g} s run at {FROZEN_RATE}/s; latency in ms (and against the truth)"
             show_percentiles(title, omission(folder))
         if asked.only in (None, "percentiles"):
-            for distribution, found in percentiles(folder).items():
+            for distribution, found in percentiles(folder):
                 show_readings(distribution, found)
 
 
