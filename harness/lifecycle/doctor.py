@@ -114,8 +114,23 @@ def _options() -> Iterator[Finding]:
     refused = netem.why_not()
     delays = f"delays of packets between containers: {refused + '; proxies delay instead' if refused else 'by netem'}"
     yield Finding("netem", "ok" if refused is None else "none", delays)
-    gpu = Path("/dev/nvidiactl").exists()
-    yield Finding("GPU", "ok" if gpu else "none", "NVIDIA driver found" if gpu else "none; nothing here needs one")
+    yield _gpu()
+
+
+def _gpu() -> Finding:
+    """As `gauntlet watch` would see it."""
+    if find_spec("prometheus_client") is None:
+        return Finding("GPU", "none", "not looked for: pip install 'rag-gauntlet[run,monitoring]'")
+    from harness.ops.monitoring.gpu import Gpus
+
+    gpus = Gpus()
+    try:
+        found = gpus.look()
+    finally:
+        gpus.close()
+    if not found:
+        return Finding("GPU", "none", f"none: {gpus.why_not or 'no device answers'}; nothing here needs one")
+    return Finding("GPU", "ok", f"{', '.join(gpu.name for gpu in found)}, driver {gpus.driver}: gauntlet watch follows it")
 
 
 def _docker() -> Finding:
