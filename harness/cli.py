@@ -9,14 +9,17 @@ from harness.commands.catalogue import faults
 from harness.commands.compare import baseline, compare
 from harness.commands.console import EPILOG
 from harness.commands.files import check, init, schema
+from harness.commands.health import health
 from harness.commands.images import images
 from harness.commands.kubernetes import kubernetes
 from harness.commands.load import load
+from harness.commands.logs import logs
 from harness.commands.machine import clean, completion, doctor, down, up
 from harness.commands.mocks import mock
 from harness.commands.offline import detect, diagnose
 from harness.commands.openslo import openslo
 from harness.commands.runs import judge, list_runs, report, run, show, stop
+from harness.commands.watch import watch
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG)
@@ -50,6 +53,9 @@ for _command in (
     openslo,
     kubernetes,
     load,
+    watch,
+    health,
+    logs,
     detect,
     diagnose,
     doctor,

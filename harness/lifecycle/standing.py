@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from harness.faults.lease import Lease
+from harness.lifecycle import standing_stack
 from harness.lifecycle.checking import load_checked
 from harness.lifecycle.systems import build_stack, front_of
 from harness.record.clock import NS_PER_S, Clock, SystemClock
@@ -68,7 +69,9 @@ def _await_state(process: subprocess.Popen[bytes], log: Path, clock: Clock) -> d
     deadline_ns = clock.now_ns() + round(READY_S * NS_PER_S)
     while clock.now_ns() < deadline_ns:
         if state_file().exists():
-            return dict(json.loads(state_file().read_text(encoding="utf-8")))
+            state = dict(json.loads(state_file().read_text(encoding="utf-8")))
+            state.pop("stack")  # holds a key that nobody asked for
+            return state
         if process.poll() is not None:
             raise StackError(f"the stack did not start:\n{log.read_text(encoding='utf-8')[-3000:]}")
         clock.sleep(_POLL_S)
@@ -89,6 +92,13 @@ def take_down() -> bool:
         process.wait(GONE_S)
     state_file().unlink(missing_ok=True)
     return True
+
+
+def standing_document() -> str | None:
+    """The standing stack as a STACK.yaml, for `gauntlet health`; None where none is up."""
+    if supervisor() is None:
+        return None
+    return json.dumps(json.loads(state_file().read_text(encoding="utf-8"))["stack"])
 
 
 def supervisor() -> psutil.Process | None:
@@ -135,6 +145,7 @@ def _write_state(stack: Any, logs: Path) -> None:
         **({"users": {"url": front.url, "authority": str(front.authority)}} if front is not None else {}),
         "api_key": stack.api_key,
         "logs": str(logs),
+        "stack": standing_stack.document(stack),
         "urls": {i.name: i.url for service in stack.info.services for i in stack.instances(service)},
     }
     part = state_file().with_suffix(".part")

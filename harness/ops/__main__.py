@@ -23,7 +23,7 @@ def watch(targets: Targets, ended: threading.Event) -> None:
     anchor = wall_anchor()
     voice = HttpVoice(targets, anchor.at(0).timestamp())
     looker = NetworkLooker(targets, clock)
-    operator = Operator(targets, voice, SymptomRules(latency_limit_s=_promised_p95_s(targets), entry=targets.entry))
+    operator = Operator(targets, voice, SymptomRules(latency_limit_s=targets.promised_p95_s, entry=targets.entry))
     log({"what": "watching", "services": sorted(targets.kinds)})
     period_ns = round(ROUND_EVERY_S / targets.time_scale * NS_PER_S)
     due_ns = clock.now_ns()
@@ -33,16 +33,6 @@ def watch(targets: Targets, ended: threading.Event) -> None:
         ended.wait((due_ns - clock.now_ns()) / NS_PER_S)
     looker.close()
     voice.close()
-
-
-def _promised_p95_s(targets: Targets) -> float | None:
-    """Seconds of `latency_p95: "<= 800ms"`, if that was promised."""
-    text = targets.slos.get("latency_p95", "")
-    number = text.lstrip("<= ").strip()
-    for unit, factor in (("ms", 0.001), ("s", 1.0)):
-        if number.endswith(unit):
-            return float(number.removesuffix(unit)) * factor
-    return None
 
 
 def main(argv: list[str]) -> int:

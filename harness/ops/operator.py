@@ -67,6 +67,11 @@ class Operator:
         causes = self._diagnose(symptoms)
         self._recover(round_.t_s, causes)
 
+    @property
+    def firing(self) -> tuple[Alert, ...]:
+        """Alerts that fire now."""
+        return self._book.firing
+
     def _diagnose(self, symptoms: tuple[Symptom, ...]) -> tuple[Cause, ...]:
         """Rank while an alert fires; tell when the order changed."""
         if not self._book.firing:

@@ -61,6 +61,15 @@ class Targets:
         """Services of kind llm, in the order of the file."""
         return tuple(s for s, kind in self.kinds.items() if kind == "llm")
 
+    @property
+    def promised_p95_s(self) -> float | None:
+        """Seconds of `latency_p95: "<= 800ms"`, if that was promised."""
+        number = self.slos.get("latency_p95", "").lstrip("<= ").strip()
+        for unit, factor in (("ms", 0.001), ("s", 1.0)):
+            if number.endswith(unit):
+                return float(number.removesuffix(unit)) * factor
+        return None
+
     def _endpoint(self, service: str, instance: str, url: str) -> Endpoint:
         usual = f"{url}/metrics" if url.startswith("http") else None
         return Endpoint(service, instance, url, self.metrics.get(service, usual))
@@ -87,10 +96,11 @@ def load_targets(path: Path) -> Targets:
         raise TargetsError(f"{path}: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("services"), dict):
         raise TargetsError(f"{path}: no `services:` mapping; see docs/operator.md for the format")
-    return _targets(document, path)
+    return targets_of(document, path)
 
 
-def _targets(document: Mapping[str, Any], path: Path) -> Targets:
+def targets_of(document: Mapping[str, Any], path: Path) -> Targets:
+    """From a document that was read; `path` is what errors call it. Raises TargetsError."""
     try:
         return Targets(
             kinds={str(s): str((d or {}).get("kind", "http")) for s, d in document["services"].items()},

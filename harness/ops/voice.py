@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -30,12 +30,14 @@ LAST_PATIENCE_S = 1.0
 class HttpVoice:
     """Posts to the URLs of the targets file; one that is absent is skipped and logged."""
 
-    def __init__(self, targets: Targets, wall_offset_s: float) -> None:
+    def __init__(self, targets: Targets, wall_offset_s: float, told: Callable[[Mapping[str, Any]], None] | None = None) -> None:
+        """`told` gets a document for each thing that was said, with its answer; default: it is logged."""
         self._targets = targets
+        self._told = told or log
         self._wall_offset_s = wall_offset_s
         headers = {"authorization": f"Bearer {targets.token}"} if targets.token else {}
         self._client = httpx.Client(timeout=TIMEOUT_S, headers=headers)
-        self._outbox = Outbox(self._deliver, lambda body, answer: log({"what": "alerts", "body": body, "answer": answer}))
+        self._outbox = Outbox(self._deliver, lambda body, answer: self._told({"what": "alerts", "body": body, "answer": answer}))
 
     def alerts(self, changed: list[Alert]) -> None:
         entries = [a.to_webhook(self._wall_offset_s) for a in changed]
@@ -52,7 +54,7 @@ class HttpVoice:
             "alerts": entries,
         }
         if self._targets.claims.get("alerts") is None:
-            log({"what": "alerts", "body": body, "answer": {}})
+            self._told({"what": "alerts", "body": body, "answer": {}})
         else:
             self._outbox.put(body, ALERT_PATIENCE_S)
 
@@ -77,7 +79,7 @@ class HttpVoice:
 
     def close(self) -> None:
         if lost := self._outbox.close(LAST_PATIENCE_S):
-            log({"what": "alerts", "answer": {"error": f"{lost} were received by nobody"}})
+            self._told({"what": "alerts", "answer": {"error": f"{lost} were received by nobody"}})
         self._client.close()
 
     def _deliver(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -97,7 +99,7 @@ class HttpVoice:
                 outcome = self._send(url, body)
             except (httpx.HTTPError, ValueError) as error:
                 outcome = {"error": f"{type(error).__name__}: {error}"}
-        log({"what": what, "body": body, "answer": outcome})
+        self._told({"what": what, "body": body, "answer": outcome})
         return outcome
 
     def _send(self, url: str, body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import yaml
@@ -164,15 +165,27 @@ class _Builder:
         raise ScenarioError([Problem(self.path, at.line, at.column, message, hint)])
 
 
-def parse(text: str, path: str) -> tuple[dict[str, Any], Positions]:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a document is called in problems, how one is come by, and how one begins."""
+
+    name: str
+    origin: str
+    beginning: str
+
+
+SCENARIO = Kind("a scenario", "write a scenario; `gauntlet init` prints one to start from", "begin with `name: my-scenario`")
+
+
+def parse(text: str, path: str, kind: Kind = SCENARIO) -> tuple[dict[str, Any], Positions]:
     """The document's data and positions. Raises ScenarioError with one problem."""
     root = _compose(text, path)
     if root is None:
-        raise ScenarioError([Problem(path, 1, 1, "the file is empty", "write a scenario; `gauntlet init` prints one to start from")])
+        raise ScenarioError([Problem(path, 1, 1, "the file is empty", kind.origin)])
     builder = _Builder(path)
     data = builder.build(root, ())
     if not isinstance(data, dict):
-        builder.refuse(root, "a scenario is a mapping of keys to values", "begin with `name: my-scenario`")
+        builder.refuse(root, f"{kind.name} is a mapping of keys to values", kind.beginning)
     return data, Positions(builder.values, builder.keys)
 
 

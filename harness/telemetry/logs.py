@@ -49,14 +49,15 @@ class LogTail:
         if len(self._rest) > _LINE_LIMIT:  # no line at all: give up on what there is of it
             lines.append(self._rest[:_LINE_LIMIT])
             self._rest = b""
-        return [_line(line) for line in lines if line.strip()]
+        return [line_of(line) for line in lines if line.strip()]
 
     def _follow(self, status: os.stat_result) -> None:
         if status.st_ino != self._inode or status.st_size < self._offset:
             self._inode, self._offset, self._rest = status.st_ino, 0, b""
 
 
-def _line(line: bytes) -> LogLine:
+def line_of(line: bytes) -> LogLine:
+    """A line without its end."""
     text = line.decode("utf-8", "replace").rstrip("\r")
     try:
         fields = json.loads(text)

@@ -82,6 +82,14 @@ def test_exported_files_need_no_extra(tmp_path: Path) -> None:
     assert ended.returncode == 2 and ended.stderr.endswith("pip install 'rag-gauntlet[detectors]'\n")
 
 
+def test_logs_need_no_extra(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text('{"level": "error", "event": "x"}\n', encoding="utf-8")
+    ended = gauntlet("logs", "analyze", str(tmp_path), "--json")
+    assert (ended.returncode, json.loads(ended.stdout)["errors"]) == (0, 1), ended.stderr
+    ended = gauntlet("logs", "prune", str(tmp_path))
+    assert ended.returncode == 0, ended.stderr
+
+
 @pytest.mark.parametrize(
     "arguments", [("faults", "list"), ("faults", "show", "process.kill"), ("schema",), ("schema", "verdict"), ("list",)]
 )

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from harness.ops.__main__ import _promised_p95_s
 from harness.ops.diagnosis.ranking import Cause
 from harness.ops.monitoring.alerts import Alert
 from harness.ops.outbox import LostError, Outbox
@@ -175,4 +174,4 @@ def test_the_program_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("<= 800ms", 0.8), ("<= 1.2s", 1.2), ("", None)])
 def test_the_promise_to_users(text: str, seconds: float | None) -> None:
     targets = Targets(kinds={}, registry=None, static={}, edges=(), slos={"latency_p95": text} if text else {})
-    assert _promised_p95_s(targets) == seconds
+    assert targets.promised_p95_s == seconds

@@ -1,0 +1,1 @@
+"""Is every part of a deployment well, asked once: `gauntlet health`."""

@@ -1,0 +1,1 @@
+"""Structured logs of any deployment: followed while they are written, analysed afterwards, kept within bounds."""

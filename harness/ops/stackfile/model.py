@@ -1,0 +1,133 @@
+"""What may be written in a STACK.yaml. Whatever a run writes into targets.yaml for its operator is valid here, too."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from harness.ops.monitoring.detectors.registry import names as detector_names
+from harness.ops.monitoring.levels import LIMITED, check_limit
+from harness.scenario.fields import LimitText, Model, PositiveDuration, Rate
+from harness.scenario.problem import did_you_mean
+from harness.scenario.units import Limit
+
+Kind = Literal["http", "llm", "embedding", "vector", "postgres", "redis", "external"]
+SCHEMES: dict[str, tuple[str, ...]] = {
+    "postgres": ("postgresql", "postgres"),
+    "redis": ("redis", "rediss", "valkey", "unix"),
+}
+_HTTP = ("http", "https")
+
+
+def _http_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in _HTTP or not parts.hostname:
+        raise ValueError(f"{url!r} is no URL of HTTP; write http://host:port/path")
+    return url
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class Health(Model):
+    """How to ask a service whether it is well. What is left out follows from its kind."""
+
+    path: str | None = Field(default=None, pattern=r"^/", description="http, external: what is asked for; default /health")
+    url: HttpUrl | None = Field(default=None, description="http, external: asked instead of every instance")
+    method: Literal["GET", "POST"] | None = Field(default=None, description="default: POST where there is a `body`, else GET")
+    body: Any = Field(default=None, description="http, external: JSON that is sent")
+    headers: dict[str, str] = Field(default_factory=dict, description="sent along; values may name the environment as ${NAME}")
+    status: int = Field(default=200, ge=100, le=599, description="the answer that is healthy")
+    contains: str | None = Field(default=None, min_length=1, description="text that the answer must contain")
+    api: Literal["openai", "anthropic"] = Field(default="openai", description="llm: the protocol of the provider")
+    models: list[str] = Field(default_factory=list, description="llm, embedding: each is asked; default: the first that is listed")
+    key_env: str | None = Field(default=None, description="llm, embedding, vector: the variable that holds the API key")
+    product: Literal["qdrant", "chroma"] | None = Field(default=None, description="vector: default: found out")
+    collection: str | None = Field(default=None, description="vector: what is queried; default: the first that is listed")
+    timeout: PositiveDuration = Field(default=5.0, description="no answer by then is unhealthy")
+    slow: PositiveDuration | None = Field(default=None, description="a later answer is degraded; default: half the timeout")
+
+
+class Service(Model):
+    """One service, and its instances by address."""
+
+    kind: Kind = "http"
+    url: str | None = None
+    urls: list[str] = Field(default_factory=list, min_length=1)
+    url_env: str | None = Field(default=None, description="the variable that holds the address, where that is a secret")
+    metrics: HttpUrl | None = None
+    calls: list[str] = Field(default_factory=list)
+    critical: bool = True
+    health: HttpUrl | Health | None = None
+    pid_file: str | None = Field(
+        None, description="whose processor time and memory count; default: who listens at the address, if it is here"
+    )
+    cgroup: str | None = Field(default=None, description="folder of its control group: a container's")
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Service:
+        given = [name for name in ("url", "urls", "url_env") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} both say where the service is; keep one")
+        return self
+
+
+class Client(Model):
+    """What users see."""
+
+    metrics: HttpUrl | None = None
+
+
+class Claims(Model):
+    """Where alerts, diagnoses and escalations are posted."""
+
+    alerts: HttpUrl | None = None
+    diagnoses: HttpUrl | None = None
+    escalations: HttpUrl | None = None
+
+
+class Actions(Model):
+    """Where actions are asked for. Without it nothing is done: a dry run."""
+
+    url: HttpUrl
+
+
+def _detector(name: str) -> str:
+    if name not in detector_names():
+        raise ValueError(f"there is no detector {name!r}; {did_you_mean(name, detector_names())}")
+    return name
+
+
+def _limits(given: dict[str, Limit]) -> dict[str, Limit]:
+    for name, one in given.items():
+        if name not in LIMITED:
+            raise ValueError(f"there is no key metric {name!r}; {did_you_mean(name, LIMITED)}")
+        check_limit(name, one)
+    return given
+
+
+class StackDocument(Model):
+    """A whole STACK.yaml."""
+
+    name: str = Field(default="stack", min_length=1)
+    services: dict[str, Service] = Field(min_length=1)
+    registry: str | None = None
+    static: dict[str, list[str]] = Field(default_factory=dict)
+    edges: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(default_factory=list)
+    client: Client = Field(default_factory=Client)
+    slos: dict[str, str] = Field(default_factory=dict)
+    claims: Claims = Field(default_factory=Claims)
+    actions: Actions | None = None
+    token: str | None = None
+    token_env: str | None = None
+    time_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    every: PositiveDuration = Field(default=1.0, description="between two rounds of looking")
+    limits: Annotated[dict[str, LimitText], AfterValidator(_limits)] = Field(default_factory=dict)
+    detectors: dict[str, Annotated[str, AfterValidator(_detector)]] = Field(default_factory=dict)
+    logs: list[str] = Field(default_factory=list, description="files that are followed, over their rotation")
+    sources: list[str] = Field(default_factory=list, description="further sources of readings, by the name of their entry point")
+    disks: list[str] = Field(default_factory=lambda: ["/"], description="file systems that are watched, by a path in each")
+    capacity: dict[str, Rate] = Field(default_factory=dict, description="requests a second that a service can serve, as a sweep found")
+    keep: PositiveDuration = Field(default=24 * 3600.0, description="how long the history reaches back")

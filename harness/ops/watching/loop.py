@@ -1,0 +1,133 @@
+"""The rounds of `gauntlet watch`: look, let the operator work, see how everything is, tell."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from harness.ops.logs.streams import Streams
+from harness.ops.monitoring.alerts import Alert
+from harness.ops.monitoring.gpu import Gpus
+from harness.ops.monitoring.history import History
+from harness.ops.monitoring.host import Host
+from harness.ops.monitoring.instances import Instances, Where
+from harness.ops.monitoring.levels import Levels
+from harness.ops.monitoring.readings import Source
+from harness.ops.monitoring.rounds import Looker
+from harness.ops.operator import Operator
+from harness.ops.stackfile.loading import StackFile
+from harness.ops.targets import Targets
+from harness.ops.watching.findings import Findings
+from harness.ops.watching.health_source import HealthSource, questions
+from harness.ops.watching.log_source import LogSource
+from harness.ops.watching.monitor import Monitor, Snapshot
+from harness.record.clock import NS_PER_S, Clock
+
+SOURCES = "rag_gauntlet.sources"
+STATUS_EVERY_S = 60.0
+
+Told = Callable[[Mapping[str, Any]], None]
+
+
+class SourceError(ValueError):
+    """A source that the STACK.yaml names cannot be made; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The sources that are always there."""
+
+    host: Host
+    instances: Instances
+    gpus: Gpus
+    logs: LogSource
+    health: HealthSource
+
+    @classmethod
+    def of(cls, stack: StackFile, clock: Clock) -> Machine:
+        """What this machine tells of itself and of the services that run on it."""
+        where = {name: Where(s.pid_file, s.cgroup) for name, s in stack.document.services.items()}
+        streams = Streams([Path(path) for path in stack.document.logs])
+        logs = LogSource(streams, clock, frozenset(stack.document.services))
+        instances = Instances(stack.targets.endpoints, clock, where)
+        return cls(Host(stack.document.disks), instances, Gpus(), logs, HealthSource(partial(questions, stack), clock))
+
+    def close(self) -> None:
+        """Ends what the sources hold."""
+        self.gpus.close()
+        self.health.close()
+
+    def sources(self) -> list[tuple[str, Source]]:
+        """By name."""
+        own: list[tuple[str, Source]] = [
+            ("host", self.host),
+            ("instances", self.instances),
+            ("gpu", self.gpus),
+            ("health", self.health),
+        ]
+        return [*own, ("logs", self.logs)] if self.logs.streams.paths else own
+
+
+def third_party(names: Iterable[str], targets: Targets) -> list[tuple[str, Source]]:
+    """Sources by the names of their entry points. Raises SourceError."""
+    known = {point.name: point for point in entry_points(group=SOURCES)}
+    made: list[tuple[str, Source]] = []
+    for name in names:
+        if name not in known:
+            raise SourceError(f"there is no source {name!r}; installed distributions announce {', '.join(sorted(known)) or 'none'}")
+        try:
+            made.append((name, known[name].load()(targets)))
+        except Exception as error:  # the code is somebody else's: whatever it raises is told as its own
+            raise SourceError(f"the source {name!r} ({known[name].value}) cannot be made: {type(error).__name__}: {error}") from error
+    return made
+
+
+def monitor_of(stack: StackFile, sources: Sequence[tuple[str, Source]]) -> Monitor:
+    """A monitor as the STACK.yaml wants it."""
+    document = stack.document
+    levels = Levels(document.services, document.limits)
+    return Monitor(stack.targets, levels, sources, document.detectors, document.capacity, History(document.keep))
+
+
+class Watch:
+    """One watch. `see` gets every snapshot, `told` every document that is worth a line."""
+
+    def __init__(self, stack: StackFile, monitor: Monitor, looker: Looker, operator: Operator, told: Told) -> None:
+        self._stack, self._monitor, self._looker, self._operator, self._told = stack, monitor, looker, operator, told
+        self._findings = Findings(stack.targets.time_scale)
+        self._lost: tuple[str, ...] = ()
+
+    def round(self) -> Snapshot:
+        """One round. What a source that fails says is told once, and again when it changes."""
+        round_ = self._looker.look()
+        self._operator.round(round_)
+        snapshot = self._monitor.observe(round_, self._operator.windows)
+        changed = self._findings.update(round_.t_s, snapshot.findings)
+        if changed:
+            self._operator.voice.alerts(changed)
+        if snapshot.lost != self._lost:
+            self._lost = snapshot.lost
+            for reason in snapshot.lost:
+                self._told({"what": "lost", "reason": reason})
+        return snapshot
+
+    @property
+    def firing(self) -> tuple[Alert, ...]:
+        """The operator's alerts, and those of the findings."""
+        return (*self._operator.firing, *self._findings.firing)
+
+    def run(self, ended: threading.Event, clock: Clock, see: Callable[[Snapshot, tuple[Alert, ...]], None]) -> None:
+        """Rounds at a fixed pace until `ended` is set; a round that overran is followed by the next at once."""
+        targets = self._stack.targets
+        self._told({"what": "watching", "services": sorted(targets.kinds), "stack": self._stack.document.name})
+        period_ns = round(self._stack.document.every / targets.time_scale * NS_PER_S)
+        due_ns = clock.now_ns()
+        while not ended.is_set():
+            see(self.round(), self.firing)
+            due_ns = max(due_ns + period_ns, clock.now_ns())
+            ended.wait((due_ns - clock.now_ns()) / NS_PER_S)
