@@ -15,20 +15,20 @@ _FILE = click.Path(path_type=Path)
 @command()
 @click.argument("file", type=_FILE, metavar="FILE.csv")
 @click.option("--timestamp-col", required=True, metavar="C", help="The column with the times: numbers, or dates.")
-@click.option("--value-col", required=True, metavar="C", help="The column to score.")
+@click.option("--value-col", "value_cols", required=True, multiple=True, metavar="C", help="What to score; several with mewma, pca, mmd.")
 @click.option("--out", required=True, type=_FILE, metavar="OUT.csv", help="Where the table is written, with a column anomaly_score.")
 @click.option("--detector", "name", default="ensemble", show_default=True, metavar="NAME", help="Which detector scores.")
-def detect(file: Path, timestamp_col: str, value_col: str, out: Path, name: str) -> int:
+def detect(file: Path, timestamp_col: str, value_cols: tuple[str, ...], out: Path, name: str) -> int:
     """Score each value of a series by those before it.
 
     Adds a column anomaly_score between 0 and 1; above 0.5 the default detector would alert. No row is scored by what comes after it.
     """
-    from harness.ops.monitoring.detectors.registry import UnknownDetectorError, create
+    from harness.ops.monitoring.detectors.registry import UnknownDetectorError, create_for
     from harness.ops.offline.cells import TableError
     from harness.ops.offline.scoring import score_file
 
     try:
-        scored = score_file(file, out, timestamp_col, value_col, create(name))
+        scored = score_file(file, out, timestamp_col, value_cols, create_for(name, len(value_cols)))
     except (TableError, UnknownDetectorError) as error:
         raise CommandError(USAGE, error) from error
     say(f"{out}: {scored.rows} rows scored by {name}{f', {scored.missing} of them without a value' if scored.missing else ''}")

@@ -16,7 +16,7 @@ from harness.ops.monitoring.detectors.base import Detector
 
 ONE_SERIES = {**registry.BUILT_IN}
 NEEDS = {"arima": "statsmodels", "isolation_forest": "sklearn", "lof": "sklearn", "one_class_svm": "sklearn"}
-DRIFT = {"adwin", "ks", "psi", "js"}  # these tell changes that last, not single points
+DRIFT = {"adwin", "ks", "psi", "js", "mmd"}  # these tell changes that last, not single points
 
 
 class Columns:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
 
@@ -13,6 +14,7 @@ from harness.ops.monitoring.detectors.drift import Adwin, Sliding
 from harness.ops.monitoring.detectors.ensemble import Ensemble
 from harness.ops.monitoring.detectors.kalman import Kalman
 from harness.ops.monitoring.detectors.multivariate import Mewma, Pca
+from harness.ops.monitoring.detectors.row_drift import SlidingMmd
 
 GROUP = "rag_gauntlet.detectors"
 DEFAULT = "ensemble"
@@ -29,7 +31,7 @@ BUILT_IN: Mapping[str, Callable[[], Detector]] = {
     "lof": learned.LocalOutlierFactor,
     "one_class_svm": learned.OneClassSvm,
 }
-MULTIVARIATE: Mapping[str, Callable[[], MultivariateDetector]] = {"mewma": Mewma, "pca": Pca}
+MULTIVARIATE: Mapping[str, Callable[[], MultivariateDetector]] = {"mewma": Mewma, "pca": Pca, "mmd": SlidingMmd}
 
 
 class UnknownDetectorError(ValueError):
@@ -37,7 +39,7 @@ class UnknownDetectorError(ValueError):
 
 
 def names() -> tuple[str, ...]:
-    """All names that `create` knows, sorted."""
+    """All names that `create` knows, sorted: the detectors of one series."""
     return tuple(sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))}))
 
 
@@ -55,3 +57,26 @@ def create(name: str = DEFAULT) -> Detector:
             raise UnknownDetectorError(f"the detector {name!r} ({point.value}) cannot be made: {type(error).__name__}: {error}") from error
         return made
     raise UnknownDetectorError(f"no such detector: {name!r}; write one of {', '.join(names())}")
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """A detector of one series, for rows of one value."""
+
+    detector: Detector
+
+    def update(self, t_s: float, values: Sequence[float]) -> float:
+        """See `MultivariateDetector.update`."""
+        (value,) = values
+        return self.detector.update(t_s, value)
+
+
+def create_for(name: str, columns: int) -> MultivariateDetector:
+    """A new detector for that many series at once. Raises UnknownDetectorError, too, for one that takes a single series."""
+    if name in MULTIVARIATE:
+        return MULTIVARIATE[name]()
+    if columns == 1:
+        if name not in names():
+            raise UnknownDetectorError(f"no such detector: {name!r}; write one of {', '.join(sorted({*names(), *MULTIVARIATE}))}")
+        return Single(create(name))
+    raise UnknownDetectorError(f"{name} scores one column, not {columns}; write one of {', '.join(MULTIVARIATE)}")

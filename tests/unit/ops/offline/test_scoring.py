@@ -6,6 +6,7 @@ import csv
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -104,3 +105,26 @@ def test_times_and_numbers() -> None:
     for text in ("1_000", "ten"):
         with pytest.raises(ValueError, match="could not convert"):
             number(text)
+
+
+@pytest.mark.parametrize("name", ["mewma", "pca", "mmd"])
+def test_several_columns_are_scored_together(tmp_path: Path, name: str) -> None:
+    """Two columns that moved together no longer do, each within its own range: nobody who looks at one of them sees it."""
+    rng = np.random.default_rng(4)
+    shared = rng.normal(0, 1, 700)
+    other = np.where(np.arange(700) < 500, shared, -shared) + rng.normal(0, 0.1, 700)
+    rows = [f"{i},{a:.5f},{b:.5f}" for i, (a, b) in enumerate(zip(shared, other, strict=True))]
+    file = write(tmp_path / "a.csv", ["timestamp,value,second", *rows])
+    ended = detect(file, "--value-col", "second", "--detector", name)
+    assert ended.exit_code == 0, ended.output
+    found = scores(file)
+    assert max(found[500:]) > 0.5 and max(found[:500]) < max(found[500:])
+
+
+def test_one_column_and_several_detectors_that_take_one(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", ["timestamp,value,second", *(f"{i},{i % 7},{i % 5}" for i in range(300))])
+    assert detect(file, "--detector", "mewma").exit_code == 0
+    ended = detect(file, "--value-col", "second", "--detector", "ewma")
+    assert ended.exit_code == 2 and "ewma scores one column, not 2; write one of mewma, pca, mmd" in ended.output
+    ended = detect(file, "--detector", "nope")
+    assert ended.exit_code == 2 and "no such detector: 'nope'; write one of adwin" in ended.output and "mewma" in ended.output
