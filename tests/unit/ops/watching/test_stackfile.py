@@ -10,6 +10,7 @@ import yaml
 
 from harness.lifecycle.oncall import inbox_document
 from harness.ops.stackfile.loading import StackFileError, load_stack, stack_of_text
+from harness.ops.stackfile.model import Health, Service, StackDocument
 from harness.ops.targets import load_targets
 from harness.stack.topology import topology
 
@@ -109,3 +110,12 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     ):
         with pytest.raises(StackFileError, match=told):
             load_stack(tmp_path / name)
+
+
+def test_the_example_of_the_page_is_one() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "watch.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    found = stack_of_text(example, "docs/watch.md", {"DATABASE_URL": "postgresql://127.0.0.1/x"})
+    assert len(found.document.services) == 8 and found.dry
+    keys = [key for model in (StackDocument, Service, Health) for key in model.model_fields]
+    assert not [key for key in keys if f"`{key}`" not in page and f"{key}:" not in page]
