@@ -46,8 +46,10 @@ def ask_service(url: str, how: Health) -> str:
     with client(how) as made:
         method = how.method or ("GET" if how.body is None else "POST")
         response = made.request(method, target, json=how.body) if how.body is not None else made.request(method, target)
-    if response.status_code != how.status:
-        raise UnwellError(f"HTTP {response.status_code} where {how.status} is healthy{_why(response)}")
+    any_at_all = how.status == "any"
+    if not (response.status_code < 500 if any_at_all else response.status_code == how.status):
+        wanted = "less than 500" if any_at_all else how.status
+        raise UnwellError(f"HTTP {response.status_code} where {wanted} is healthy{_why(response)}")
     if how.contains is not None and how.contains not in response.text:
         raise UnwellError(f"the answer does not contain {how.contains!r}")
     return f"HTTP {response.status_code}"

@@ -37,8 +37,10 @@ class StackFile:
 
     def health_of(self, service: str) -> Health:
         """How the service wants to be asked."""
-        given = self.document.services[service].health
-        return given if isinstance(given, Health) else Health(url=given)
+        found = self.document.services[service]
+        if found.health is None and "health" in found.model_fields_set:  # it has none: that it answers at all must do
+            return Health(path="/", status="any")
+        return found.health if isinstance(found.health, Health) else Health(url=found.health)
 
     @property
     def dry(self) -> bool:

@@ -39,7 +39,7 @@ class Health(Model):
     method: Literal["GET", "POST"] | None = Field(default=None, description="default: POST where there is a `body`, else GET")
     body: Any = Field(default=None, description="http, external: JSON that is sent")
     headers: dict[str, str] = Field(default_factory=dict, description="sent along; values may name the environment as ${NAME}")
-    status: int = Field(default=200, ge=100, le=599, description="the answer that is healthy")
+    status: Annotated[int, Field(ge=100, le=599)] | Literal["any"] = Field(default=200, description="the healthy answer; any: below 500")
     contains: str | None = Field(default=None, min_length=1, description="text that the answer must contain")
     api: Literal["openai", "anthropic"] = Field(default="openai", description="llm: the protocol of the provider")
     models: list[str] = Field(default_factory=list, description="llm, embedding: each is asked; default: the first that is listed")

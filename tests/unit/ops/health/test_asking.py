@@ -64,6 +64,8 @@ def test_a_service_by_its_health(server: tuple[str, dict[str, tuple[int, Any]], 
     assert answers_of(f"{{url: '{url}', health: '{url}/health'}}") == [("a-1", "healthy", "HTTP 200")]
     ((_, status, detail),) = answers_of(f"{{url: '{url}', health: {{path: /up}}}}")
     assert (status, detail) == ("unhealthy", 'HTTP 503 where 200 is healthy: {"checks": {"db": "away"}}')
+    assert answers_of(f"{{url: '{url}', health: null}}") == [("a-1", "healthy", "HTTP 404")]
+    assert answers_of(f"{{url: '{url}', health: {{path: /up, status: any}}}}")[0][1] == "unhealthy"
     body = "{path: /embed, body: {texts: [ping]}, contains: embeddings}"
     assert answers_of(f"{{url: '{url}', health: {body}}}") == [("a-1", "healthy", "HTTP 200")]
     assert asked[-1][:3] == ("POST", "/embed", {"texts": ["ping"]})
