@@ -89,7 +89,7 @@ def _watch(stack: StackFile, as_json: bool, out: Path | None, listen: int | None
         closing.callback(voice.close)
         looker = NetworkLooker(stack.targets, clock)
         closing.callback(looker.close)
-        operator = Operator(stack.targets, voice, SymptomRules(latency_limit_s=stack.targets.promised_p95_s))
+        operator = Operator(stack.targets, voice, SymptomRules(latency_limit_s=stack.targets.promised_p95_s, entry=stack.targets.entry))
         Watch(stack, monitor, looker, operator, screen.tell).run(ended, clock, screen.seer(clock))
         screen.tell({"what": "ended"})
     desk.write()

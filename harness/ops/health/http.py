@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -30,7 +31,7 @@ def client(how: Health) -> Iterator[httpx.Client]:
     if how.api == "anthropic":
         headers["anthropic-version"] = _ANTHROPIC_VERSION
     try:
-        with httpx.Client(timeout=how.timeout, headers=headers, follow_redirects=False) as made:
+        with httpx.Client(timeout=how.timeout, headers=headers, follow_redirects=False, verify=_trusting(how)) as made:
             yield made
     except httpx.TimeoutException as error:
         raise UnwellError(f"no answer within {how.timeout:g} s") from error
@@ -38,6 +39,17 @@ def client(how: Health) -> Iterator[httpx.Client]:
         raise UnwellError("refused" if "refused" in str(error).lower() else f"no connection: {error}") from error
     except httpx.HTTPError as error:
         raise UnwellError(f"{type(error).__name__}: {error}") from error
+
+
+def _trusting(how: Health) -> ssl.SSLContext:
+    """This machine's authorities, and those that are trusted beside them."""
+    context = ssl.create_default_context()
+    if how.trusted is not None:
+        try:
+            context.load_verify_locations(how.trusted)
+        except OSError as error:
+            raise UnaskedError(f"{how.trusted}: no certificates: {error.strerror or error}") from error
+    return context
 
 
 def ask_service(url: str, how: Health) -> str:

@@ -38,9 +38,11 @@ class StackFile:
     def health_of(self, service: str) -> Health:
         """How the service wants to be asked."""
         found = self.document.services[service]
+        how = found.health if isinstance(found.health, Health) else Health(url=found.health)
         if found.health is None and "health" in found.model_fields_set:  # it has none: that it answers at all must do
-            return Health(path="/", status="any")
-        return found.health if isinstance(found.health, Health) else Health(url=found.health)
+            how = Health(path="/", status="any")
+        own = self.targets.trusted
+        return how if how.trusted is not None or own is None else how.model_copy(update={"trusted": str(own)})
 
     @property
     def dry(self) -> bool:
@@ -168,6 +170,7 @@ def _for_operator(document: StackDocument, environment: Mapping[str, str], path:
         "slos": document.slos,
         "claims": document.claims.model_dump(exclude_none=True),
         "actions": document.actions.model_dump() if document.actions else None,
+        "trusted": str(path.parent / document.trusted) if document.trusted else None,
         "token": environment[document.token_env] if document.token_env else document.token,
         "time_scale": document.time_scale,
     }

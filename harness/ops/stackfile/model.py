@@ -13,7 +13,7 @@ from harness.scenario.fields import LimitText, Model, PositiveDuration, Rate
 from harness.scenario.problem import did_you_mean
 from harness.scenario.units import Limit
 
-Kind = Literal["http", "llm", "embedding", "vector", "postgres", "redis", "external"]
+Kind = Literal["http", "tls", "llm", "embedding", "vector", "postgres", "redis", "external"]
 SCHEMES: dict[str, tuple[str, ...]] = {
     "postgres": ("postgresql", "postgres"),
     "redis": ("redis", "rediss", "valkey", "unix"),
@@ -45,6 +45,7 @@ class Health(Model):
     models: list[str] = Field(default_factory=list, description="llm, embedding: each is asked; default: the first that is listed")
     key_env: str | None = Field(default=None, description="llm, embedding, vector: the variable that holds the API key")
     product: Literal["qdrant", "chroma"] | None = Field(default=None, description="vector: default: found out")
+    trusted: str | None = Field(default=None, description="certificates (PEM) that are trusted, too; default: those of the whole file")
     collection: str | None = Field(default=None, description="vector: what is queried; default: the first that is listed")
     timeout: PositiveDuration = Field(default=5.0, description="no answer by then is unhealthy")
     slow: PositiveDuration | None = Field(default=None, description="a later answer is degraded; default: half the timeout")
@@ -122,6 +123,7 @@ class StackDocument(Model):
     actions: Actions | None = None
     token: str | None = None
     token_env: str | None = None
+    trusted: str | None = Field(default=None, description="certificates (PEM) of authorities that are trusted beside this machine's")
     time_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     every: PositiveDuration = Field(default=1.0, description="between two rounds of looking")
     limits: Annotated[dict[str, LimitText], AfterValidator(_limits)] = Field(default_factory=dict)

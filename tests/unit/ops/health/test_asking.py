@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -124,6 +125,11 @@ def test_a_key_that_is_not_set_is_unknown_and_nobody_is_asked(server: tuple[str,
     url, _, asked = server
     ((_, status, why),) = answers_of(f"{{kind: llm, url: '{url}', health: {{models: [m], key_env: NOT_SET_ANYWHERE}}}}")
     assert (status, asked) == ("unknown", []) and "NOT_SET_ANYWHERE" in why
+
+
+def test_authorities_that_cannot_be_read_are_unknown(tmp_path: Path) -> None:
+    ((_, status, why),) = answers_of(f"{{kind: tls, url: 'https://127.0.0.1:1', health: {{trusted: '{tmp_path}/no.pem'}}}}")
+    assert status == "unknown" and "no.pem: no certificates" in why
 
 
 def test_a_vector_store_by_a_query(server: tuple[str, dict[str, tuple[int, Any]], Asked]) -> None:

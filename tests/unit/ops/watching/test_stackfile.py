@@ -49,13 +49,15 @@ def test_what_a_run_tells_its_operator_is_a_stack_file_too(tmp_path: Path) -> No
     """One format: a targets.yaml of any run can be watched."""
     path = tmp_path / "targets.yaml"
     document = {
-        **topology("qdrant").targets(tmp_path / "registry.json", lambda service: [f"{service[:5]}ql://127.0.0.1:1/x"]),
+        **topology("qdrant", tls=True).targets(tmp_path / "registry.json", lambda service: [f"{service[:5]}ql://127.0.0.1:1/x"]),
         "client": {"metrics": "http://127.0.0.1:1/metrics"},
         "slos": {"latency_p95": "<= 800ms"},
         "time_scale": 2.0,
+        "trusted": str(tmp_path / "authority.pem"),
         **inbox_document("http://127.0.0.1:1", "token"),
     }
-    document["static"] = {"postgres": ["postgresql://127.0.0.1:1/x"], "cache": ["redis://127.0.0.1:1/0"]}
+    engines = {"postgres": ["postgresql://127.0.0.1:1/x"], "cache": ["redis://127.0.0.1:1/0"]}
+    document["static"] = {**engines, "ingress": ["https://127.0.0.1:1"]}
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     found = load_stack(path)
     assert found.targets == load_targets(path)
