@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.ops.logs.entries import STREAMS, Entry, Stream, entry_of
@@ -37,8 +37,3 @@ class Streams:
     def dropped(self) -> int:
         """Entries that the buffers could not keep."""
         return sum(self.seen.values()) - sum(len(one) for one in self._kept.values())
-
-
-def errors(entries: Iterable[Entry]) -> Counter[str]:
-    """How often each type of error occurs."""
-    return Counter(entry.error_type for entry in entries if entry.failed and entry.error_type)

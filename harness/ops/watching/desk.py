@@ -91,7 +91,9 @@ class Desk:
             snapshot, firing = self._seen
             match name:
                 case "status":
-                    return {**documents.status(snapshot, firing, self._anchor), "errors": self._machine.logs.newest_errors()}
+                    logs = self._machine.logs
+                    told = {"errors": logs.newest_errors(), "log_entries_dropped": logs.streams.dropped()}
+                    return documents.status(snapshot, firing, self._anchor) | told
                 case "dashboard":
                     return documents.dashboard(snapshot, firing, self._monitor.history, self._trend, self._anchor)
                 case "performance":

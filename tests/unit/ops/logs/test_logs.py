@@ -17,7 +17,7 @@ from harness.ops.logs.analysis import Analysis
 from harness.ops.logs.entries import Entry, entry_of
 from harness.ops.logs.files import LogFileError, found, is_rotated, lines
 from harness.ops.logs.retention import keep
-from harness.ops.logs.streams import Streams, errors
+from harness.ops.logs.streams import Streams
 from harness.telemetry.logs import line_of
 
 ACCESS = {
@@ -158,7 +158,6 @@ def test_streams_follow_rotation_within_their_buffers(tmp_path: Path) -> None:
     assert [e.status for e in streams.newest("access")] == [502, 503, 504]
     assert (streams.newest("access", 1)[0].status, streams.newest("access", 0)) == (504, ())
     assert (streams.dropped(), dict(streams.seen)) == (2, {"access": 5, "error": 1, "performance": 1})
-    assert errors([*streams.newest("access"), *streams.newest("error")]) == {"http_502": 1, "http_503": 1, "http_504": 1, "OSError": 1}
 
 
 def test_retention_compresses_then_removes_and_never_touches_the_live_file(tmp_path: Path) -> None:
