@@ -115,6 +115,8 @@ class _Screen:
             self._live = closing.enter_context(Live(console=Console(), auto_refresh=False))
 
     def tell(self, document: Mapping[str, Any]) -> None:
+        from rich.text import Text
+
         from harness.ops.watching.view import lines
 
         dated = self._desk.event(document)
@@ -124,7 +126,7 @@ class _Screen:
                 return
             for line in lines(dated):
                 if self._live is not None:
-                    self._live.console.print(line, markup=False, highlight=False)
+                    self._live.console.print(Text(line))  # as a text: markup that is switched off would be off for the table, too
                 else:
                     click.echo(line)
 
