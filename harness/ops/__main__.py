@@ -1,10 +1,11 @@
-"""`python -m harness.ops TARGETS.yaml`: watch until SIGTERM or SIGINT."""
+"""`python -m harness.ops TARGETS.yaml [--dry-run]`: watch until SIGTERM or SIGINT; `--dry-run` says what would be done."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from harness.ops.monitoring.scrape import NetworkLooker
@@ -15,6 +16,7 @@ from harness.ops.voice import HttpVoice, log
 from harness.record.clock import NS_PER_S, SystemClock, wall_anchor
 
 ROUND_EVERY_S = 1.0
+DRY_RUN = "--dry-run"
 
 
 def watch(targets: Targets, ended: threading.Event) -> None:
@@ -32,19 +34,22 @@ def watch(targets: Targets, ended: threading.Event) -> None:
         due_ns = max(due_ns + period_ns, clock.now_ns())
         ended.wait((due_ns - clock.now_ns()) / NS_PER_S)
     looker.close()
+    log({"what": "advice", "advice": [asdict(a) for a in operator.advice()]})
     voice.close()
 
 
 def main(argv: list[str]) -> int:
     """Returns the exit code: 0 after a signal, 2 for a targets file that cannot be used."""
-    if len(argv) != 2:
-        sys.stderr.write("usage: python -m harness.ops TARGETS.yaml\n")
+    dry_run, files = DRY_RUN in argv[1:], [a for a in argv[1:] if a != DRY_RUN]
+    if len(files) != 1:
+        sys.stderr.write(f"usage: python -m harness.ops TARGETS.yaml [{DRY_RUN}]\n")
         return 2
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     try:
-        watch(load_targets(Path(argv[1])), ended)
+        targets = load_targets(Path(files[0]))
+        watch(replace(targets, recovery_mode="dry_run") if dry_run else targets, ended)
     except TargetsError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from harness.ops.diagnosis.advice import Advice, Adviser
 from harness.ops.diagnosis.graph import Graph
 from harness.ops.diagnosis.ranking import Cause, rank
+from harness.ops.diagnosis.rules.base import View
+from harness.ops.diagnosis.rules.catalogue import FamilyRules
 from harness.ops.monitoring.alerts import Alert, AlertBook
 from harness.ops.monitoring.inhibition import inhibit
 from harness.ops.monitoring.rounds import CLIENT, Round
 from harness.ops.monitoring.signals import WATCHED, derive
 from harness.ops.monitoring.symptoms import Symptom, SymptomRules
 from harness.ops.monitoring.windows import Windows
-from harness.ops.recovery.controller import Controller, Handover
+from harness.ops.recovery.approvals import ApprovalFile
+from harness.ops.recovery.controller import Controller, Decision, Handover
 from harness.ops.recovery.strategies import Step
 from harness.ops.targets import Targets
 
@@ -31,7 +36,9 @@ class Voice(Protocol):
         """Returns the id under which it was taken."""
         ...
 
-    def act(self, step: Step, diagnosis_id: str | None) -> None: ...
+    def act(self, step: Step, diagnosis_id: str | None) -> bool | None:
+        """False where it is refused."""
+        ...
 
     def escalate(self, handover: Handover, diagnosis_id: str | None) -> None: ...
 
@@ -47,25 +54,36 @@ class Operator:
     _book: AlertBook = field(init=False)
     _controller: Controller = field(init=False)
     _graph: Graph = field(init=False)
+    _families: FamilyRules = field(init=False)
+    _adviser: Adviser = field(default_factory=Adviser)
     _told: tuple[tuple[str, str], ...] = ()
     _diagnosis_id: str | None = None
 
     def __post_init__(self) -> None:
         self._book = AlertBook(self.targets.time_scale)
-        self._controller = Controller(self.targets)
+        allowed = ApprovalFile(self.targets.approvals) if self.targets.approvals is not None else None
+        self._controller = Controller(self.targets, allowed) if allowed is not None else Controller(self.targets)
         self._graph = Graph(self.targets.edges)
+        self._families = FamilyRules.of(self.targets.kinds, self._graph)
 
     def round(self, round_: Round) -> None:
         """Take in one round of looking, and speak or act where that is due."""
         for look in round_.looks:
             self.windows.add(round_.t_s, look.endpoint.service, look.endpoint.instance, _watched(look.samples))
         self.windows.add(round_.t_s, CLIENT, CLIENT, _watched(round_.client))
-        symptoms = self.rules.look(round_, derive(self.windows, round_.t_s, WINDOW_S / self.targets.time_scale))
+        signals = derive(self.windows, round_.t_s, WINDOW_S / self.targets.time_scale)
+        view = View(round_, signals, self.windows, self.targets.kinds, self.targets.time_scale)
+        self._adviser.look(view)
+        symptoms = self._families.look(view, self.rules.look(round_, signals))
         changed = self._book.update(round_.t_s, inhibit(symptoms, self._graph))
         if changed:
             self.voice.alerts(changed)
         causes = self._diagnose(symptoms)
-        self._recover(round_.t_s, causes)
+        self._recover(round_, causes)
+
+    def advice(self) -> tuple[Advice, ...]:
+        """What the rounds so far speak for."""
+        return self._adviser.advice()
 
     @property
     def firing(self) -> tuple[Alert, ...]:
@@ -83,14 +101,19 @@ class Operator:
             self._told, self._diagnosis_id = order, self.voice.diagnosis(causes)
         return causes
 
-    def _recover(self, t_s: float, causes: tuple[Cause, ...]) -> None:
+    def _recover(self, round_: Round, causes: tuple[Cause, ...]) -> None:
         firing = self._book.firing
         affected = any(a.labels["alertname"] in _USER_FACING for a in firing)
-        for decision in self._controller.decide(t_s, causes, alerting=bool(firing), users_affected=affected):
-            if isinstance(decision, Step):
-                self.voice.act(decision, self._diagnosis_id)
-            else:
-                self.voice.escalate(decision, self._diagnosis_id)
+        replicas = Counter(look.endpoint.service for look in round_.looks)
+        for decision in self._controller.decide(round_.t_s, causes, alerting=bool(firing), users_affected=affected, replicas=replicas):
+            self._carry_out(decision)
+
+    def _carry_out(self, decision: Decision) -> None:
+        if isinstance(decision, Handover):
+            self.voice.escalate(decision, self._diagnosis_id)
+        elif self.voice.act(decision, self._diagnosis_id) is False:
+            for handover in self._controller.refused(decision):
+                self._carry_out(handover)
 
 
 def _watched(samples: Any) -> list[tuple[str, Mapping[str, str], float]]:

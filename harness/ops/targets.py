@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
+
+RecoveryMode = Literal["act", "dry_run", "approve"]
+RECOVERY_MODES: tuple[RecoveryMode, ...] = ("act", "dry_run", "approve")
 
 
 class TargetsError(ValueError):
@@ -37,7 +40,10 @@ class Targets:
     client_metrics: str | None = None
     slos: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)  # alerts, diagnoses, escalations -> URL
+    canaries: Mapping[str, str] = field(default_factory=dict)  # embedding, search, generation -> the service that takes it
     actions_url: str | None = None
+    recovery_mode: RecoveryMode = "act"
+    approvals: Path | None = None  # where a person writes what may be done, in the mode `approve`
     token: str | None = None
     trusted: Path | None = None  # certificates (PEM) of authorities trusted beside this machine's
     time_scale: float = 1.0
@@ -102,6 +108,7 @@ def load_targets(path: Path) -> Targets:
 def targets_of(document: Mapping[str, Any], path: Path) -> Targets:
     """From a document that was read; `path` is what errors call it. Raises TargetsError."""
     try:
+        recovery = document.get("recovery") or {}
         return Targets(
             kinds={str(s): str((d or {}).get("kind", "http")) for s, d in document["services"].items()},
             registry=Path(document["registry"]) if document.get("registry") else None,
@@ -111,10 +118,20 @@ def targets_of(document: Mapping[str, Any], path: Path) -> Targets:
             client_metrics=(document.get("client") or {}).get("metrics"),
             slos={str(k): str(v) for k, v in (document.get("slos") or {}).items()},
             claims={str(k): str(v) for k, v in (document.get("claims") or {}).items()},
+            canaries={str(k): str(v) for k, v in (document.get("canaries") or {}).items()},
             actions_url=(document.get("actions") or {}).get("url"),
+            recovery_mode=_mode(recovery.get("mode", "act")),
+            approvals=Path(recovery["approvals"]) if recovery.get("approvals") else None,
             token=document.get("token"),
             trusted=Path(document["trusted"]) if document.get("trusted") else None,
             time_scale=float(document.get("time_scale", 1.0)),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise TargetsError(f"{path}: {error}") from error
+
+
+def _mode(word: object) -> RecoveryMode:
+    for mode in RECOVERY_MODES:
+        if word == mode:
+            return mode
+    raise ValueError(f"recovery.mode: {word!r} is none of {', '.join(RECOVERY_MODES)}")

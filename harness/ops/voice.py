@@ -63,7 +63,7 @@ class HttpVoice:
         answer = self._post("diagnosis", self._targets.claims.get("diagnoses"), {"causes": document})
         return answer.get("diagnosis_id")
 
-    def act(self, step: Step, diagnosis_id: str | None) -> None:
+    def act(self, step: Step, diagnosis_id: str | None) -> bool:
         body = {
             "verb": step.verb,
             "service": step.service,
@@ -71,7 +71,7 @@ class HttpVoice:
             "args": dict(step.args),
             "diagnosis_id": diagnosis_id,
         }
-        self._post("action", self._targets.actions_url, body)
+        return not self._refused(self._post("action", self._targets.actions_url, body).get("action_id"))
 
     def escalate(self, handover: Handover, diagnosis_id: str | None) -> None:
         body = {"service": handover.service, "reason": handover.reason, "diagnosis_id": diagnosis_id}
@@ -91,6 +91,17 @@ class HttpVoice:
         if response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise LostError(f"{response.status_code}: {response.text[:300]}")
         return _answer(response)
+
+    def _refused(self, action_id: object) -> bool:
+        """Everything is taken; whether it can be done at all is known at once, how it ends is seen by what it does. Who is busy, or not
+        heard, has refused nothing."""
+        if action_id is None or self._targets.actions_url is None:
+            return False
+        try:
+            state = _answer(self._client.get(f"{self._targets.actions_url}/{action_id}"))
+        except (httpx.HTTPError, ValueError):
+            return False
+        return state.get("status") == "refused"
 
     def _post(self, what: str, url: str | None, body: Mapping[str, Any]) -> Mapping[str, Any]:
         outcome: Mapping[str, Any] = {}

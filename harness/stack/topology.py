@@ -93,6 +93,7 @@ _VECTOR_CALLERS = ("retrieval", "document")
 PROVIDERS = ("llm", "llm_fallback")  # the preferred one first
 CHAT_MODEL = "rag-chat"  # what the stack asks either provider for
 SNAPSHOTS = {"llm": "rag-chat-large-2026-05-01", "llm_fallback": "rag-chat-small-2026-05-01"}  # what each answers as
+CANARIES: Mapping[str, str] = {"embedding": "embedding", "search": "query", "generation": "generation"}
 MOST_REPLICAS = 8
 
 
@@ -123,7 +124,7 @@ class Topology:
 
     def targets(self, registry: Path, urls_of: Callable[[str], Sequence[str]]) -> dict[str, Any]:
         """What an operator may know, on any driver: `services` by name, the path of the service `registry`, `static` addresses (of
-        `urls_of`) of what is not in it, and `edges`.
+        `urls_of`) of what is not in it, `edges`, and who takes which of the operator's own questions.
         """
         services = self.services.values()
         return {
@@ -131,6 +132,7 @@ class Topology:
             "registry": str(registry),
             "static": {service.name: list(urls_of(service.name)) for service in services if not service.in_registry},
             "edges": [list(edge) for edge in self.edges],
+            "canaries": dict(CANARIES),
         }
 
     def require_all_in_one(self) -> None:

@@ -32,13 +32,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """What one target said: samples, or the reason why there are none. `t_ns` is when it was asked."""
+    """What one target said: samples, or the reason why there are none. `t_ns` is when it was asked, `date` what the answer is dated."""
 
     target: Target
     t_ns: int
     duration_ns: int
     samples: Sequence[Sample] = ()
     error: str | None = None
+    date: str | None = None  # as RFC 9110, 6.6.1 has it
 
 
 class Scraper:
@@ -105,13 +106,14 @@ class _Fetcher:
         if not self._busy.acquire(timeout=self._timeout_s):
             return self._failed(begun_ns, "the scrape before is still waiting")
         try:
-            samples = parse(self._get(begun_ns + int(self._timeout_s * NS_PER_S)))
+            text, date = self._get(begun_ns + int(self._timeout_s * NS_PER_S))
+            samples = parse(text)
         except (OSError, HTTPException, ParseError, _RefusedError) as error:
             self.abort()
             return self._failed(begun_ns, f"{type(error).__name__}: {error}" if not isinstance(error, _RefusedError) else str(error))
         finally:
             self._busy.release()
-        return Scrape(self.target, begun_ns, self._clock.now_ns() - begun_ns, samples)
+        return Scrape(self.target, begun_ns, self._clock.now_ns() - begun_ns, samples, date=date)
 
     def abort(self) -> None:
         """Close the connection, also under another thread that is reading from it."""
@@ -122,7 +124,7 @@ class _Fetcher:
                     connection.sock.shutdown(socket.SHUT_RDWR)
             connection.close()
 
-    def _get(self, deadline_ns: int) -> str:
+    def _get(self, deadline_ns: int) -> tuple[str, str | None]:
         kept = self._connection is not None
         try:
             return self._exchange(deadline_ns)
@@ -132,7 +134,7 @@ class _Fetcher:
             self.abort()  # a kept connection dies with the process behind it; a new process deserves a new one
             return self._exchange(deadline_ns)
 
-    def _exchange(self, deadline_ns: int) -> str:
+    def _exchange(self, deadline_ns: int) -> tuple[str, str | None]:
         if self._connection is None:
             self._connection = self._kind(*self._address, timeout=self._timeout_s)
         connection = self._connection
@@ -146,7 +148,7 @@ class _Fetcher:
         body = self._body(response, deadline_ns)
         if response.status != 200:
             raise _RefusedError(f"HTTP {response.status}")
-        return body.decode("utf-8", "replace")
+        return body.decode("utf-8", "replace"), response.headers.get("date")
 
     def _body(self, response: HTTPResponse, deadline_ns: int) -> bytes:
         body = bytearray()

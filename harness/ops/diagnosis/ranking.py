@@ -7,7 +7,7 @@ learned models; a caller's anomaly is explained away by its callee's, weight x (
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.ops.diagnosis.graph import Graph
 from harness.ops.monitoring.symptoms import Symptom
@@ -40,11 +40,12 @@ class Cause:
     confidence: float
     evidence: str
     instances: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()  # names of the symptoms that it was drawn from
 
 
 def rank(symptoms: Sequence[Symptom], graph: Graph) -> tuple[Cause, ...]:
     """At most three causes, best first; empty when nothing points anywhere (what users see is no cause)."""
-    pointing = [s for s in symptoms if s.name in _DIRECTNESS]
+    pointing = [s for s in symptoms if _directness(s) > 0.0]
     candidates = _merge(_candidate(s, pointing) for s in pointing)
     ranked = sorted((_explain(c, candidates, graph) for c in candidates), key=lambda c: (-c.confidence, c.service, c.kind))
     return tuple(c for c in ranked if c.confidence >= WORTH_NAMING)[:AT_MOST]
@@ -52,13 +53,22 @@ def rank(symptoms: Sequence[Symptom], graph: Graph) -> tuple[Cause, ...]:
 
 def _candidate(symptom: Symptom, symptoms: Sequence[Symptom]) -> Cause:
     service, kind = symptom.service, symptom.kind
-    if symptom.edge is not None and kind == "latency" and not _callee_is_slow_itself(symptom.edge, symptoms):
+    on_the_way = kind == "network" or (kind == "latency" and symptom.edge and not _callee_is_slow_itself(symptom.edge, symptoms))
+    if symptom.edge is not None and on_the_way:
         service, kind = "->".join(symptom.edge), "network"
     instances = (symptom.instance,) if symptom.instance else ()
-    return Cause(service, kind, _DIRECTNESS[symptom.name], symptom.evidence, instances)
+    return Cause(service, kind, _directness(symptom), symptom.evidence, instances, (symptom.name,))
 
 
-_OF_ITSELF = ("ServiceLatencyHigh", "ServiceQueueing", "ProbeSlow", "InstanceDown", "CertificateInvalid", "RateLimited")
+def _directness(symptom: Symptom) -> float:
+    return _DIRECTNESS.get(symptom.name, 0.0) if symptom.directness is None else symptom.directness
+
+
+_OF_ITSELF = (
+    "ServiceLatencyHigh", "ServiceQueueing", "ProbeSlow", "InstanceDown", "CertificateInvalid", "RateLimited", "LockHeld", "LockWaits",
+    "SessionsExhausted", "CacheSlow", "CacheEvicting", "MemoryGrowing", "MemoryNearLimit", "ProcessorThrottled", "ProcessorContended",
+    "DescriptorsExhausted",
+)  # fmt: skip
 
 
 def _callee_is_slow_itself(edge: tuple[str, str], symptoms: Sequence[Symptom]) -> bool:
@@ -83,24 +93,35 @@ def _merge(causes: Iterable[Cause]) -> list[Cause]:
     for (service, kind), group in grouped.items():
         confidence = min(0.99, max(c.confidence for c in group) + 0.02 * (len(group) - 1))
         evidence = "; ".join(dict.fromkeys(c.evidence for c in group))
-        merged.append(Cause(service, kind, confidence, evidence, tuple(sorted({i for c in group for i in c.instances}))))
+        instances = tuple(sorted({i for c in group for i in c.instances}))
+        merged.append(Cause(service, kind, confidence, evidence, instances, tuple(sorted({n for c in group for n in c.signs}))))
     return merged
 
 
 def _explain(cause: Cause, candidates: Sequence[Cause], graph: Graph) -> Cause:
     """Weaken a candidate by the strongest one that lies beneath it, or that says more about the same service."""
     explained = max((_explains(other, cause, graph) for other in candidates if other is not cause), default=0.0)
-    return Cause(cause.service, cause.kind, round(cause.confidence * (1 - EXPLAINED_AWAY * explained), 4), cause.evidence, cause.instances)
+    return replace(cause, confidence=round(cause.confidence * (1 - EXPLAINED_AWAY * explained), 4))
 
 
-_SPECIFIC = ("crash", "hang", "rate_limit", "credentials")
+_OF_LOAD = ("latency", "errors", "hang", "network", "pool", "cpu")
+
+
+def _below(cause: Cause, other: Cause, graph: Graph) -> bool:
+    return cause.service.rpartition("->")[2] in graph.reachable(other.service)
+
+
+_VAGUE = ("latency", "errors")  # what any fault of a service may look like
 
 
 def _explains(other: Cause, cause: Cause, graph: Graph) -> float:
     ratio = min(1.0, other.confidence / cause.confidence)
+    if other.kind == "load":
+        # Too much to do is seen first where most of it is done.
+        return ratio if cause.kind in _OF_LOAD and (cause.service == other.service or _below(cause, other, graph)) else 0.0
     if other.service == cause.service:
         # The same service twice: a crash explains its errors and its latency, not the other way round.
-        return ratio if other.kind in _SPECIFIC and cause.kind not in _SPECIFIC else 0.0
+        return ratio if other.kind not in _VAGUE and cause.kind in _VAGUE else 0.0
     caller, _, callee = cause.service.rpartition("->")
     above = caller or callee
     lies_beneath = graph.reachable(above) | ({callee} if caller else set())

@@ -85,7 +85,7 @@ class AlertBook:
     def update(self, t_s: float, symptoms: Iterable[Symptom]) -> list[Alert]:
         """The alerts that changed at `t_s`."""
         seen: dict[tuple[str, str, str], Symptom] = {}
-        for symptom in sorted(symptoms, key=lambda s: FOR_S[s.name]):
+        for symptom in sorted(symptoms, key=_for_s):
             name = ALERT_OF.get(symptom.name, symptom.name)
             seen.setdefault((name, symptom.service, symptom.instance if name == "InstanceDown" else ""), symptom)
         changed = [a for key, s in seen.items() if (a := self._confirm(key, s, t_s)) is not None]
@@ -98,7 +98,7 @@ class AlertBook:
     def _confirm(self, key: tuple[str, str, str], symptom: Symptom, t_s: float) -> Alert | None:
         pending = self._pending.setdefault(key, _Pending(symptom, t_s, t_s))
         pending.symptom, pending.last_s = symptom, t_s
-        if pending.alert is not None or t_s - pending.since_s < FOR_S[symptom.name] / self.time_scale:
+        if pending.alert is not None or t_s - pending.since_s < _for_s(symptom) / self.time_scale:
             return None
         pending.alert = Alert(_labels(key, symptom.severity), {"summary": symptom.evidence}, t_s)
         return pending.alert
@@ -112,6 +112,10 @@ class AlertBook:
             return None
         del self._pending[key]
         return Alert(pending.alert.labels, pending.alert.annotations, pending.alert.starts_at_s, t_s)
+
+
+def _for_s(symptom: Symptom) -> float:
+    return FOR_S[symptom.name] if symptom.for_s is None else symptom.for_s
 
 
 def _labels(key: tuple[str, str, str], severity: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.ops.targets import Endpoint
 
@@ -15,12 +15,25 @@ CERTIFICATE = "certificate: "
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one round saw of one instance: `error` is None when it answered. `samples` is empty for direct probes."""
+    """What one round saw of one instance: `error` is None when it answered. `samples` of direct probes are what a store says of itself."""
 
     endpoint: Endpoint
     duration_s: float
     samples: Sequence[tuple[str, Mapping[str, str], float]] = ()
     error: str | None = None  # refused | unreachable (nobody accepts a connection) | timeout | another reason in words
+    serving: bool = False  # asked only where its metrics did not come: does it answer otherwise?
+    clock_ahead_s: float | None = None  # by the date of its answer; None where that was not dated
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryAnswer:
+    """What came back for a question of the operator's own; `body` is None where none came, which other rules are about."""
+
+    canary: str  # embedding | search | generation
+    service: str
+    instance: str
+    question: int  # which of the canary's questions
+    body: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,7 @@ class Round:
     t_s: float
     looks: tuple[Look, ...]
     client: Sequence[tuple[str, Mapping[str, str], float]] = ()
+    canaries: tuple[CanaryAnswer, ...] = ()  # those that have come since the round before
 
 
 class Looker(Protocol):

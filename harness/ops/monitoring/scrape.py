@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg
-import redis
+import httpx
 
+from harness.ops.monitoring import stores
+from harness.ops.monitoring.canaries import CanaryAsker
+from harness.ops.monitoring.nodes import NodeAgent
 from harness.ops.monitoring.rounds import CERTIFICATE, CLIENT, Look, Round
 from harness.ops.targets import Endpoint, Targets
-from harness.record.clock import NS_PER_S, Clock
+from harness.record.clock import NS_PER_S, Clock, utc_now
 from harness.telemetry.following import FollowingScraper
+from harness.telemetry.prometheus_text import Sample
 from harness.telemetry.scraper import Scrape, Target
 
-PROBE_TIMEOUT_S = 1.0
+HEALTH_TIMEOUT_S = 0.4
 HTTPS = 443
 
 
@@ -31,6 +35,9 @@ class NetworkLooker:
         self._clock = clock
         self._scraper = FollowingScraper(clock)
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe")
+        self._health = httpx.Client(timeout=HEALTH_TIMEOUT_S)
+        self._node = NodeAgent()
+        self._canaries = CanaryAsker(targets.canaries)
 
     def look(self) -> Round:
         endpoints = self._targets.endpoints()
@@ -39,32 +46,55 @@ class NetworkLooker:
         if self._targets.client_metrics:
             wanted.append(Target(CLIENT, self._targets.client_metrics))
         t_s = self._clock.now_ns() / NS_PER_S
+        self._canaries.ask(endpoints)
         probes = [self._pool.submit(self._probe, e) for e in endpoints if self._is_probed(e)]
         results = {r.target.name: r for r in self._scraper.scrape(wanted)}
-        looks = [_look(e, results[e.instance]) for e, _ in scraped] + [p.result() for p in probes]
+        node = self._node.samples(e for e, _ in scraped)
+        looks = [_look(e, results[e.instance], node) for e, _ in scraped] + [p.result() for p in probes]
+        looks = list(self._pool.map(self._with_health, looks))
         client = results.get(CLIENT)
-        return Round(t_s, tuple(looks), client.samples if client else ())
+        return Round(t_s, tuple(looks), client.samples if client else (), self._canaries.taken())
 
     def close(self) -> None:
         self._scraper.close()
         self._pool.shutdown()
+        self._health.close()
+        self._canaries.close()
+
+    def _with_health(self, look: Look) -> Look:
+        """Where metrics do not come although somebody listens: is it only the metrics?"""
+        url = look.endpoint.url
+        if look.error in (None, "refused", "unreachable") or look.endpoint.metrics is None:
+            return look
+        try:
+            serving = not self._health.get(f"{url}/health").is_server_error
+        except httpx.HTTPError:
+            serving = False
+        return replace(look, serving=serving)
 
     def _is_probed(self, endpoint: Endpoint) -> bool:
         return not endpoint.url.startswith("http") or self._targets.kinds.get(endpoint.service) == "tls"
 
     def _probe(self, endpoint: Endpoint) -> Look:
         start_ns = self._clock.now_ns()
-        error = _attempt(self._way_to_ask(endpoint), endpoint.url)
-        return Look(endpoint, (self._clock.now_ns() - start_ns) / NS_PER_S, error=error)
-
-    def _way_to_ask(self, endpoint: Endpoint) -> Callable[[str], None]:
+        samples: stores.Samples = []
         if endpoint.url.startswith("https:"):
-            return partial(_shake_hands, trusted=self._targets.trusted)
-        return _ask_redis if endpoint.url.startswith(("redis:", "valkey:")) else _ask_postgres
+            error = _shake_hands(endpoint.url, self._targets.trusted)
+        else:
+            samples, error = stores.probe(endpoint.url)
+        return Look(endpoint, (self._clock.now_ns() - start_ns) / NS_PER_S, samples, error)
 
 
-def _look(endpoint: Endpoint, scrape: Scrape) -> Look:
-    return Look(endpoint, scrape.duration_ns / NS_PER_S, scrape.samples, _in_short(scrape.error))
+def _look(endpoint: Endpoint, scrape: Scrape, node: Mapping[str, Sequence[Sample]]) -> Look:
+    samples = [*scrape.samples, *node.get(endpoint.instance, ())]
+    return Look(endpoint, scrape.duration_ns / NS_PER_S, samples, _in_short(scrape.error), clock_ahead_s=_ahead_s(scrape))
+
+
+def _ahead_s(scrape: Scrape) -> float | None:
+    try:
+        return None if scrape.date is None else (parsedate_to_datetime(scrape.date) - utc_now()).total_seconds()
+    except (TypeError, ValueError):
+        return None
 
 
 def _in_short(error: str | None) -> str | None:
@@ -79,43 +109,23 @@ def _in_short(error: str | None) -> str | None:
     return "timeout" if any(w in words for w in ("no answer", "timed out", "still waiting", "drips")) else error
 
 
-def _attempt(ask: Callable[[str], None], url: str) -> str | None:
+def _shake_hands(url: str, trusted: Path | None) -> str | None:
+    """As users do, who verify whom they speak with; the reason if that fails."""
+    parts = urlsplit(url)
+    context = ssl.create_default_context()
+    if trusted is not None:
+        context.load_verify_locations(trusted)
     try:
-        ask(url)
-    except (psycopg.errors.ConnectionTimeout, redis.TimeoutError, TimeoutError):
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or HTTPS), timeout=stores.PROBE_TIMEOUT_S) as plain,
+            context.wrap_socket(plain, server_hostname=parts.hostname),
+        ):
+            return None
+    except TimeoutError:
         return "timeout"
     except ssl.SSLCertVerificationError as error:
         return f"{CERTIFICATE}{error.verify_message}"
     except ConnectionRefusedError:
         return "refused"
-    except (psycopg.OperationalError, redis.ConnectionError) as error:
-        return "refused" if "refused" in str(error).lower() else str(error).strip().splitlines()[0]
-    except (psycopg.Error, redis.RedisError, OSError) as error:
+    except OSError as error:
         return f"{type(error).__name__}: {error}"
-    return None
-
-
-def _shake_hands(url: str, trusted: Path | None) -> None:
-    """As users do, who verify whom they speak with. Raises OSError."""
-    parts = urlsplit(url)
-    context = ssl.create_default_context()
-    if trusted is not None:
-        context.load_verify_locations(trusted)
-    with (
-        socket.create_connection((parts.hostname or "", parts.port or HTTPS), timeout=PROBE_TIMEOUT_S) as plain,
-        context.wrap_socket(plain, server_hostname=parts.hostname),
-    ):
-        return
-
-
-def _ask_postgres(url: str) -> None:
-    with psycopg.connect(url, connect_timeout=max(2, round(PROBE_TIMEOUT_S)), autocommit=True) as connection:
-        connection.execute("SELECT 1")
-
-
-def _ask_redis(url: str) -> None:
-    client = redis.Redis.from_url(url, socket_timeout=PROBE_TIMEOUT_S, socket_connect_timeout=PROBE_TIMEOUT_S)
-    try:
-        client.ping()
-    finally:
-        client.close()

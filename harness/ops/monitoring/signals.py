@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.ops.monitoring import nodes, stores
 from harness.ops.monitoring.windows import Key, Windows
 
 # What the operator keeps of a scrape.
@@ -22,6 +23,27 @@ WATCHED = (
     "rag_degraded_total",
     "client_requests_total",
     "client_request_duration_seconds_bucket",
+    "client_quality_total",
+    "client_offered_total",
+    "rag_llm_requests_total",
+    "rag_llm_tokens_total",
+    "vllm:time_per_output_token_seconds_sum",
+    "vllm:time_per_output_token_seconds_count",
+    "rag_auth_failures_total",
+    "rag_rate_limited_total",
+    "rag_vector_rejected_total",
+    "rag_vector_recreated_total",
+    "rag_ingest_total",
+    "rag_pool_size",
+    "rag_pool_in_use",
+    "rag_pool_waiting",
+    "rag_cache_requests_total",
+    "rag_build_info",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "process_cpu_seconds_total",
+    *nodes.SAMPLES,
+    *stores.SAMPLES,
 )
 
 

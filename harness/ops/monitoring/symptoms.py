@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.ops.monitoring.baseline import Baseline
@@ -35,6 +35,8 @@ class Symptom:
     instance: str = ""
     edge: tuple[str, str] | None = None
     score: float = 1.0  # how far out of the ordinary; comparable within a kind
+    directness: float | None = None  # how directly it points at its service; None: the table of `ranking` says
+    for_s: float | None = None  # how long it must last to be an alert; None: the table of `alerts` says
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class SymptomRules:
             del self._failed[gone]
         for look in round_.looks:
             key = (look.endpoint.service, look.endpoint.instance)
-            if look.error is None:
+            if look.error is None or look.serving:
                 self._failed.pop(key, None)
                 continue
             errors = self._failed.setdefault(key, deque(maxlen=DOWN_ROUNDS))
@@ -78,7 +80,7 @@ class SymptomRules:
     def _probes(self, round_: Round) -> Iterator[Symptom]:
         """A direct probe that is slow tells a slow server from a slow network."""
         for look in round_.looks:
-            if look.samples or look.error is not None or look.endpoint.url.startswith("http"):
+            if look.error is not None or look.endpoint.url.startswith("http"):
                 continue
             baseline = self._probe.setdefault(look.endpoint.instance, Baseline(floor=0.01))
             if _anomalous(baseline, look.duration_s, LATENCY_SCORE, LATENCY_EFFECT_S):
@@ -152,7 +154,7 @@ class SymptomRules:
 
 
 def _silent(who: tuple[str, str], errors: Sequence[str]) -> Symptom:
-    kind = "hang" if all(e == "timeout" for e in errors) else "crash"
+    kind = _kind_of_silence(errors)
     evidence = f"{who[1]} did not answer {DOWN_ROUNDS} times in a row: {errors[-1]}"
     return Symptom("InstanceDown", who[0], kind, evidence, instance=who[1])
 
@@ -160,6 +162,16 @@ def _silent(who: tuple[str, str], errors: Sequence[str]) -> Symptom:
 def _refused(who: tuple[str, str], error: str) -> Symptom:
     """It answers, and no client that verifies whom it speaks with goes on."""
     return Symptom("CertificateInvalid", who[0], "credentials", f"{who[1]} is refused by whoever verifies it: {error}", instance=who[1])
+
+
+_NO_SESSION = ("too many clients", "remaining connection slots", "too many connections", "max number of clients")
+
+
+def _kind_of_silence(errors: Iterable[str]) -> str:
+    """A server that admits nobody more is there, and full."""
+    if any(words in e for e in errors for words in _NO_SESSION):
+        return "pool"
+    return "hang" if all(e == "timeout" for e in errors) else "crash"
 
 
 def _outcomes(edge: tuple[str, str], signal: EdgeSignal) -> Iterator[Symptom]:

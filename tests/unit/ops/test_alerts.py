@@ -77,7 +77,7 @@ def test_two_true_causes_are_both_named() -> None:
     down = Symptom("InstanceDown", "retrieval", "crash", "gone", instance="retrieval-1")
     causes = rank([down, Symptom("RateLimited", "llm", "rate_limit", "429", edge=("generation", "llm"))], GRAPH)
     assert [(c.service, c.kind) for c in causes] == [("retrieval", "crash"), ("llm", "rate_limit")]
-    assert causes[0] == Cause("retrieval", "crash", 0.95, "gone", ("retrieval-1",))
+    assert causes[0] == Cause("retrieval", "crash", 0.95, "gone", ("retrieval-1",), ("InstanceDown",))
 
 
 def test_a_constant_series_has_floors_under_its_scale() -> None:
