@@ -41,6 +41,7 @@ WATCHED = (
     "rag_build_info",
     "process_resident_memory_bytes",
     "process_open_fds",
+    "process_start_time_seconds",
     "process_cpu_seconds_total",
     *nodes.SAMPLES,
     *stores.SAMPLES,

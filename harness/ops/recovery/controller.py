@@ -18,6 +18,7 @@ PERSON_AFTER_S = 4.0  # a cause that no verb can heal is handed over when it has
 FORGOTTEN_AFTER_S = 30.0  # without the cause, its attempts are forgotten
 GONE_AFTER_S = 5.0  # without the cause: the action before that is verified
 HISTORY = 200
+OWN_DOING = "InstanceMissing"  # the symptom that actions of our own bring about
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ class Controller:
         incident = self._seen(t_s, cause)
         if cause.confidence < CONFIDENT or t_s - incident.first_s < SETTLE_S / self.targets.time_scale:
             return []
+        if OWN_DOING in cause.signs and self._acted_on(t_s, cause.service):
+            return []
         situation = Situation(self.targets, users_affected, replicas or {}, incident.gaps > 0)
         ladder = ladder_for(cause, situation)
         if not ladder:
@@ -103,6 +106,10 @@ class Controller:
                 cause = Cause(done.service, done.kind, 0.0, "")
                 return self._hand_over(cause, incident, f"{done.kind} on {done.service}: {words} was refused") if incident else []
         return []
+
+    def _acted_on(self, t_s: float, service: str) -> bool:
+        """Lately: what we took out of rotation, or restarted, is missing by our own doing."""
+        return any(d.service == service and t_s - d.t_s < WINDOW_S / self.targets.time_scale for d in self._history)
 
     def _seen(self, t_s: float, cause: Cause) -> _Incident:
         incident = self._incidents.setdefault((cause.service, cause.kind), _Incident(t_s, t_s))

@@ -107,6 +107,14 @@ def test_what_is_refused_goes_to_a_person_once() -> None:
     assert [d.helped for d in controller.history] == [False]
 
 
+def test_what_is_missing_by_our_own_doing_is_not_rolled_back() -> None:
+    ours, others = Controller(TARGETS), Controller(TARGETS)
+    missing = Cause("retrieval", "version", 0.8, "1 of 2", (), ("InstanceMissing",))
+    assert [d for t in (0, 1) for d in decide(ours, t, DEAD)] == [RESTART]
+    assert [d for t in range(2, 20) for d in decide(ours, t, missing)] == []
+    assert [d for t in range(2) for d in decide(others, t, missing)] == [Step("rollback", "retrieval")]
+
+
 def test_a_provider_is_left_once() -> None:
     controller = Controller(TARGETS)
     slow = Cause("llm", "latency", 0.9, "")

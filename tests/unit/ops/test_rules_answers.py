@@ -125,6 +125,10 @@ def test_a_provider_whose_canary_is_well_is_not_blamed() -> None:
     ask(healthy, "generation", generated())
     said = [quality(stage, 4, wrong=4) for _ in range(4)][-1]
     assert said == [("AnswersWrong", "postgres", "data"), ("AnswersWrong", "cache", "data")]
+    healthy.t_s = stage.t_s
+    ask(healthy, "generation", generated("No idea."), number=2)
+    ask(healthy, "generation", generated())
+    assert quality(stage, 4, wrong=4) == [], "then it is one instance, as the canary says itself"
 
 
 def test_a_symptom_soon_after_a_change_of_build_is_laid_to_the_build() -> None:

@@ -30,6 +30,17 @@ def test_warming_up_breathing_and_one_step_are_no_leak(mb: list[float]) -> None:
     assert [memory(stage, value) for value in mb] == [[]] * len(mb)
 
 
+def test_a_process_that_has_just_started_may_load_what_it_likes() -> None:
+    stage = Stage(MemoryRules())
+
+    def shown(used_mb: float, started_s: float) -> list[tuple[str, str, str]]:
+        samples = [("container_memory_usage_bytes", {}, used_mb * MB), ("process_start_time_seconds", {}, started_s)]
+        return told(stage.show(stage.look("retrieval-1", samples)))
+
+    assert [shown(60, 1.0) for _ in range(6)] == [[]] * 6
+    assert [shown(60 + 20 * n, 7.0) for n in range(8)] == [[]] * 8
+
+
 def test_memory_near_its_limit() -> None:
     stage = Stage(MemoryRules())
     assert memory(stage, 340, 384) == []

@@ -54,6 +54,10 @@ class CanaryRules:
         """Were the latest answers to it as they should be, and young?"""
         return bool(self._good(canary, view)) and not self._wrong(canary, view)
 
+    def mixed(self, canary: str, view: View) -> bool:
+        """Does one instance answer it as it should, and another not?"""
+        return bool(self._good(canary, view)) and bool(self._wrong(canary, view))
+
     def look(self, view: View) -> Iterator[Symptom]:
         for answer in view.round_.canaries:
             if answer.body is not None:
@@ -173,7 +177,7 @@ class UserQualityRules:
             return
         evidence = f"{wrong:.0%} of {asked:.0f} answers that users got are wrong, {refused:.0%} refused"
         if not self.canaries.good_lately("generation", view):
-            if self.provider is not None:
+            if self.provider is not None and not self.canaries.mixed("generation", view):
                 yield Symptom("AnswersWrong", self.provider, "quality", evidence, directness=0.65, for_s=1.4)
             return
         evidence += ", and the provider answers from a given context as it should"

@@ -26,9 +26,15 @@ class MemoryRules:
 
     _held: dict[str, deque[tuple[float, float]]] = field(default_factory=dict)
     _begun_s: dict[str, float] = field(default_factory=dict)
+    _started: dict[str, float] = field(default_factory=dict)  # by its own account
     _full: Streaks = field(default_factory=Streaks)
 
     def look(self, view: View) -> Iterator[Symptom]:
+        for key, started in view.now("process_start_time_seconds"):
+            if self._started.setdefault(key.instance, started) != started:
+                self._started[key.instance] = started
+                self._held.pop(key.instance, None)
+                self._begun_s[key.instance] = view.t_s
         limits = {key.instance: value for key, value in view.now("container_spec_memory_limit_bytes")}
         grouped = set()
         for key, used in view.now("container_memory_usage_bytes"):
@@ -80,7 +86,8 @@ class ProcessorRules:
             if spent_s >= BESIDE_CPU_SHARE * view.signals.window_s:
                 share = spent_s / view.signals.window_s
                 evidence = f"others in the group of {key.instance} use {share:.0%} of a processor"
-                yield Symptom("ProcessorContended", key.service, "cpu", evidence, instance=key.instance, directness=0.9, for_s=0.4)
+                # For longer than two processes of one instance, the old and the new one, are there side by side.
+                yield Symptom("ProcessorContended", key.service, "cpu", evidence, instance=key.instance, directness=0.9, for_s=2.9)
 
 
 @dataclass(slots=True)
