@@ -257,7 +257,7 @@ class _Run:
         cleanup.callback(self.stop_operator, on_call)
         if self.scenario.operator.enabled:
             targets = targets_document(stack, self.scenario, client_metrics=load.metrics_url, inbox=inbox_document(inbox.url, token))
-            on_call.start(self.scenario.operator.command, targets)
+            on_call.start(self.scenario.operator.command, targets, self.scenario.operator.rules)
             self.append(ev.OPERATOR, state="started", own=self.scenario.operator.command is None)
         return on_call, inbox
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.faults.registry import catalog_of
 from harness.lifecycle.compose_file import check_file_of
+from harness.lifecycle.rule_files import check_rules_of
 from harness.scenario.check import check
 from harness.scenario.loader import Loaded, load_scenario
 from harness.scenario.model import Driver
@@ -29,7 +30,7 @@ def check_loaded(loaded: Loaded) -> list[Problem]:
         info = info_for(loaded.scenario.stack)
     except ValueError as error:
         return [loaded.at(("stack",), str(error))]
-    return [*check(loaded, catalog_of(info.capabilities), info), *check_file_of(loaded)]
+    return [*check(loaded, catalog_of(info.capabilities), info), *check_file_of(loaded), *check_rules_of(loaded)]
 
 
 def load_checked(path: Path, driver: Driver | None = None) -> tuple[Loaded, list[Problem]]:

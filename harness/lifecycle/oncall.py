@@ -27,8 +27,14 @@ def targets_document(stack: Stack, scenario: Scenario, *, client_metrics: str, i
         "client": {"metrics": client_metrics},
         "slos": {of.text: limit.text for of, limit in scenario.limits("steady_state")},
         "time_scale": scenario.time_scale,
+        **({"rules": [_rules_name(n) for n in range(len(scenario.operator.rules))]} if scenario.operator.rules else {}),
         **inbox,
     }
+
+
+def _rules_name(n: int) -> str:
+    """What the operator's copy of a rule file is called: its own name might say what is going to happen."""
+    return f"rules-{n + 1}.yml"
 
 
 class OnCallError(RuntimeError):
@@ -44,9 +50,13 @@ class OnCall:
         self._run_id = run_id
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, command: Sequence[str] | None, targets: Mapping[str, Any]) -> None:
-        """Write targets.yaml (0600: it holds the token) and start the operator with an environment of its own. Raises OnCallError."""
+    def start(self, command: Sequence[str] | None, targets: Mapping[str, Any], rules: Sequence[str] = ()) -> None:
+        """Write targets.yaml (0600: it holds the token), copy the rule files, start the operator with an environment of its own.
+
+        Raises OnCallError.
+        """
         self._directory.mkdir(parents=True, exist_ok=True)
+        self._copy(rules)
         path = self._directory / "targets.yaml"
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(dict(targets), sort_keys=False), encoding="utf-8")
@@ -62,6 +72,13 @@ class OnCall:
                 )
         except OSError as error:
             raise OnCallError(f"the operator {argv[0]!r} cannot be started: {error}") from error
+
+    def _copy(self, rules: Sequence[str]) -> None:
+        for n, file in enumerate(rules):
+            try:
+                (self._directory / _rules_name(n)).write_bytes(Path(file).read_bytes())
+            except OSError as error:
+                raise OnCallError(f"the rules {file!r} cannot be read: {error}") from error
 
     @property
     def running(self) -> bool:

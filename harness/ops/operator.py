@@ -43,6 +43,17 @@ class Voice(Protocol):
     def escalate(self, handover: Handover, diagnosis_id: str | None) -> None: ...
 
 
+class Alerting(Protocol):
+    """Where alerts come from, in the place of symptoms that last: a rule file, for one."""
+
+    @property
+    def firing(self) -> tuple[Alert, ...]: ...
+
+    def changes(self, round_: Round) -> list[Alert]:
+        """The alerts that begin to fire, or are resolved, in this round."""
+        ...
+
+
 @dataclass(slots=True)
 class Operator:
     """Holds what earlier rounds taught; `round` is called once a second."""
@@ -51,6 +62,7 @@ class Operator:
     voice: Voice
     rules: SymptomRules
     windows: Windows = field(default_factory=lambda: Windows(keep_s=60.0))
+    alerting: Alerting | None = None
     _book: AlertBook = field(init=False)
     _controller: Controller = field(init=False)
     _graph: Graph = field(init=False)
@@ -75,7 +87,8 @@ class Operator:
         view = View(round_, signals, self.windows, self.targets.kinds, self.targets.time_scale)
         self._adviser.look(view)
         symptoms = self._families.look(view, self.rules.look(round_, signals))
-        changed = self._book.update(round_.t_s, inhibit(symptoms, self._graph))
+        lasting = self._book.update(round_.t_s, inhibit(symptoms, self._graph))
+        changed = lasting if self.alerting is None else self.alerting.changes(round_)
         if changed:
             self.voice.alerts(changed)
         causes = self._diagnose(symptoms)
@@ -87,12 +100,12 @@ class Operator:
 
     @property
     def firing(self) -> tuple[Alert, ...]:
-        """Alerts that fire now."""
-        return self._book.firing
+        """Alerts that fire now: by the rule files, where there are any."""
+        return self._book.firing if self.alerting is None else self.alerting.firing
 
     def _diagnose(self, symptoms: tuple[Symptom, ...]) -> tuple[Cause, ...]:
         """Rank while an alert fires; tell when the order changed."""
-        if not self._book.firing:
+        if not self.firing:
             self._told, self._diagnosis_id = (), None
             return ()
         causes = rank(symptoms, self._graph)
@@ -102,8 +115,8 @@ class Operator:
         return causes
 
     def _recover(self, round_: Round, causes: tuple[Cause, ...]) -> None:
-        firing = self._book.firing
-        affected = any(a.labels["alertname"] in _USER_FACING for a in firing)
+        firing = self.firing
+        affected = any(a.labels["alertname"] in _USER_FACING for a in self._book.firing)
         replicas = Counter(look.endpoint.service for look in round_.looks)
         for decision in self._controller.decide(round_.t_s, causes, alerting=bool(firing), users_affected=affected, replicas=replicas):
             self._carry_out(decision)

@@ -47,6 +47,9 @@ class Targets:
     token: str | None = None
     trusted: Path | None = None  # certificates (PEM) of authorities trusted beside this machine's
     time_scale: float = 1.0
+    directory: Path = Path()  # of the file, to which paths in it are relative
+    notify: Mapping[str, Any] | None = None  # who is told of alerts, and how
+    rules: tuple[Path, ...] = ()  # rule files, whose alerts are told in the place of the operator's own
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Instances registered at this moment; one that was taken out of discovery on purpose is not watched."""
@@ -125,6 +128,9 @@ def targets_of(document: Mapping[str, Any], path: Path) -> Targets:
             token=document.get("token"),
             trusted=Path(document["trusted"]) if document.get("trusted") else None,
             time_scale=float(document.get("time_scale", 1.0)),
+            directory=path.parent,
+            notify=document.get("notify"),
+            rules=tuple(path.parent / str(file) for file in document.get("rules") or ()),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise TargetsError(f"{path}: {error}") from error

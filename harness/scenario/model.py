@@ -244,6 +244,16 @@ class OperatorSpec(Model):
         default=None, description="argv of another operator; `{targets}` is replaced by the path of targets.yaml"
     )
     enabled: bool = True
+    rules: list[str] = Field(
+        default_factory=list,
+        description="Prometheus rule files, from where gauntlet is started; the operator tells their alerts, and none of its own",
+    )
+
+    @model_validator(mode="after")
+    def _own(self) -> Self:
+        if self.rules and (self.command is not None or not self.enabled):
+            raise ValueError("rules are read by the operator that comes along: drop `command` and `enabled: false`, or `rules`")
+        return self
 
 
 class Scenario(Model):

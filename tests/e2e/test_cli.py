@@ -58,7 +58,7 @@ def test_every_command_has_help(path: tuple[str, ...], command: click.Command) -
 
 def test_the_commands_of_the_contract_are_there() -> None:
     runs = "run stop judge report show list compare baseline load"
-    files = "check schema init faults mock openslo detect diagnose"
+    files = "check schema init faults mock openslo rules detect diagnose"
     machine = "doctor clean up down images kubernetes completion"
     contract = f"{runs} {files} {machine}"
     assert set(cli.commands) == set(contract.split())
@@ -182,7 +182,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    ("words", "offered"), [("ru", ["run"]), ("faults sh", ["show"]), ("run --see", ["--seed"]), ("s", ["schema", "show", "stop"])]
+    ("words", "offered"), [("ru", ["rules", "run"]), ("faults sh", ["show"]), ("run --see", ["--seed"]), ("s", ["schema", "show", "stop"])]
 )
 def test_bash_completes(words: str, offered: list[str], tmp_path: Path) -> None:
     command = tmp_path / "gauntlet"

@@ -108,7 +108,7 @@ def test_every_alert_names_a_service_a_kind_and_a_severity() -> None:
     assert len(alerts) >= 12
     for alert in alerts:
         assert {"severity", "kind"} <= set(alert["labels"]), alert["alert"]
-        assert "service" in alert["labels"] or re.search(r"service|\bup\b|process_", alert["expr"]), alert["alert"]
+        assert "service" in alert["labels"] or re.search(r"service|\bup\b|process_|probe_", alert["expr"]), alert["alert"]
         assert alert["annotations"]["summary"]
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
-from harness.lifecycle.oncall import OnCall, OnCallError
+from harness.lifecycle.oncall import OnCall, OnCallError, targets_document
+from harness.ops.targets import load_targets
 from harness.record.clock import NS_PER_S, SystemClock
+from harness.scenario.loader import load_text
 from harness.sweep import wait_gone
 
 _LAUNCHER = """
@@ -41,3 +44,31 @@ def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(OnCallError, match=r"'/nowhere/agent' cannot be started: .*No such file"):
         on_call.start(["/nowhere/agent", "{targets}"], {})
     assert not on_call.running
+
+
+def test_rule_files_are_copied_under_names_that_say_nothing(tmp_path: Path) -> None:
+    (tmp_path / "brownout-of-the-provider.yml").write_text("groups: []", encoding="utf-8")
+    on_call = OnCall(tmp_path / "oncall", tmp_path / "operator.log", "r-1")
+    on_call.start([sys.executable, "-c", ""], {"rules": ["rules-1.yml"]}, [str(tmp_path / "brownout-of-the-provider.yml")])
+    on_call.stop()
+    assert {path.name for path in (tmp_path / "oncall").iterdir()} == {"targets.yaml", "rules-1.yml"}
+    with pytest.raises(OnCallError, match=r"no\.yml' cannot be read"):
+        on_call.start(None, {}, [str(tmp_path / "no.yml")])
+
+
+class Anything:
+    """A stack that tells an operator nothing."""
+
+    def targets(self) -> dict[str, object]:
+        return {"services": {}}
+
+
+def test_the_targets_name_the_copies_of_rule_files(tmp_path: Path) -> None:
+    text = "name: a\nload: {shape: [{constant: 20/s}]}\nphases: {steady_state: 30s}\ntime_scale: 5\n"
+    text += "operator: {rules: [secret.yml, other.yml]}\n"
+    document = targets_document(Anything(), load_text(text).scenario, client_metrics="http://m", inbox={"token": "t"})  # type: ignore[arg-type]
+    path = tmp_path / "targets.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    targets = load_targets(path)
+    assert (targets.rules, targets.time_scale) == ((tmp_path / "rules-1.yml", tmp_path / "rules-2.yml"), 5.0)
+    assert "secret" not in path.read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Alert and recording rules: read from Prometheus' rule files, checked, evaluated."""
