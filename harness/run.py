@@ -21,7 +21,7 @@ from harness.faults.schedule import FaultSchedule
 from harness.inbox.server import Inbox
 from harness.lifecycle import host
 from harness.lifecycle.candidate import candidate_stack, split_block_s
-from harness.lifecycle.oncall import OnCall, inbox_document, targets_document
+from harness.lifecycle.oncall import OnCall, inbox_document, public_targets, targets_document
 from harness.lifecycle.play import Parts, Player
 from harness.lifecycle.probe_kinds import ask
 from harness.lifecycle.probing import Prober
@@ -35,6 +35,7 @@ from harness.lifecycle.systems import build_stack, proxied_edges, touched_servic
 from harness.lifecycle.timeline import plan
 from harness.load import plan as load_plan
 from harness.load.driver import LoadError, LoadProcess
+from harness.ops.targets import targets_of
 from harness.record import events as ev
 from harness.record import store
 from harness.record.clock import NS_PER_S, Clock, SystemClock, utc_now, wall_anchor
@@ -243,7 +244,9 @@ class _Run:
 
     def start_observers(self, stack: Stack, load: LoadProcess, work_dir: Path, cleanup: ExitStack) -> tuple[OnCall, Inbox]:
         """The harness's own sampler, the providers' journals, the inbox for claims and actions, and the operator."""
-        sampler = Sampler(stack, self.journal.append, self.directory.samples, self.clock, {"client": load.metrics_url})
+        seen = targets_document(stack, self.scenario, client_metrics=load.metrics_url, inbox={})
+        self.directory.targets.write_text(json.dumps(public_targets(seen), indent=2), encoding="utf-8")
+        sampler = Sampler(stack, self.journal.append, self.directory.samples, self.clock, targets_of(seen, Path("targets")))
         cleanup.callback(sampler.stop)
         sampler.start()
         journals = JournalCollector(stack, self.directory.providers)
@@ -256,8 +259,7 @@ class _Run:
         on_call = OnCall(work_dir / "oncall", self.directory.logs / "operator.log", self.run_id)
         cleanup.callback(self.stop_operator, on_call)
         if self.scenario.operator.enabled:
-            targets = targets_document(stack, self.scenario, client_metrics=load.metrics_url, inbox=inbox_document(inbox.url, token))
-            on_call.start(self.scenario.operator.command, targets, self.scenario.operator.rules)
+            on_call.start(self.scenario.operator.command, {**seen, **inbox_document(inbox.url, token)}, self.scenario.operator.rules)
             self.append(ev.OPERATOR, state="started", own=self.scenario.operator.command is None)
         return on_call, inbox
 

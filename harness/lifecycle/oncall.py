@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from harness.record.looks import public
 from harness.scenario.model import Scenario
 from harness.stack.base import Stack
 
@@ -35,6 +36,17 @@ def targets_document(stack: Stack, scenario: Scenario, *, client_metrics: str, i
 def _rules_name(n: int) -> str:
     """What the operator's copy of a rule file is called: its own name might say what is going to happen."""
     return f"rules-{n + 1}.yml"
+
+
+def public_targets(targets: Mapping[str, Any]) -> dict[str, Any]:
+    """As they are kept in the record: no credentials, and nowhere to speak to."""
+    urls = {name: [public(url) for url in found] for name, found in targets["static"].items()}
+    services = {
+        name: {key: public(value) if key in ("metrics", "health") and value else value for key, value in described.items()}
+        for name, described in targets["services"].items()
+    }
+    kept = {key: value for key, value in targets.items() if key not in ("claims", "actions", "token")}
+    return {**kept, "services": services, "static": urls}
 
 
 class OnCallError(RuntimeError):

@@ -1,17 +1,21 @@
-"""The harness's own eyes: scrapes every metrics endpoint into the record and dates each instance's readiness.
+"""The harness's own eyes: puts what an operator can see into the record, and dates each instance's readiness.
 
-The operator scrapes for itself; nothing here reaches it.
+The operator looks for itself; nothing here reaches it. But both look in the same way, so that an operator can be replayed from the record.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from harness.ops.monitoring.rounds import CLIENT, Look
+from harness.ops.monitoring.scrape import NetworkLooker
+from harness.ops.targets import Targets
 from harness.record.clock import NS_PER_S, Clock
 from harness.record.events import INSTANCE, SAMPLER, Event
+from harness.record.looks import Looked, LookRound, LookWriter, Watched
 from harness.record.samples import SampleWriter
 from harness.stack.base import Instance, Stack, StackError
 from harness.telemetry.following import FollowingScraper
@@ -23,15 +27,16 @@ _KEPT = ("rag_", "client_", "process_", "vllm:")
 
 
 class Sampler:
-    """Two threads: one scrapes, one probes. Both end when `stop` is called."""
+    """Two threads: one looks at what `targets` name, one probes readiness. Both end when `stop` is called."""
 
-    def __init__(self, stack: Stack, append: Callable[[Event], Event], directory: Path, clock: Clock, extra: Mapping[str, str]) -> None:
+    def __init__(self, stack: Stack, append: Callable[[Event], Event], directory: Path, clock: Clock, targets: Targets) -> None:
         self._stack = stack
         self._append = append
         self._clock = clock
-        self._extra = [Target(name, url) for name, url in extra.items()]  # what is no service: the load
-        self._scraper = FollowingScraper(clock)
+        self._looker = NetworkLooker(targets, clock)
+        self._unlisted = FollowingScraper(clock)
         self._writer = SampleWriter(directory)
+        self._looks = LookWriter(directory)
         self._ended = threading.Event()
         self._states: dict[str, str] = {}
         self._failed = False
@@ -53,7 +58,9 @@ class Sampler:
             if thread.ident is not None:
                 thread.join(timeout=5)
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._scraper.close()
+        self._looker.close()
+        self._unlisted.close()
+        self._looks.close()
         self._writer.close()
 
     def _every(self, period_s: float, work: Callable[[], None]) -> None:
@@ -77,10 +84,24 @@ class Sampler:
         return [i for service in self._stack.info.services for i in self._stack.instances(service)]
 
     def _scrape(self) -> None:
-        targets = [Target(i.name, f"{i.url}/metrics") for i in self._instances() if i.url.startswith("http")] + self._extra
-        for scrape in self._scraper.scrape(targets):
-            kept = [s for s in scrape.samples if s[0].startswith(_KEPT)]
-            self._writer.append(scrape.t_ns, scrape.target.name, [("up", {}, float(scrape.error is None)), *kept])
+        round_ = self._looker.look()
+        t_ns = round(round_.t_s * NS_PER_S)
+        took_s = (self._clock.now_ns() - t_ns) / NS_PER_S
+        for look in round_.looks:
+            self._keep(t_ns, look.endpoint.instance, look.error is None, look.samples)
+        self._keep(t_ns, CLIENT, bool(round_.client), round_.client)
+        self._looks.append(LookRound(t_ns, took_s, tuple(_looked(look) for look in round_.looks)))
+        self._scrape_unlisted({look.endpoint.instance for look in round_.looks})
+
+    def _scrape_unlisted(self, seen: Collection[str]) -> None:
+        """What was taken out of service discovery is no operator's concern, but ours."""
+        targets = [Target(i.name, f"{i.url}/metrics") for i in self._instances() if i.url.startswith("http") and i.name not in seen]
+        for scrape in self._unlisted.scrape(targets):
+            self._keep(scrape.t_ns, scrape.target.name, scrape.error is None, scrape.samples)
+
+    def _keep(self, t_ns: int, target: str, up: bool, samples: Sequence[tuple[str, Mapping[str, str], float]]) -> None:
+        kept = [s for s in samples if s[0].startswith(_KEPT)]
+        self._writer.append(t_ns, target, [("up", {}, float(up)), *kept])
 
     def _probe(self) -> None:
         instances = self._instances()
@@ -96,3 +117,8 @@ class Sampler:
             self._states[instance.name] = state
             data = {"service": instance.service, "instance": instance.name, "state": state, "reason": reason or ""}
             self._append(Event(self._clock.now_ns(), INSTANCE, "truth", data))
+
+
+def _looked(look: Look) -> Looked:
+    at = look.endpoint
+    return Looked(Watched(at.service, at.instance, at.url, at.metrics), look.duration_s, look.error)

@@ -74,6 +74,11 @@ class RunDirectory:
         return self.path / "samples"
 
     @property
+    def targets(self) -> Path:
+        """What an operator was told, or would have been: as targets.yaml, without addresses to speak to and without credentials."""
+        return self.path / "targets.json"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from harness.lifecycle.sampler import Sampler
+from harness.ops.targets import Targets
 from harness.record.clock import SystemClock
 from harness.record.events import Event
 from harness.stack.base import Instance, StackError
+
+NOBODY = Targets(kinds={}, registry=None, static={}, edges=())
 
 
 class ScaledStack:
@@ -36,7 +39,7 @@ def test_an_instance_that_is_scaled_away_while_it_is_probed_is_neither_ready_nor
         events.append(event)
         return event
 
-    sampler = Sampler(stack, append, tmp_path, SystemClock(), {})  # type: ignore[arg-type]  # the part of a stack that it needs
+    sampler = Sampler(stack, append, tmp_path, SystemClock(), NOBODY)  # type: ignore[arg-type]  # the part of a stack that it needs
     sampler.start()
     sampler.stop()
     assert [(e.data["instance"], e.data["state"]) for e in events] == [("retrieval-1", "ready"), ("retrieval-3", "ready")]
@@ -56,7 +59,7 @@ def test_what_goes_wrong_while_looking_is_in_the_record_once_and_the_looks_go_on
 
     stack.instances = instances  # type: ignore[method-assign]  # the looks after the first fail
     clock = SystemClock()
-    sampler = Sampler(stack, lambda event: events.append(event) or event, tmp_path, clock, {})  # type: ignore[arg-type, func-returns-value]
+    sampler = Sampler(stack, lambda event: events.append(event) or event, tmp_path, clock, NOBODY)  # type: ignore[arg-type, func-returns-value]
     sampler.start()
     deadline_ns = clock.now_ns() + 10_000_000_000
     while looks < 5 and clock.now_ns() < deadline_ns:
