@@ -246,7 +246,8 @@ class _Run:
         """The harness's own sampler, the providers' journals, the inbox for claims and actions, and the operator."""
         seen = targets_document(stack, self.scenario, client_metrics=load.metrics_url, inbox={})
         self.directory.targets.write_text(json.dumps(public_targets(seen), indent=2), encoding="utf-8")
-        sampler = Sampler(stack, self.journal.append, self.directory.samples, self.clock, targets_of(seen, Path("targets")))
+        asks_nothing = targets_of({**seen, "canaries": {}}, Path("targets"))  # questions of its own would be load of its own
+        sampler = Sampler(stack, self.journal.append, self.directory.samples, self.clock, asks_nothing)
         cleanup.callback(sampler.stop)
         sampler.start()
         journals = JournalCollector(stack, self.directory.providers)

@@ -50,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": {"gate", "score", "record", "scenario"},
     "judging": {"gate", "score", "report", "record", "scenario"},
     "comparing": {"gate", "judging", "score", "report", "record", "scenario"},
+    "replay": {"ops", "inbox.bodies", "judging", "gate", "score", "record", "scenario"},
     "baselines": {"score", "record"},
     "testing": {"record"},
 }

@@ -9,9 +9,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.ops.assembly import assemble
 from harness.ops.monitoring.scrape import NetworkLooker
-from harness.ops.monitoring.symptoms import SymptomRules
-from harness.ops.operator import Alerting, Operator
+from harness.ops.operator import Alerting
 from harness.ops.targets import Targets, TargetsError, load_targets
 from harness.ops.voice import HttpVoice, log
 from harness.record.clock import NS_PER_S, SystemClock, wall_anchor
@@ -31,8 +31,7 @@ def watch(targets: Targets, ended: threading.Event) -> None:
     looker = NetworkLooker(targets, clock)
     alerting = _rules(targets, anchor.at(0).timestamp())
     notifier = _notifier(targets, voice, anchor.at(0).timestamp(), clock)
-    symptoms = SymptomRules(latency_limit_s=targets.promised_p95_s, entry=targets.entry)
-    operator = Operator(targets, notifier or voice, symptoms, alerting=alerting)
+    operator = assemble(targets, notifier or voice, alerting)
     log({"what": "watching", "services": sorted(targets.kinds)})
     period_ns = round(ROUND_EVERY_S / targets.time_scale * NS_PER_S)
     due_ns = clock.now_ns()

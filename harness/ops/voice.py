@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from harness.ops import claims
 from harness.ops.diagnosis.ranking import Cause
 from harness.ops.monitoring.alerts import Alert
 from harness.ops.outbox import LostError, Outbox
@@ -40,42 +41,21 @@ class HttpVoice:
         self._outbox = Outbox(self._deliver, lambda body, answer: self._told({"what": "alerts", "body": body, "answer": answer}))
 
     def alerts(self, changed: list[Alert]) -> None:
-        entries = [a.to_webhook(self._wall_offset_s) for a in changed]
-        body = {
-            "version": "4",
-            "groupKey": "{}:{}",
-            "truncatedAlerts": 0,
-            "status": "firing" if any(e["status"] == "firing" for e in entries) else "resolved",
-            "receiver": "gauntlet",
-            "groupLabels": {},
-            "commonLabels": {},
-            "commonAnnotations": {},
-            "externalURL": "",
-            "alerts": entries,
-        }
+        body = claims.webhook(changed, self._wall_offset_s)
         if self._targets.claims.get("alerts") is None:
             self._told({"what": "alerts", "body": body, "answer": {}})
         else:
             self._outbox.put(body, ALERT_PATIENCE_S)
 
     def diagnosis(self, causes: tuple[Cause, ...]) -> str | None:
-        document = [{"service": c.service, "kind": c.kind, "confidence": c.confidence, "evidence": c.evidence} for c in causes]
-        answer = self._post("diagnosis", self._targets.claims.get("diagnoses"), {"causes": document})
+        answer = self._post("diagnosis", self._targets.claims.get("diagnoses"), claims.diagnosis(causes))
         return answer.get("diagnosis_id")
 
     def act(self, step: Step, diagnosis_id: str | None) -> bool:
-        body = {
-            "verb": step.verb,
-            "service": step.service,
-            "instance": step.instance,
-            "args": dict(step.args),
-            "diagnosis_id": diagnosis_id,
-        }
-        return not self._refused(self._post("action", self._targets.actions_url, body).get("action_id"))
+        return not self._refused(self._post("action", self._targets.actions_url, claims.action(step, diagnosis_id)).get("action_id"))
 
     def escalate(self, handover: Handover, diagnosis_id: str | None) -> None:
-        body = {"service": handover.service, "reason": handover.reason, "diagnosis_id": diagnosis_id}
-        self._post("escalation", self._targets.claims.get("escalations"), body)
+        self._post("escalation", self._targets.claims.get("escalations"), claims.escalation(handover, diagnosis_id))
 
     def close(self) -> None:
         if lost := self._outbox.close(LAST_PATIENCE_S):

@@ -71,7 +71,12 @@ class LookWriter:
         number = self._numbers.get(at)
         if number is None:
             number = self._numbers[at] = len(self._numbers)
-            described = {"service": at.service, "instance": at.instance, "url": public(at.url), "metrics": at.metrics and public(at.metrics)}
+            described = {
+                "service": at.service,
+                "instance": at.instance,
+                "url": public(at.url),
+                "metrics": at.metrics and public(at.metrics),
+            }
             self._write({"endpoint": number, **described})
         return number
 
