@@ -18,7 +18,7 @@ from harness.commands.machine import clean, completion, doctor, down, up
 from harness.commands.mocks import mock
 from harness.commands.offline import detect, diagnose
 from harness.commands.openslo import openslo
-from harness.commands.replay import replay
+from harness.commands.replay import mutate, replay
 from harness.commands.rules import rules
 from harness.commands.runs import judge, list_runs, report, run, show, stop
 from harness.commands.watch import watch
@@ -62,6 +62,7 @@ for _command in (
     detect,
     diagnose,
     replay,
+    mutate,
     doctor,
     clean,
     up,

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.console import EPILOG, JSON, RUN, command, emit
+from harness.lifecycle.exit_codes import FAILED, INCONCLUSIVE, OK
 
 if TYPE_CHECKING:
+    from harness.replay.mutation import Mutation
     from harness.replay.replaying import Replay
 
 
@@ -47,3 +49,44 @@ def _told(found: Replay) -> Iterator[str]:
         live, replayed = (f"{t:.1f}s" if t is not None else "never" for t in (told.live_s, told.replayed_s))
         yield f"- {told.what} {told.name}: live {live}, replayed {replayed}"
     yield from (f"- not taken: {refused}" for refused in found.replayed.refused)
+
+
+@command(epilog=EPILOG)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN…", type=click.Path(path_type=Path))
+@click.option(
+    "--min-score", default=0.9, show_default=True, type=click.FloatRange(0.0, 1.0), metavar="S", help="Exit with 1 below that score."
+)
+@JSON
+def mutate(runs: tuple[Path, ...], min_score: float, as_json: bool) -> int:
+    """Take parts of the operator away, one at a time, and say which nobody misses.
+
+    Each rule and strategy is switched off, each metric withheld or delayed, in replays of the recorded runs. A mutant is noticed when a
+    check that passed does not pass any more. What is never noticed could break tomorrow without a word.
+    """
+    from harness.replay.mutants import mutants
+    from harness.replay.mutation import mutate as all_mutants
+    from harness.replay.replaying import Source
+
+    found = all_mutants([Source.of(run) for run in runs], mutants())
+    if as_json:
+        emit(found.to_json())
+    else:
+        for line in _fates(found):
+            click.echo(line)
+    if found.score is None:
+        return INCONCLUSIVE
+    return OK if found.score >= min_score else FAILED
+
+
+def _fates(found: Mutation) -> Iterator[str]:
+    score = "no score: no check of these runs passes" if found.score is None else f"score {found.score:.3f}"
+    yield f"{score}: {found.killed} of {len(found.counted)} mutants noticed, {len(found.fates) - len(found.counted)} equivalent"
+    for fate in found.fates:
+        if fate.equivalent is not None:
+            yield f"- equivalent {fate.mutant.name}: {fate.equivalent}"
+        elif fate.kills:
+            first = fate.kills[0]
+            yield f"- noticed {fate.mutant.name}: {first.scenario} {first.check} is {first.status.value}"
+        else:
+            yield f"- SURVIVED {fate.mutant.name}" + (": claims differ, and no check asks" if fate.differs else ": no claim differs")
+    yield from (f"- no check of {scenario} passes: it notices nothing" for scenario, passing in found.passing if not passing)

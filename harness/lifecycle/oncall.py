@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -19,6 +20,7 @@ from harness.stack.base import Stack
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "TZ")
 _END_S = 3.0
+_LOGGED_S = 1.0
 
 
 def targets_document(stack: Stack, scenario: Scenario, *, client_metrics: str, inbox: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,6 +63,7 @@ class OnCall:
         self._log = log
         self._run_id = run_id
         self._process: subprocess.Popen[bytes] | None = None
+        self._logging: threading.Thread | None = None
 
     def start(self, command: Sequence[str] | None, targets: Mapping[str, Any], rules: Sequence[str] = ()) -> None:
         """Write targets.yaml (0600: it holds the token), copy the rule files, start the operator with an environment of its own.
@@ -69,6 +72,7 @@ class OnCall:
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         self._copy(rules)
+        self._log.touch()
         path = self._directory / "targets.yaml"
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(dict(targets), sort_keys=False), encoding="utf-8")
@@ -78,12 +82,20 @@ class OnCall:
         paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(p for p in paths if p)
         try:
-            with self._log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    argv, cwd=self._directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-                )
+            process = subprocess.Popen(
+                argv,
+                cwd=self._directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,  # not the log itself, whose path names the scenario, and leads to the record
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         except OSError as error:
             raise OnCallError(f"the operator {argv[0]!r} cannot be started: {error}") from error
+        self._process = process
+        self._logging = threading.Thread(target=_copy, args=(process.stdout, self._log), name="operator-log", daemon=True)
+        self._logging.start()
 
     def _copy(self, rules: Sequence[str]) -> None:
         for n, file in enumerate(rules):
@@ -108,13 +120,23 @@ class OnCall:
     def stop(self) -> None:
         """SIGTERM, then SIGKILL, for it and what it started (`sh -c`, a launcher); idempotent."""
         process, self._process = self._process, None
-        if process is None or process.poll() is not None:
+        if process is None:
             return
-        _signal_group(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_END_S)
-        _signal_group(process.pid, signal.SIGKILL)
-        process.wait()
+        if process.poll() is None:
+            _signal_group(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_S)
+            _signal_group(process.pid, signal.SIGKILL)
+            process.wait()
+        if self._logging is not None:
+            self._logging.join(_LOGGED_S)  # whoever left its session may hold the pipe open
+
+
+def _copy(said: IO[bytes], log: Path) -> None:
+    """What the operator prints, as it comes, to its log."""
+    with said, log.open("ab", buffering=0) as file:
+        while chunk := os.read(said.fileno(), 65536):
+            file.write(chunk)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -63,8 +63,9 @@ class DetectionScore:
 
     @property
     def precision(self) -> float | None:
-        """Episodes that belong to a fault / all episodes; None when nothing fired."""
-        return (self.episodes - len(self.false_alarms)) / self.episodes if self.episodes else None
+        """Faults found / (faults found + false alarms); None when nothing fired. Duplicates count neither way: repeating is no merit."""
+        told = len(self.delays_s) + len(self.false_alarms)
+        return len(self.delays_s) / told if told else None
 
     @property
     def mttd_s(self) -> float | None:

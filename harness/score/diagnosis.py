@@ -95,7 +95,7 @@ def _about(history: History, fault: FaultTruth, diagnosis: Diagnosis) -> bool:
 def _due_ns(history: History, fault: FaultTruth, onset_ns: int) -> int:
     span = of_claims(history, fault)
     acted = [a.t_ns for a in history.actions if span is not None and span.holds(a.t_ns)]
-    return acted[0] if acted else onset_ns + round(DUE_S * NS_PER_S)
+    return min(acted, default=onset_ns + round(DUE_S * NS_PER_S))
 
 
 def _one_per_service(causes: Sequence[Cause]) -> tuple[Cause, ...]:

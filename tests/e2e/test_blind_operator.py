@@ -42,6 +42,7 @@ def walk(value):
 path, found = Path(sys.argv[1]), Path(sys.argv[2])
 targets = yaml.safe_load(path.read_text())
 seen = {"environment": dict(os.environ), "argv": sys.argv[:2] + sys.orig_argv[:1], "targets": path.read_text(), "reached": {}}
+seen["descriptors"] = [os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{n}")]
 seen["directory"] = [str(p.relative_to(Path.cwd())) for p in sorted(Path.cwd().rglob("*"))]
 end = time.monotonic() + float(sys.argv[3])
 while time.monotonic() < end:

@@ -72,3 +72,41 @@ def test_the_targets_name_the_copies_of_rule_files(tmp_path: Path) -> None:
     targets = load_targets(path)
     assert (targets.rules, targets.time_scale) == ((tmp_path / "rules-1.yml", tmp_path / "rules-2.yml"), 5.0)
     assert "secret" not in path.read_text(encoding="utf-8")
+
+
+_LISTING = """
+import os, signal
+for number in sorted(os.listdir("/proc/self/fd"), key=int):
+    try:
+        print(os.readlink("/proc/self/fd/" + number))
+    except FileNotFoundError:
+        pass  # that of the listing itself
+print("and that is all", flush=True)
+signal.pause()
+"""
+
+
+def test_no_open_file_leads_to_the_record(tmp_path: Path) -> None:
+    """What it prints is in the log, and it cannot tell where that lies."""
+    clock, log = SystemClock(), tmp_path / "runs" / "secret-plan" / "logs" / "operator.log"
+    log.parent.mkdir(parents=True)
+    on_call = OnCall(tmp_path / "oncall", log, "r-1")
+    on_call.start([sys.executable, "-c", _LISTING], {})
+    deadline_ns = clock.now_ns() + 20 * NS_PER_S
+    while not log.read_text(encoding="utf-8").endswith("all\n"):
+        assert clock.now_ns() < deadline_ns
+        clock.sleep(0.01)
+    on_call.stop()
+    told = log.read_text(encoding="utf-8")
+    assert told.startswith("/dev/null\npipe:")
+    assert "secret-plan" not in told
+
+
+def test_the_last_words_of_an_operator_that_dies_are_logged(tmp_path: Path) -> None:
+    log = tmp_path / "operator.log"
+    on_call = OnCall(tmp_path / "oncall", log, "r-1")
+    on_call.start([sys.executable, "-c", "import sys; print('one'); sys.exit('two')"], {})
+    while on_call.poll() is None:
+        SystemClock().sleep(0.01)
+    on_call.stop()
+    assert sorted(log.read_text(encoding="utf-8").split()) == ["one", "two"]

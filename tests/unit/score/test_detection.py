@@ -81,7 +81,7 @@ def test_one_that_was_firing_before_onset_matches_nothing_even_when_it_repeats()
 def test_further_alerts_of_the_radius_are_duplicates() -> None:
     score = detected(FAULT, "33s alert query", "34s alert llm", "35s alert generation", "36s alert user", "70s heal")
     (found,) = score.detections
-    assert (found.delay_s, found.duplicates, score.precision) == (3.0, 2, 3 / 4)
+    assert (found.delay_s, found.duplicates, score.precision) == (3.0, 2, 1 / 2)
 
 
 def test_a_benign_change_matches_nothing() -> None:
