@@ -99,8 +99,9 @@ def _due_ns(history: History, fault: FaultTruth, onset_ns: int) -> int:
 
 
 def _one_per_service(causes: Sequence[Cause]) -> tuple[Cause, ...]:
+    """Best first: by confidence, and as they were listed where that is the same."""
     best: dict[str, Cause] = {}
-    for cause in causes[:CAUSES]:
+    for cause in sorted(causes[:CAUSES], key=lambda c: -c.confidence):
         best.setdefault(cause.service, cause)
     return tuple(best.values())
 
@@ -116,9 +117,10 @@ def _credit(causes: Sequence[Cause], names: frozenset[str], right: Cause, k: int
     """The chance that `right`, or another right one beside it, is among the first k when equal confidences stand in random order:
     1 - C(wrong, places) / C(tied, places), which is places / tied where only one of those tied is right.
 
-    A confidence of 0 means that none was given: then the order of the list is the ranking, without ties.
+    Without any confidence the order of the list is the ranking, and there are no ties. Beside others, 0 is the least: with two rankings
+    in one answer, two services would be first.
     """
-    if right.confidence <= 0.0:
+    if all(c.confidence <= 0.0 for c in causes):
         return 1.0 if causes.index(right) < k else 0.0
     places = k - sum(1 for c in causes if c.confidence > right.confidence)
     tied = [c for c in causes if c.confidence == right.confidence]

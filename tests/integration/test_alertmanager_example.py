@@ -1,4 +1,4 @@
-"""The program of docs/alertmanager.md, as it stands there: a real Prometheus and a real Alertmanager tell a real inbox what their rules say."""
+"""The program of docs/alertmanager.md, as it stands there: what the rules of a real Prometheus say arrives by a real Alertmanager."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ def score(*lines: str, fault: str = "30s fault latency@llm blast=generation,quer
         ("user/latency:0.9 cache/crash:0.6 llm/latency:0.5", (0, 1, 0.6), False, False),
         ("llm/latency:0.5 generation/latency:0.5", (0.5, 1, 0.9), True, False),  # a tie: the chance of being first
         ("generation/latency llm/latency", (0, 1, 0.8), False, True),  # no confidences: the order is the ranking
+        ("generation/latency llm/latency:0.5", (1, 1, 1), True, False),  # none beside one is the least: there is one ranking
         ("llm/latency:0.9 llm/errors:0.8 generation/latency:0.7", (1, 1, 1), True, False),
         ("user/latency:0.9", (0, 0, 0), False, False),
         ("a/latency:0.9 b/latency:0.8 c/latency:0.7 llm/latency:0.6", (0, 0, 0), False, False),  # at most three are scored
