@@ -98,7 +98,8 @@ class _Frames:
         while self._next is not None and self._next["t_ns"][0] <= t_ns:
             rows, self._next = self._next, next(self._frames, None)
             if rows["t_ns"][0] == t_ns and int(rows["series"][0]) in self._series:
-                found[self._series[int(rows["series"][0])].target] = self._samples(rows)
+                target = self._series[int(rows["series"][0])].target
+                found[target] = [*found.get(target, ()), *self._samples(rows)]  # one may be scraped, and probed as well
         return found
 
     def _samples(self, rows: Any) -> Samples:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.record import events as ev
+from harness.replay.replaying import Source, replay
 from tests.e2e.conftest import StartRun
 from tests.e2e.live_run import STACK
 
@@ -116,6 +117,14 @@ operator: {{command: ["{sys.executable}", "{program}", "{{targets}}", "{found}",
         "a mock": "mocks.llm",
     }
     assert {what: told[max(0, told.find(word) - 80) : told.find(word) + 80] for what, word in secrets.items() if word in told} == {}
+
+    # Nor does what the record keeps for another operator, which may see it in a replay.
+    kept = [run.record / "targets.json", *(run.record / "samples" / name for name in ("looks.jsonl", "series.jsonl"))]
+    shown = "".join(path.read_text(encoding="utf-8").lower() for path in kept)
+    assert [what for what, word in secrets.items() if word in shown] == []
+    again = replay(Source.of(run.record))
+    assert len(list(again.source.recording.rounds())) >= 10
+    assert not again.fidelity.same_operator
 
     # The same run shows two more things that must never pass: a fault that nobody could feel, and an operator that died.
     reasons = {c["name"]: c["reason"] for c in verdict["checks"] if c["status"] == "INCONCLUSIVE"}

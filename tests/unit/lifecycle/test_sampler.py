@@ -10,6 +10,7 @@ from harness.lifecycle.sampler import Sampler
 from harness.ops.targets import Targets
 from harness.record.clock import SystemClock
 from harness.record.events import Event
+from harness.record.looks import read_looks
 from harness.stack.base import Instance, StackError
 
 NOBODY = Targets(kinds={}, registry=None, static={}, edges=())
@@ -43,6 +44,22 @@ def test_an_instance_that_is_scaled_away_while_it_is_probed_is_neither_ready_nor
     sampler.start()
     sampler.stop()
     assert [(e.data["instance"], e.data["state"]) for e in events] == [("retrieval-1", "ready"), ("retrieval-3", "ready")]
+
+
+def test_what_an_operator_would_see_is_kept_without_credentials(tmp_path: Path) -> None:
+    clock = SystemClock()
+    targets = Targets(kinds={"cache": "redis"}, registry=None, static={"cache": ("redis://:secret@127.0.0.1:1/0",)}, edges=())
+    sampler = Sampler(ScaledStack(), lambda event: event, tmp_path, clock, targets)  # type: ignore[arg-type]
+    sampler.start()
+    deadline_ns = clock.now_ns() + 10_000_000_000
+    while not list(read_looks(tmp_path)) and clock.now_ns() < deadline_ns:
+        clock.sleep(0.02)
+    sampler.stop()
+    round_, *_ = read_looks(tmp_path)
+    (look,) = round_.looks
+    assert (look.at.service, look.at.instance, look.at.url, look.error) == ("cache", "cache-1", "redis://127.0.0.1:1/0", "refused")
+    assert round_.t_ns > 0 and 0 < look.duration_s <= round_.took_s
+    assert "secret" not in "".join(p.read_text(errors="replace") for p in tmp_path.iterdir())
 
 
 def test_what_goes_wrong_while_looking_is_in_the_record_once_and_the_looks_go_on(tmp_path: Path) -> None:
