@@ -42,6 +42,7 @@ def watch(stack: Path, as_json: bool, out: Path | None, listen: int | None, for_
     Ends with 0 on SIGINT or SIGTERM, with 2 where the file or an option cannot be used.
     """
     from harness.ops.stackfile.loading import load_stack
+    from harness.ops.targets import TargetsError
     from harness.ops.watching.loop import SourceError
     from harness.scenario.units import duration_s
 
@@ -52,7 +53,7 @@ def watch(stack: Path, as_json: bool, out: Path | None, listen: int | None, for_
         raise CommandError(USAGE, f"--for: {error}") from error
     try:
         _watch(loaded, as_json, out, listen, until_s)
-    except SourceError as error:
+    except (SourceError, TargetsError) as error:
         raise CommandError(USAGE, f"{stack}: {error}") from error
     except OSError as error:
         raise CommandError(USAGE, f"{error.filename or '--listen'}: {error.strerror}; name another") from error
@@ -60,9 +61,8 @@ def watch(stack: Path, as_json: bool, out: Path | None, listen: int | None, for_
 
 
 def _watch(stack: StackFile, as_json: bool, out: Path | None, listen: int | None, until_s: float | None) -> None:
+    from harness.ops.assembly import assemble, notifier_of, rules_of
     from harness.ops.monitoring.scrape import NetworkLooker
-    from harness.ops.monitoring.symptoms import SymptomRules
-    from harness.ops.operator import Operator
     from harness.ops.voice import HttpVoice
     from harness.ops.watching.desk import PATHS, Desk, Listener
     from harness.ops.watching.loop import Machine, Watch, monitor_of, third_party
@@ -89,8 +89,11 @@ def _watch(stack: StackFile, as_json: bool, out: Path | None, listen: int | None
         closing.callback(voice.close)
         looker = NetworkLooker(stack.targets, clock)
         closing.callback(looker.close)
-        operator = Operator(stack.targets, voice, SymptomRules(latency_limit_s=stack.targets.promised_p95_s, entry=stack.targets.entry))
-        Watch(stack, monitor, looker, operator, screen.tell).run(ended, clock, screen.seer(clock))
+        notifier = notifier_of(stack.targets, voice, anchor.at(0).timestamp(), clock)
+        if notifier is not None:
+            closing.callback(notifier.close)
+        operator = assemble(stack.targets, notifier or voice, rules_of(stack.targets, anchor.at(0).timestamp()))
+        Watch(stack, monitor, looker, operator, screen.tell, notifier).run(ended, clock, screen.seer(clock))
         screen.tell({"what": "ended"})
     desk.write()
 

@@ -47,7 +47,7 @@ def public_targets(targets: Mapping[str, Any]) -> dict[str, Any]:
         name: {key: public(value) if key in ("metrics", "health") and value else value for key, value in described.items()}
         for name, described in targets["services"].items()
     }
-    kept = {key: value for key, value in targets.items() if key not in ("claims", "actions", "token")}
+    kept = {key: value for key, value in targets.items() if key not in ("claims", "actions", "token", "canaries", "trusted")}
     return {**kept, "services": services, "static": urls}
 
 

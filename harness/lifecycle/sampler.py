@@ -23,7 +23,7 @@ from harness.telemetry.scraper import Target
 
 SCRAPE_EVERY_S = 1.0
 PROBE_EVERY_S = 0.5
-_KEPT = ("rag_", "client_", "process_", "vllm:")
+_KEPT = ("rag_", "client_", "process_", "vllm:", "pg_", "redis_", "container_")
 
 
 class Sampler:
@@ -121,4 +121,4 @@ class Sampler:
 
 def _looked(look: Look) -> Looked:
     at = look.endpoint
-    return Looked(Watched(at.service, at.instance, at.url, at.metrics), look.duration_s, look.error)
+    return Looked(Watched(at.service, at.instance, at.url, at.metrics), look.duration_s, look.error, look.serving, look.clock_ahead_s)

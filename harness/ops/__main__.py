@@ -7,17 +7,12 @@ import sys
 import threading
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from harness.ops.assembly import assemble
+from harness.ops.assembly import assemble, notifier_of, rules_of
 from harness.ops.monitoring.scrape import NetworkLooker
-from harness.ops.operator import Alerting
 from harness.ops.targets import Targets, TargetsError, load_targets
 from harness.ops.voice import HttpVoice, log
 from harness.record.clock import NS_PER_S, SystemClock, wall_anchor
-
-if TYPE_CHECKING:
-    from harness.ops.alerting.notifier import Notifier
 
 ROUND_EVERY_S = 1.0
 DRY_RUN = "--dry-run"
@@ -29,8 +24,8 @@ def watch(targets: Targets, ended: threading.Event) -> None:
     anchor = wall_anchor()
     voice = HttpVoice(targets, anchor.at(0).timestamp())
     looker = NetworkLooker(targets, clock)
-    alerting = _rules(targets, anchor.at(0).timestamp())
-    notifier = _notifier(targets, voice, anchor.at(0).timestamp(), clock)
+    alerting = rules_of(targets, anchor.at(0).timestamp())
+    notifier = notifier_of(targets, voice, anchor.at(0).timestamp(), clock)
     operator = assemble(targets, notifier or voice, alerting)
     log({"what": "watching", "services": sorted(targets.kinds)})
     period_ns = round(ROUND_EVERY_S / targets.time_scale * NS_PER_S)
@@ -47,34 +42,6 @@ def watch(targets: Targets, ended: threading.Event) -> None:
         notifier.close()
     log({"what": "advice", "advice": [asdict(a) for a in operator.advice()]})
     voice.close()
-
-
-def _rules(targets: Targets, wall_offset_s: float) -> Alerting | None:
-    """Alerts by the rule files of the targets, where there are any. Raises TargetsError."""
-    if not targets.rules:
-        return None
-    from harness.ops.alerting.rule_alerts import RuleAlerts
-    from harness.ops.alerting.rules.reading import RulesError, read
-    from harness.ops.monitoring.detectors.registry import UnknownDetectorError
-
-    try:
-        groups = tuple(group for path in targets.rules for group in read(path))
-        return RuleAlerts(groups, targets.time_scale, wall_offset_s, log)
-    except (RulesError, UnknownDetectorError) as error:
-        raise TargetsError(str(error)) from error
-
-
-def _notifier(targets: Targets, voice: HttpVoice, wall_offset_s: float, clock: SystemClock) -> Notifier | None:
-    """Where the targets say who is to be told. Raises TargetsError."""
-    if targets.notify is None:
-        return None
-    from harness.ops.alerting.channels.config import NotifyError, read_notify
-    from harness.ops.alerting.notifier import Notifier
-
-    try:
-        return Notifier(voice, read_notify(targets.notify, targets.directory, targets.time_scale), wall_offset_s, clock, log)
-    except NotifyError as error:
-        raise TargetsError(str(error)) from error
 
 
 def main(argv: list[str]) -> int:

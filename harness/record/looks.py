@@ -1,8 +1,8 @@
 """What the harness saw when it looked at every instance that an operator may see: did it answer, how fast, and why not.
 
 `looks.jsonl`: the schema, then lines of two kinds. An endpoint, once: `{"endpoint", "service", "instance", "url", "metrics"}`. A round of
-looking: `{"t_ns", "took_s", "looks": [[endpoint, duration_s, error], …]}`; `error` is null where it answered. The samples of a round are
-those of `samples.seg` with its `t_ns`.
+looking: `{"t_ns", "took_s", "looks": [[endpoint, duration_s, error, serving, clock_ahead_s], …]}`; `error` is null where it answered. The
+samples of a round are those of `samples.seg` with its `t_ns`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """How one instance answered; `error` is None when it did."""
+    """How one instance answered; `error` is None when it did. `serving`: it did otherwise; `clock_ahead_s`: by the date of its answer."""
 
     at: Watched
     duration_s: float
     error: str | None = None
+    serving: bool = False
+    clock_ahead_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class LookWriter:
         self._write({"schema": SCHEMA_VERSION})
 
     def append(self, round_: LookRound) -> None:
-        looks = [[self._number(look.at), round(look.duration_s, 6), look.error] for look in round_.looks]
+        looks = [[self._number(one.at), round(one.duration_s, 6), one.error, one.serving, one.clock_ahead_s] for one in round_.looks]
         self._write({"t_ns": round_.t_ns, "took_s": round(round_.took_s, 6), "looks": looks})
         self._file.flush()
 
@@ -118,5 +120,5 @@ def _watched(document: dict[str, Any]) -> Watched:
 
 def _round(document: dict[str, Any], endpoints: dict[int, Watched]) -> LookRound:
     looks: Sequence[Sequence[Any]] = document["looks"]
-    seen = tuple(Looked(endpoints[int(number)], float(duration_s), error) for number, duration_s, error in looks)
+    seen = tuple(Looked(endpoints[int(number)], float(duration_s), *rest) for number, duration_s, *rest in looks)
     return LookRound(int(document["t_ns"]), float(document["took_s"]), seen)

@@ -15,12 +15,11 @@ from harness.ops.monitoring.signals import WATCHED, Signals
 from harness.ops.monitoring.symptoms import Symptom, SymptomRules
 from harness.ops.operator import Operator, Voice
 from harness.ops.recovery.controller import Handover
-from harness.ops.recovery.strategies import Step, steps_for
+from harness.ops.recovery.strategies import CHOICES, Situation, Step, ladder_for
 from harness.ops.targets import Targets
 from harness.replay.play import Assemble
 from harness.replay.recording import Samples, Seen
 from harness.replay.replaying import Alter
-from harness.scenario.model import KINDS
 
 DELAY_S = 10.0  # by which late telemetry is late: two windows of the operator
 LOOKS = "failed looks"
@@ -63,11 +62,12 @@ def mutants() -> tuple[Mutant, ...]:
 
 
 def _verbs() -> tuple[str, ...]:
-    """Those that the operator answers any cause with, in a system of one service of each kind, and a second provider."""
-    kinds = {kind: kind for kind in ("http", "llm", "vector", "postgres", "redis")} | {"llm_fallback": "llm"}
+    """Those that the operator answers any cause with, in a system of two instances of each kind of service, and a second provider."""
+    kinds = {choice.role: choice.role for choice in CHOICES} | {"llm_fallback": "llm"}
     targets = Targets(kinds=kinds, registry=None, static={}, edges=())
-    causes = [Cause(service, kind, 1.0, "") for service in kinds for kind in KINDS]
-    return tuple(sorted({step.verb for cause in causes for step in steps_for(cause, targets, users_affected=True)}))
+    suffering = Situation(targets, users_affected=True, replicas=dict.fromkeys(kinds, 2), repeated=True)
+    causes = [Cause(c.role, kind, 1.0, "", (f"{c.role}-1",), (c.sign,)) for c in CHOICES for kind in c.kinds]
+    return tuple(sorted({step.verb for cause in causes for rung in ladder_for(cause, suffering) for step in rung}))
 
 
 @dataclass
@@ -103,9 +103,8 @@ class _Idle:
     def escalate(self, handover: Handover, diagnosis_id: str | None) -> None:
         self.voice.escalate(handover, diagnosis_id)
 
-    def act(self, step: Step, diagnosis_id: str | None) -> None:
-        if step.verb != self.verb:
-            self.voice.act(step, diagnosis_id)
+    def act(self, step: Step, diagnosis_id: str | None) -> bool | None:
+        return self.voice.act(step, diagnosis_id) if step.verb != self.verb else None
 
 
 def _without_verb(verb: str, targets: Targets, voice: Voice) -> Operator:

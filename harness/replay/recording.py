@@ -46,9 +46,11 @@ class Recording:
             )
         try:
             document = json.loads(directory.targets.read_text(encoding="utf-8"))
-            recording = cls(directory, targets_of(document, str(directory.targets)))
+            recording = cls(directory, targets_of(document, directory.targets))
         except (ValueError, KeyError, TargetsError) as error:
             raise RecordError(f"{directory.targets}: {error}") from error
+        if recording.targets.rules:
+            raise RecordError(f"{directory.path}: cannot be replayed: its alerts came from rule files, which a record does not hold")
         if next(recording._looks(), None) is None:
             raise RecordError(f"{directory.path}: cannot be replayed: nothing was looked at; the run ended before its first round")
         return recording
@@ -78,7 +80,8 @@ class Recording:
         at = looked.at
         if at.instance not in found:
             raise RecordError(f"{self.directory.samples}: no samples of {at.instance} in the round at {t_ns}: the record was cut")
-        return Look(Endpoint(at.service, at.instance, at.url, at.metrics), looked.duration_s, found[at.instance], looked.error)
+        endpoint = Endpoint(at.service, at.instance, at.url, at.metrics)
+        return Look(endpoint, looked.duration_s, found[at.instance], looked.error, looked.serving, looked.clock_ahead_s)
 
 
 class _Frames:

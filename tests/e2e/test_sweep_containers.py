@@ -13,7 +13,6 @@ from secrets import token_hex
 import pytest
 
 from harness.faults.clean import clean_up
-from harness.stack.containers.container import RUN_LABEL as LABEL_OF_THE_STACK
 from harness.sweep_containers import RUN_LABEL, things_of
 from tests.e2e.docker_engine import docker, need_docker
 
@@ -49,10 +48,6 @@ def things() -> Iterator[tuple[str, str]]:
         subprocess.run(["docker", "rm", "-f", f"c-{run_id}"], capture_output=True, check=False)
         subprocess.run(["docker", "network", "rm", f"n-{run_id}"], capture_output=True, check=False)
         subprocess.run(["docker", "volume", "rm", "-f", f"v-{run_id}"], capture_output=True, check=False)
-
-
-def test_the_stack_and_the_sweep_mean_the_same_label() -> None:
-    assert RUN_LABEL == LABEL_OF_THE_STACK
 
 
 @pytest.mark.parametrize("watchdog_lives", [True, False], ids=["by the watchdog", "by clean"])

@@ -105,11 +105,7 @@ class _Check:
             yield from self._address(name, service)
             for n, callee in enumerate(service.calls):
                 yield from self._known(("services", name, "calls", n), callee)
-        for n, edge in enumerate(self._document.edges):
-            for k, end in enumerate(edge):
-                yield from self._known(("edges", n, k), end)
-        for name in self._document.static:
-            yield from self._known(("static", name), name)
+        yield from self._named()
         for name, rate_per_s in self._document.capacity.items():
             yield from self._known(("capacity", name), name)
             if rate_per_s == 0:
@@ -122,6 +118,16 @@ class _Check:
                 yield ("detectors", key), f"{key!r} names no reading", "write SERVICE/READING, or */READING for all"
             elif subject not in ("*", "host", "client"):
                 yield from self._known(("detectors", key), subject)
+
+    def _named(self) -> Iterator[tuple[KeyPath, str, str]]:
+        """Services that are named elsewhere."""
+        for n, edge in enumerate(self._document.edges):
+            for k, end in enumerate(edge):
+                yield from self._known(("edges", n, k), end)
+        for name in self._document.static:
+            yield from self._known(("static", name), name)
+        for question, name in self._document.canaries.items():
+            yield from self._known(("canaries", question), name)
 
     def _known(self, where: KeyPath, name: str) -> Iterator[tuple[KeyPath, str, str]]:
         if name not in self._document.services:
@@ -172,6 +178,10 @@ def _for_operator(document: StackDocument, environment: Mapping[str, str], path:
         "actions": document.actions.model_dump() if document.actions else None,
         "trusted": str(path.parent / document.trusted) if document.trusted else None,
         "token": environment[document.token_env] if document.token_env else document.token,
+        "canaries": document.canaries,
+        "recovery": document.recovery.model_dump(exclude_none=True),
+        "rules": document.rules,
+        "notify": document.notify,
         "time_scale": document.time_scale,
     }
 

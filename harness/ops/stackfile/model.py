@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from harness.ops.monitoring.detectors.registry import names as detector_names
 from harness.ops.monitoring.levels import LIMITED, check_limit
+from harness.ops.targets import RecoveryMode
 from harness.scenario.fields import LimitText, Model, PositiveDuration, Rate
 from harness.scenario.problem import did_you_mean
 from harness.scenario.units import Limit
@@ -95,6 +96,13 @@ class Actions(Model):
     url: HttpUrl
 
 
+class Recovery(Model):
+    """Who decides on actions."""
+
+    mode: RecoveryMode = "act"
+    approvals: str | None = Field(default=None, description="mode approve: where a person writes what may be done")
+
+
 def _detector(name: str) -> str:
     if name not in detector_names():
         raise ValueError(f"there is no detector {name!r}; {did_you_mean(name, detector_names())}")
@@ -121,6 +129,14 @@ class StackDocument(Model):
     slos: dict[str, str] = Field(default_factory=dict)
     claims: Claims = Field(default_factory=Claims)
     actions: Actions | None = None
+    canaries: dict[Literal["embedding", "search", "generation"], str] = Field(
+        default_factory=dict, description="the service that takes each question of the operator's own"
+    )
+    recovery: Recovery = Field(default_factory=Recovery)
+    rules: list[str] = Field(
+        default_factory=list, description="Prometheus rule files; their alerts are told, not the operator's own"
+    )
+    notify: dict[str, Any] | None = Field(default=None, description="who is told of alerts, and how: docs/alerts.md")
     token: str | None = None
     token_env: str | None = None
     trusted: str | None = Field(default=None, description="certificates (PEM) of authorities that are trusted beside this machine's")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.ops.logs.streams import Streams
 from harness.ops.monitoring.alerts import Alert
@@ -27,6 +27,9 @@ from harness.ops.watching.health_source import HealthSource, questions
 from harness.ops.watching.log_source import LogSource
 from harness.ops.watching.monitor import Monitor, Snapshot
 from harness.record.clock import NS_PER_S, Clock
+
+if TYPE_CHECKING:
+    from harness.ops.alerting.notifier import Notifier
 
 SOURCES = "rag_gauntlet.sources"
 STATUS_EVERY_S = 60.0
@@ -97,8 +100,11 @@ def monitor_of(stack: StackFile, sources: Sequence[tuple[str, Source]]) -> Monit
 class Watch:
     """One watch. `see` gets every snapshot, `told` every document that is worth a line."""
 
-    def __init__(self, stack: StackFile, monitor: Monitor, looker: Looker, operator: Operator, told: Told) -> None:
+    def __init__(
+        self, stack: StackFile, monitor: Monitor, looker: Looker, operator: Operator, told: Told, notifier: Notifier | None = None
+    ) -> None:
         self._stack, self._monitor, self._looker, self._operator, self._told = stack, monitor, looker, operator, told
+        self._notifier = notifier
         self._findings = Findings(stack.targets.time_scale)
         self._lost: tuple[str, ...] = ()
 
@@ -110,6 +116,8 @@ class Watch:
         changed = self._findings.update(round_.t_s, snapshot.findings)
         if changed:
             self._operator.voice.alerts(changed)
+        if self._notifier is not None:
+            self._notifier.tick(round_.t_s)
         if snapshot.lost != self._lost:
             self._lost = snapshot.lost
             for reason in snapshot.lost:

@@ -61,8 +61,7 @@ def test_control_groups_of_the_second_stack_are_removed_with_the_run(tmp_path: P
     """Each stack removes its own; what a dead run left is removed by its id alone."""
     for name in ("gauntlet-r", "gauntlet-r.candidate", "gauntlet-rr"):
         (tmp_path / name).mkdir()
-    found = cgroups.Hierarchy(2, {}, frozenset({tmp_path}))
-    monkeypatch.setattr(cgroups, "_found", lambda: found)
+    monkeypatch.setattr(cgroups, "_mounts", lambda _text: [cgroups._Mount(2, "/", tmp_path, frozenset())])
     cgroups.remove_groups("r.candidate")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["gauntlet-r", "gauntlet-rr"]
     (tmp_path / "gauntlet-r.candidate").mkdir()

@@ -31,7 +31,7 @@ def test_a_supervisor_that_nobody_waits_for_any_more_is_ended(tmp_path: Path, mo
     assert told == ["terminate"]
 
 
-@pytest.mark.parametrize(("owned_by_us", "found"), [(True, os.getpid()), (False, None)])
+@pytest.mark.parametrize(("owned_by_us", "found"), [(True, os.getpid()), (False, None)], ids=["ours", "not ours"])
 def test_a_state_file_of_somebody_else_names_no_process_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owned_by_us: bool, found: int | None
 ) -> None:
