@@ -133,9 +133,7 @@ class StackDocument(Model):
         default_factory=dict, description="the service that takes each question of the operator's own"
     )
     recovery: Recovery = Field(default_factory=Recovery)
-    rules: list[str] = Field(
-        default_factory=list, description="Prometheus rule files; their alerts are told, not the operator's own"
-    )
+    rules: list[str] = Field(default_factory=list, description="Prometheus rule files; their alerts are told, not the operator's own")
     notify: dict[str, Any] | None = Field(default=None, description="who is told of alerts, and how: docs/alerts.md")
     token: str | None = None
     token_env: str | None = None
