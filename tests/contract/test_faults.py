@@ -45,7 +45,8 @@ def _cases(benign: bool) -> list[object]:
         for kind in kinds_for(name)
         if sampled(name, kind)
     ]
-    marks = [[] if kind.tiny else [pytest.mark.e2e] for _, kind in chosen]
+    # families may be shared out among workers: all of them would keep one busy long after the others
+    marks = [[pytest.mark.xdist_group(f"faults.{name.partition('.')[0]}") if kind.tiny else pytest.mark.e2e] for name, kind in chosen]
     rows = sorted(zip(chosen, marks, strict=True), key=lambda row: order(*row[0]))
     return [pytest.param(name, kind, id=f"{name}-{kind.name}", marks=mark) for (name, kind), mark in rows]
 
