@@ -58,8 +58,8 @@ def test_every_command_has_help(path: tuple[str, ...], command: click.Command) -
 
 def test_the_commands_of_the_contract_are_there() -> None:
     runs = "run stop judge report show list compare baseline load"
-    files = "check schema init faults mock openslo rules detect diagnose"
-    machine = "doctor clean up down images kubernetes completion"
+    files = "check schema init faults mock openslo rules detect diagnose replay mutate"
+    machine = "doctor clean up down images kubernetes completion watch health logs"
     contract = f"{runs} {files} {machine}"
     assert set(cli.commands) == set(contract.split())
     overview = call("--help").stdout

@@ -101,7 +101,7 @@ load: {{journeys: {{home: {{get: "/"}}}}, mix: {{home: 1}}, shape: [{{constant: 
 
 SERVED = 'objectives: {steady_state: {availability: ">= 50%"}}'
 ASKED = """
-objectives: {steady_state: {availability over 4s: {pass: ">= 50%", warn: ">= 10%"}, availability of route home: ">= 50% or >= +1%"}}
+objectives: {steady_state: {availability over 4s: {pass: ">= 50%", warn: ">= 10%"}, availability of route home: ">= 50% or >= 40%"}}
 burn_rates: [{id: quiet, objective: {availability: ">= 50%"}, long: 2s, short: 1s, factor: 1.5}]
 probes:
   - {id: up, mode: continuous, every: 100ms, timeout: 1500ms, failures: 30, http: {service: gateway}}
