@@ -28,7 +28,9 @@ Exit codes: 0 healthy, or degraded (--strict makes that 1) · 1 unhealthy · 2 u
 @STRICT
 @JSON
 def health(stack: Path | None, detailed: bool, component: str | None, report: Path | None, strict: bool, as_json: bool) -> int:
-    """Ask every service of STACK.yaml how it is; without a file, those of the stack that `gauntlet up` started.
+    """Ask every service of a deployment how it is.
+
+    Those of STACK.yaml; without a file, those of the stack that `gauntlet up` started.
 
     SELECT 1 of databases, PING of Redis, a query of vector stores, one generated token of each model, an embedding, the health of services.
     """

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 @RUN
 @JSON
 def replay(run: Path, as_json: bool) -> int:
-    """Show a recorded run to the operator again, and score what it says.
+    """Show a recorded run to the operator again.
 
-    On a fake clock, from the record alone: minutes become seconds, and the same record gives the same answer, byte for byte. Judged
+    What it says is scored: on a fake clock, from the record alone: minutes become seconds, and the same record gives the same answer, byte for byte. Judged
     are alerts, diagnoses, actions and escalations; what became of users is a fact of the run. Actions change nothing: from the first one
     in which replay and run differ, what hangs on it is INCONCLUSIVE.
     """
@@ -58,7 +58,9 @@ def _told(found: Replay) -> Iterator[str]:
 )
 @JSON
 def mutate(runs: tuple[Path, ...], min_score: float, as_json: bool) -> int:
-    """Take parts of the operator away, one at a time, and say which nobody misses.
+    """Say which parts of the operator nobody misses.
+
+    They are taken away one at a time.
 
     Each rule and strategy is switched off, each metric withheld or delayed, in replays of the recorded runs. A mutant is noticed when a
     check that passed does not pass any more. What is never noticed could break tomorrow without a word.

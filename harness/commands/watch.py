@@ -37,7 +37,9 @@ STACK = click.Path(path_type=Path)
 )
 @click.option("--for", "for_", metavar="DURATION", help="End after that long (10s, 5m, 1h); default: on SIGINT or SIGTERM.")
 def watch(stack: Path, as_json: bool, out: Path | None, listen: int | None, for_: str | None) -> int:
-    """Watch a deployment: alerts, diagnoses, and actions where an actions URL is given; else a dry run.
+    """Let the operator watch any deployment.
+
+    It tells alerts and diagnoses, and acts where an actions URL is given; else it is a dry run.
 
     Ends with 0 on SIGINT or SIGTERM, with 2 where the file or an option cannot be used.
     """

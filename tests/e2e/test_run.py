@@ -258,9 +258,9 @@ def test_judging_again_gives_the_same_bytes_anywhere(passing_run: LiveRun, tmp_p
 
 
 def cuttable(record: Path) -> list[Path]:
-    """Files that a verdict is drawn from. Metric samples and logs are for people: nothing is concluded from them."""
+    """Files that a verdict is drawn from. Metric samples and logs are for people and replays: nothing is concluded from them."""
     parts = (p.relative_to(record) for p in sorted(record.rglob("*")) if p.is_file() and p.name not in DERIVED)
-    return [p for p in parts if p.parts[0] not in ("samples", "logs")]
+    return [p for p in parts if p.parts[0] not in ("samples", "logs", "targets.json")]
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -274,7 +274,7 @@ def test_a_record_that_was_cut_never_passes(passing_run: LiveRun, data: st.DataO
     assume(whole[kept:].strip())  # the last line end alone is no loss
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "run"
-        shutil.copytree(record, copy, ignore=shutil.ignore_patterns("samples", "logs", *DERIVED))
+        shutil.copytree(record, copy, ignore=shutil.ignore_patterns("samples", "logs", "targets.json", *DERIVED))
         (copy / cut).write_bytes(whole[:kept])
         try:
             verdict = judge_run(copy).verdict
