@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def replay(run: Path, as_json: bool) -> int:
     """Show a recorded run to the operator again.
 
-    What it says is scored: on a fake clock, from the record alone: minutes become seconds, and the same record gives the same answer, byte for byte. Judged
-    are alerts, diagnoses, actions and escalations; what became of users is a fact of the run. Actions change nothing: from the first one
-    in which replay and run differ, what hangs on it is INCONCLUSIVE.
+    What it says is scored: on a fake clock, from the record alone: minutes become seconds, and the same record gives the same answer,
+    byte for byte. Judged are alerts, diagnoses, actions and escalations; what became of users is a fact of the run. Actions change
+    nothing: from the first one in which replay and run differ, what hangs on it is INCONCLUSIVE.
     """
     from harness.replay.replaying import Source
     from harness.replay.replaying import replay as again
