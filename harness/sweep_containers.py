@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import NamedTuple
 
 RUN_LABEL = "rag-gauntlet.run"
@@ -39,7 +40,10 @@ class Thing(NamedTuple):
 
 
 def things_of(run_id: str) -> list[Thing]:
-    """Everything on the engine that carries the run's label, in the order in which it can be removed."""
+    """Everything on the engine that carries the run's label, in the order in which it can be removed.
+
+    Raises TimeoutError where the engine does not answer in time: it may hold much of the run.
+    """
     if shutil.which("docker") is None:
         return []
     with ThreadPoolExecutor(len(_LIST), thread_name_prefix="docker") as pool:
@@ -53,7 +57,12 @@ def remove_things(things: Iterable[Thing]) -> None:
         of_kind = [thing for thing in wanted if thing.kind == kind]
         if of_kind:
             with ThreadPoolExecutor(REMOVALS_AT_ONCE, thread_name_prefix="docker") as pool:
-                list(pool.map(lambda thing: _docker(*_REMOVE[thing.kind], thing.id), of_kind))
+                list(pool.map(_remove, of_kind))
+
+
+def _remove(thing: Thing) -> None:
+    with suppress(TimeoutError):  # it may be removed all the same
+        _docker(*_REMOVE[thing.kind], thing.id)
 
 
 def unpause(container: str) -> str:
@@ -104,11 +113,13 @@ def _listed(kind: str, run_id: str) -> Iterator[Thing]:
 
 
 def _docker(*arguments: str) -> str:
-    """Its standard output; nothing when it fails or takes too long: an engine that is not there holds nothing of ours."""
+    """Its standard output; nothing when it fails: an engine that is not there holds nothing of ours. Raises TimeoutError."""
     try:
         done = subprocess.run(
             ["docker", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=CALL_TIMEOUT_S, check=False
         )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"docker {arguments[0]}: no answer in {CALL_TIMEOUT_S:g} s") from error
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -58,7 +58,7 @@ def tear_down(holder: Holder, clock: Clock, spare: Collection[int] = ()) -> Torn
         ended.update((process.pid, process) for process in found)
     left = [process for process in processes_of(holder.run_id, holder.work_dir) if process.pid not in spare]
     names = [*on_cluster.left, *stuck, *(_name(process) for process in left), *cgroups.remove_groups(holder.run_id)]
-    if on_cluster.left:  # where the rest is, only a note in the directory says
+    if on_cluster.left or stuck:  # where the rest is, and whose, only the directory says: `gauntlet clean` looks there again
         return TornDown((*on_cluster.removed, *removed, *(_name(process) for process in ended.values())), tuple(names))
     if not remove_directory(holder.work_dir, clock):
         names.append(str(holder.work_dir))
@@ -66,16 +66,30 @@ def tear_down(holder: Holder, clock: Clock, spare: Collection[int] = ()) -> Torn
 
 
 def _remove_things(run_id: str) -> tuple[list[str], list[str]]:
-    """What was removed from the Docker engine, and what resisted."""
+    """What was removed from the Docker engine, and what resisted, or why that is not known."""
     removed: dict[Thing, None] = {}
+    left: list[Thing] | str = []
     for _ in range(SWEEPS_MAX):  # the engine may still have been making one
-        found = things_of(run_id)
-        if not found:
+        left = _found(run_id)
+        if isinstance(left, str):
+            continue
+        if not left:
             break
-        remove_things(found)
-        removed.update(dict.fromkeys(found))
-    left = things_of(run_id) if removed else []
+        remove_things(left)
+        removed.update(dict.fromkeys(left))
+    if left:
+        left = _found(run_id)
+    if isinstance(left, str):
+        return [str(thing) for thing in removed], [left]
     return [str(thing) for thing in removed if thing not in left], [str(thing) for thing in left]
+
+
+def _found(run_id: str) -> list[Thing] | str:
+    """On the engine; or the reason for which a busy one does not tell."""
+    try:
+        return things_of(run_id)
+    except TimeoutError as error:
+        return str(error)
 
 
 def remove_directory(path: Path, clock: Clock) -> bool:

@@ -127,7 +127,10 @@ def _things(world: World, instances: Sequence[Instance]) -> Marks:
     if world.run_id is None or all(instance.pid is not None and not _contained(instance.pid) for instance in instances):
         return {}
     names = {instance.name for instance in instances}
-    others = sorted(str(thing) for thing in things_of(world.run_id) if not any(thing.name.endswith(name) for name in names))
+    try:
+        others = sorted(str(thing) for thing in things_of(world.run_id) if not any(thing.name.endswith(name) for name in names))
+    except TimeoutError as error:
+        return {"engine": str(error)}
     return {"engine": ", ".join(others)}
 
 
