@@ -44,7 +44,16 @@ ALLOWED: dict[str, set[str]] = {
     },
     "inbox": {"record", "scenario", "stack.base"},
     # Of the scenario, only how YAML is read with positions, and quantities: nothing that knows a scenario.
-    "ops": {"telemetry", "record.clock", "scenario.document", "scenario.explain", "scenario.fields", "scenario.problem", "scenario.units"},
+    "ops": {
+        "telemetry",
+        "lazy",
+        "record.clock",
+        "scenario.document",
+        "scenario.explain",
+        "scenario.fields",
+        "scenario.problem",
+        "scenario.units",
+    },
     "score": {"record", "scenario"},
     "gate": {"score", "record", "scenario"},
     "report": {"gate", "score", "record", "scenario"},
