@@ -156,15 +156,15 @@ def kinds_for(name: str) -> list[Kind]:
 
 def sampled(name: str, kind: Kind) -> bool:
     """Whether the fault is played there this time: all where ALL_FAULTS is set, which also fills the table of docs/faults; else, on
-    containers and in a swarm, an eighth of those that the table says were proved there, and with a vector store a quarter, drawn by the
-    commit.
+    containers, an eighth of those that the table says were proved there, and with a vector store a quarter, drawn by the commit. A swarm
+    has too few for that.
     """
     if os.environ.get(ALL_FAULTS):
         return True
     drawn = zlib.crc32(f"{_commit()} {name}".encode())
     if kind.apart:
         return drawn % ONE_IN_APART == 0
-    return not kind.docker or (kind.name in _proved().get(name, {}) and drawn % ONE_IN == 0)
+    return not kind.docker or (not kind.spread and kind.name in _proved().get(name, {}) and drawn % ONE_IN == 0)
 
 
 @cache
