@@ -200,8 +200,8 @@ def test_a_second_version_of_the_run_stands_beside_the_first_and_ends_alone(runn
 
 def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_docker()
-    broken = replace(launch.ENGINES["cache"], command=("--no-such-option", "x"))
-    monkeypatch.setattr(launch, "ENGINES", {**launch.ENGINES, "cache": broken})
+    broken = replace(launch.SERVERS["cache"], command=("--no-such-option", "x"))
+    monkeypatch.setattr(launch, "SERVERS", {**launch.SERVERS, "cache": broken})
     chosen = options(tmp_path / "logs")
     with pytest.raises(StackError, match=r"(?s)cache-1 ended before it was ready: exit status 1.*no-such-option"):
         ContainerStack(chosen).start()
