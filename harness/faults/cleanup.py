@@ -58,9 +58,8 @@ def tear_down(holder: Holder, clock: Clock, spare: Collection[int] = ()) -> Torn
         ended.update((process.pid, process) for process in found)
     left = [process for process in processes_of(holder.run_id, holder.work_dir) if process.pid not in spare]
     names = [*on_cluster.left, *stuck, *(_name(process) for process in left), *cgroups.remove_groups(holder.run_id)]
-    if on_cluster.left or stuck:  # where the rest is, and whose, only the directory says: `gauntlet clean` looks there again
-        return TornDown((*on_cluster.removed, *removed, *(_name(process) for process in ended.values())), tuple(names))
-    if not remove_directory(holder.work_dir, clock):
+    lost = on_cluster.left or stuck  # where that is, and whose, only the directory says: `gauntlet clean` looks there again
+    if not lost and not remove_directory(holder.work_dir, clock):
         names.append(str(holder.work_dir))
     return TornDown((*on_cluster.removed, *removed, *(_name(process) for process in ended.values())), tuple(names))
 
