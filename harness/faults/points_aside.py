@@ -8,17 +8,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harness.faults.base import FaultError, Undo
+from harness.faults.base import Undo
 from harness.faults.points import Collection, Record, collection
-from harness.record.clock import NS_PER_S, Clock, SystemClock
+from harness.faults.settling import until_quiet
+from harness.record.clock import Clock, SystemClock
 from harness.stack.base import PointsAt
 
 STALE = "batch_text"
 """Label of a point aside: what the fault wrote in the place of its text; without it the point was removed."""
 SAME_WITHIN = 1e-5
 """Of a number of a vector: a store that normalises does so again when a point is put back."""
-SETTLES_WITHIN_S = 10.0
-POLL_S = 0.1
 
 
 class PointsAside:
@@ -107,20 +106,12 @@ def undo_points(args: Mapping[str, Any], _work_dir: Path) -> str:
     here = collection(at, clock)
     if args.get("aside"):
         return f"put {put_back(here, collection(at, clock, str(args['aside'])))} point(s) back"
-    return f"removed {_remove_named(here, str(args['prefix']), float(args.get('quiet_s', 0.0)), clock)} point(s)"
+    prefix, quiet_s = str(args["prefix"]), float(args.get("quiet_s", 0.0))
+    return f"removed {sum(until_quiet(lambda: _remove_named(here, prefix), quiet_s, clock, 'points'))} point(s)"
 
 
-def _remove_named(here: Collection, prefix: str, quiet_s: float, clock: Clock) -> int:
-    begun_ns = busy_ns = clock.now_ns()
-    removed = 0
-    while True:
-        if ids := named(here, prefix):
-            here.remove(ids)
-            removed += len(ids)
-            busy_ns = clock.now_ns()
-        now_ns = clock.now_ns()
-        if now_ns - busy_ns >= quiet_s * NS_PER_S:
-            return removed
-        if now_ns - begun_ns > SETTLES_WITHIN_S * NS_PER_S:
-            raise FaultError(f"points came back for {SETTLES_WITHIN_S:g} s")
-        clock.sleep(POLL_S)
+def _remove_named(here: Collection, prefix: str) -> int:
+    ids = named(here, prefix)
+    if ids:
+        here.remove(ids)
+    return len(ids)

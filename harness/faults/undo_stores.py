@@ -9,14 +9,13 @@ from typing import Any
 import psutil
 
 from harness.faults.base import FaultError
-from harness.record.clock import NS_PER_S, SystemClock
+from harness.faults.settling import until_quiet
+from harness.record.clock import SystemClock
 from harness.sweep import wait_gone
 
 CONNECT_TIMEOUT_S = 2
 STATEMENT_TIMEOUT_MS = 5_000
-SETTLES_WITHIN_S = 10.0
 KILLED_WITHIN_S = 2.0
-POLL_S = 0.1
 _SESSION = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c default_transaction_read_only=off"
 """A session that can take back also what made the database read-only."""
 
@@ -32,26 +31,10 @@ def undo_sql(args: Mapping[str, Any], _work_dir: Path) -> str:
     statements = [str(statement) for statement in args["statements"]]
     try:
         with psycopg.connect(str(args["dsn"]), autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=_SESSION) as connection:
-            rounds = _until_quiet(connection, statements, float(args.get("quiet_s", 0.0)))
+            rounds = len(until_quiet(lambda: _run_all(connection, statements), float(args.get("quiet_s", 0.0)), SystemClock(), "rows"))
     except psycopg.Error as error:
         raise FaultError(f"the database: {error}") from error
     return f"ran {len(statements)} statement(s)" + (f", {rounds} times" if rounds > 1 else "")
-
-
-def _until_quiet(connection: Any, statements: Sequence[str], quiet_s: float) -> int:
-    clock = SystemClock()
-    begun_ns = busy_ns = clock.now_ns()
-    rounds = 0
-    while True:
-        rounds += 1
-        if _run_all(connection, statements):
-            busy_ns = clock.now_ns()
-        now_ns = clock.now_ns()
-        if now_ns - busy_ns >= quiet_s * NS_PER_S:
-            return rounds
-        if now_ns - begun_ns > SETTLES_WITHIN_S * NS_PER_S:
-            raise FaultError(f"rows came back for {SETTLES_WITHIN_S:g} s")
-        clock.sleep(POLL_S)
 
 
 def _run_all(connection: Any, statements: Sequence[str]) -> bool:
