@@ -58,6 +58,11 @@ class Connection(asyncio.Protocol):
         """Whether no request is being received, waiting or being answered."""
         return self._reply is None and not self._incoming.partial and not self._incoming.queue and not self._ahead
 
+    @property
+    def lost(self) -> bool:
+        """Whether the client takes nothing any more, even where `connection_lost` is still to come."""
+        return self._transport.is_closing()
+
     # --- from the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

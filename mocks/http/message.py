@@ -56,7 +56,10 @@ class Reply(Protocol):
 
     @property
     def congested(self) -> bool:
-        """Whether the client takes bytes more slowly than they are written. Writing on is not refused, but every byte stays in memory."""
+        """Whether the client takes bytes more slowly than they are written, or is about to be `gone`.
+
+        Writing on is not refused, but every byte stays in memory.
+        """
 
     def on_drained(self, callback: Callable[[], None]) -> None:
         """Call back once it is no longer congested, soon where it is not. One callback; a later one takes its place."""

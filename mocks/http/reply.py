@@ -37,6 +37,8 @@ class Carrier(Protocol):
     drained: Callable[[], None] | None
 
     @property
+    def lost(self) -> bool: ...
+    @property
     def house(self) -> ReplyHouse: ...
     @property
     def soon(self) -> Callable[[Callable[[], None]], object]: ...
@@ -74,7 +76,8 @@ class Exchange:
     @property
     def congested(self) -> bool:
         """As in `Reply`."""
-        return self._carrier.congested
+        carrier = self._carrier
+        return carrier.congested or carrier.lost  # one that is lost drops what is written, and would never congest
 
     def now(self) -> float:
         """As in `Reply`."""
@@ -95,7 +98,7 @@ class Exchange:
         """As in `Reply`."""
         if not self._open():
             return
-        if self._carrier.congested:
+        if self.congested:
             self._carrier.drained = callback
         else:
             self.at(monotonic(), callback)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -10,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
 
+import psutil
 import pytest
 
 from harness.faults.clean import clean_up
+from harness.sweep import wait_gone
 from harness.sweep_containers import RUN_LABEL, things_of
 from tests.e2e.docker_engine import docker, need_docker
 
@@ -58,7 +59,9 @@ def test_a_killed_harness_leaves_no_containers(things: tuple[str, str], tmp_path
     assert harness.stdout is not None
     watchdog = int(harness.stdout.readline())
     if not watchdog_lives:
-        os.kill(watchdog, 9)
+        process = psutil.Process(watchdog)
+        process.kill()
+        assert wait_gone([process], 15) == []  # dying, it still counts as the one that will clean up
     harness.kill()
     harness.communicate()
     if watchdog_lives:

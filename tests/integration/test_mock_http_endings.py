@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -294,6 +295,23 @@ def test_a_client_that_does_not_read_costs_bounded_memory_and_is_served_when_it_
             assert client.exactly(1005) == b"3e8\r\n" + _BLOCK[:1000]
             assert client.exactly(2) == b"\r\n"
     wait_until(lambda: _GONE == ["/endless"])
+
+
+def test_who_writes_for_ever_stops_where_the_client_has_reset_and_the_loop_has_not_said_so(served: Served) -> None:
+    client_has_gone = threading.Event()
+
+    def pour_late(request: Request, reply: Reply) -> None:
+        assert client_has_gone.wait(DEADLINE_S)
+        _endless(request, reply)
+
+    _PATHS["/endless-late"] = pour_late
+    try:
+        with served.client() as client:
+            client.get("/endless-late").socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client_has_gone.set()
+        wait_until(lambda: _GONE == ["/endless-late"])
+    finally:
+        del _PATHS["/endless-late"]
 
 
 def _settled(count: Callable[[], int]) -> int:
