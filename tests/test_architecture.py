@@ -56,14 +56,15 @@ ALLOWED: dict[str, set[str]] = {
     },
     "score": {"record", "scenario"},
     "gate": {"score", "record", "scenario"},
-    "report": {"gate", "score", "record", "scenario"},
+    "report": {"findings", "gate", "score", "record", "scenario"},
     "judging": {"gate", "score", "report", "record", "scenario"},
     "comparing": {"gate", "judging", "score", "report", "record", "scenario"},
     "replay": {"ops", "inbox.bodies", "judging", "gate", "score", "record", "scenario"},
     "baselines": {"score", "record"},
     "testing": {"record"},
+    "findings": set(),
 }
-ANYTHING = {"run", "cli", "commands", "lifecycle"}  # the top: composes everything
+ANYTHING = {"run", "cli", "commands", "lifecycle", "pipeline"}  # the top: composes everything
 THIRD_PARTY: dict[str, set[str]] = {
     "record": {"numpy"},
     "scenario": {"pydantic", "pydantic_core", "yaml"},

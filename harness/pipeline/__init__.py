@@ -1,0 +1,1 @@
+"""Stages between a commit and production: build, test, security, deploy, monitor."""
