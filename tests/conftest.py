@@ -16,7 +16,7 @@ settings.load_profile("gauntlet")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file stays with one worker, for the fixtures that its tests share; end-to-end tests come last, one after the other."""
+    """A file stays with one worker, for the fixtures that its tests share; what wants the machine to itself comes last, one by one."""
     items.sort(key=_alone)
     for item in items:
         if _alone(item):
@@ -36,4 +36,4 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def _alone(item: pytest.Item) -> bool:
-    return item.get_closest_marker("e2e") is not None
+    return item.get_closest_marker("e2e") is not None and item.get_closest_marker("beside") is None

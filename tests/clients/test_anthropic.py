@@ -8,7 +8,7 @@ from tests.clients.conftest import KEY
 from tests.clients.environments import call
 from tests.integration.llm_process import ANSWER, LlmProcess
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 ERRORS = {"unknown_model": "NotFoundError", "wrong_key": "AuthenticationError", "no_messages": "BadRequestError"}
 

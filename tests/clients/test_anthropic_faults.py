@@ -18,7 +18,7 @@ from tests.clients.conftest import KEY
 from tests.clients.environments import call, python_of
 from tests.integration.llm_process import ADMIN_TOKEN, LlmProcess
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.beside, pytest.mark.timeout(180)]
 
 CLIENTS = {"anthropic 2": "current", "anthropic 1": "previous"}
 TEXT = "The release number of json.dumps is ZK-7F3A91 ✓. [json.dumps]"

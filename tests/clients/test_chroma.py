@@ -11,7 +11,7 @@ from tests.clients.environments import call, python_of
 from tests.clients.vectors import Vectors
 from tests.integration.vector_stores import VectorProcess
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 EXPECTED: dict[str, Any] = {
     "heartbeat": True,

@@ -9,7 +9,7 @@ from tests.clients.environments import call
 from tests.integration.llm_process import ANSWER, LlmProcess
 from tests.integration.vector_stores import VectorProcess
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 
 @pytest.mark.parametrize("environment", ["current", "previous"])

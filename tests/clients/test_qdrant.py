@@ -9,7 +9,7 @@ import pytest
 from tests.clients.environments import call
 from tests.integration.vector_stores import VectorProcess
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 UUID = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
 EXPECTED: dict[str, Any] = {

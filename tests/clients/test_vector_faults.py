@@ -17,7 +17,7 @@ from tests.clients.environments import call, python_of
 from tests.clients.vector_outcomes import PATIENCE_S, Client, Finds, Outcome, Raises, Waits, Writes
 from tests.clients.vectors import Vectors
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.beside, pytest.mark.timeout(180)]
 
 QDRANT_TIMEOUT_S = 5.0  # qdrant-client's own; of chromadb there is none
 SLOW_S = 6.0  # beyond it

@@ -23,7 +23,7 @@ from harness.scenario.model import FaultUse
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 WITHIN_S = 20.0
 _CORPUS = """

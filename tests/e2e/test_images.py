@@ -17,7 +17,7 @@ from tests.e2e.docker_engine import LABEL, Options, allowed_s, docker, inspect, 
 from tests.integration.backends import wait_until
 from tests.unit.test_deployment import dashboard
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.beside, pytest.mark.timeout(300)]
 
 MOST_BYTES = 120_000_000
 COLD_WITHIN_S = 60.0

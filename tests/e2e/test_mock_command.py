@@ -29,7 +29,7 @@ from tests.e2e.known_callers import CALLERS, FAULTS, GRADED_TIMEOUT_S
 from tests.e2e.live_run import ROOT, environment, gauntlet
 from tests.integration.backends import wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 
 @dataclass

@@ -16,7 +16,7 @@ from harness.stack.images import ensure
 from tests.e2e.docker_engine import LABEL, docker, inspect, published, why_not
 from tests.integration.backends import wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.beside, pytest.mark.timeout(300)]
 
 TOKEN = "admin-secret"
 HEALTHY_WITHIN_S = 30.0

@@ -19,7 +19,7 @@ from harness.scenario.model import FaultUse
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 EDGE = ("query", "retrieval")
 

@@ -19,7 +19,7 @@ from harness.stack.processes import ProcessStack
 from tests.e2e.docker_engine import left_by, need_docker
 from tests.e2e.running_stack import DOCUMENTS, Running, Traffic, options, started, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 PROXIED = frozenset({("retrieval", "postgres"), ("generation", "llm")})
 

@@ -22,7 +22,7 @@ from harness.sweep_containers import RUN_LABEL
 from tests.e2e.docker_engine import docker, left_by, need_docker
 from tests.e2e.running_stack import Running, options, started, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 BURN = "import time\nprint('at work', flush=True)\nwhile True: pass\n"
 

@@ -22,7 +22,7 @@ from harness.stack.processes import ProcessStack
 from harness.sweep import processes_of
 from tests.e2e.running_stack import DOCUMENTS, Running, options, started, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 PROJECT = Path(__file__).parents[2]
 PROXIED = frozenset({("retrieval", "postgres"), ("generation", "llm")})

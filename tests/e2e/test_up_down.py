@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.live_run import STACK, assert_clean, gauntlet
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 SCENARIO = f"""
 name: small

@@ -36,7 +36,7 @@ from tests.integration.backends import Postgres, Valkey, wait_until
 from tests.integration.services import Reply, ServiceProcess, StandIn, write_registry
 from tests.unit.mocks_data.test_uploads import pdf_with
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 
 def vector(text: str) -> list[float]:

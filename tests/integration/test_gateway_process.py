@@ -16,7 +16,7 @@ from tests.integration.backends import Valkey, wait_until
 from tests.integration.services import Reply, ServiceProcess, StandIn, write_registry
 from tests.integration.test_gateway import SECRET, STREAM, WIDE, bearer, write_keys
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.integration.backends import free_port, wait_until
 from tests.integration.llm_process import ANSWER, LlmProcess
 from tests.integration.services import Reply, ServiceProcess, StandIn, write_registry
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 ASKED = {
     "question": "What is the release number of json.dumps?",

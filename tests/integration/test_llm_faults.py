@@ -18,7 +18,7 @@ from tests.integration.backends import wait_until
 from tests.integration.llm_process import LlmProcess
 from tests.integration.wire import Connection, Exchange
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 TTFT_S, ITL_S = 0.01, 0.001
 TEXT = "The café code of frobnication is ZK-7F3A91. [doc-12]"

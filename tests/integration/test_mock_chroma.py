@@ -142,6 +142,7 @@ def test_a_recreated_collection_gets_another_id_in_its_own_tenant_only() -> None
 
 
 @pytest.mark.e2e
+@pytest.mark.beside
 def test_a_process_keeps_what_it_held_when_it_is_killed(tmp_path: Path) -> None:
     profile = {"VECTOR_PROFILE": json.dumps({"persist_dir": str(tmp_path / "kept")}), "LOG_LEVEL": "warning"}
     process = ServiceProcess("vector", profile, tmp_path / "vector.log", ("mocks.vector", "chroma"))

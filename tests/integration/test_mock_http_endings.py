@@ -429,6 +429,7 @@ def _refused(port: int) -> bool:
 
 
 @pytest.mark.e2e
+@pytest.mark.beside
 @pytest.mark.parametrize(("path", "urged", "end"), [("/soon", False, b"5\r\nbegun\r\n0\r\n\r\n"), ("/never", True, b"5\r\nbegun\r\n")])
 def test_run_serves_until_a_signal_and_a_second_one_ends_the_grace(path: str, urged: bool, end: bytes) -> None:
     process = subprocess.Popen([sys.executable, "-c", _PROGRAM], stdout=subprocess.PIPE, text=True, cwd=_ROOT)

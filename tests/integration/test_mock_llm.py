@@ -25,7 +25,7 @@ from tests.integration.backends import wait_until
 from tests.integration.llm_process import ANSWER, CHAT, LlmProcess
 from tests.integration.services import REPOSITORY
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 TOKENS = 21  # of ANSWER
 TTFT_S, ITL_S = 0.040, 0.010

@@ -52,6 +52,7 @@ def start(folder: Path, **profile: Any) -> QdrantProcess:
 
 
 @pytest.mark.e2e
+@pytest.mark.beside
 def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
     process = start(tmp_path, persist_dir="kept")
     try:
@@ -77,6 +78,7 @@ def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.beside
 def test_journal_metrics_log_and_latency_tell_of_each_request(tmp_path: Path) -> None:
     process = start(tmp_path, latency={"read": {"constant_ms": 60}}, api_keys=["secret"], version="1.20.3", seed=5)
     try:
@@ -125,6 +127,7 @@ def test_journal_metrics_log_and_latency_tell_of_each_request(tmp_path: Path) ->
 
 
 @pytest.mark.e2e
+@pytest.mark.beside
 def test_a_large_upsert_and_a_pipeline_of_searches(tmp_path: Path) -> None:
     process = start(tmp_path)
     try:
@@ -163,6 +166,7 @@ def test_what_cannot_start_says_why(arguments: list[str], environment: dict[str,
 
 
 @pytest.mark.e2e
+@pytest.mark.beside
 def test_two_of_them_do_not_share_a_directory(tmp_path: Path) -> None:
     first = start(tmp_path, persist_dir="kept")
     try:

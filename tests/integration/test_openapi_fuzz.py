@@ -10,7 +10,7 @@ import pytest
 from tests.clients.environments import python_of
 from tests.integration.llm_process import LlmProcess
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.beside, pytest.mark.timeout(240)]
 
 KEY = "sk-test"
 SEED, EXAMPLES = 20_260, 30  # of each operation, beside the thousands that cover its schema value by value

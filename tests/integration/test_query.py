@@ -16,7 +16,7 @@ import pytest
 from tests.integration.backends import wait_until
 from tests.integration.services import Reply, ServiceProcess, StandIn, write_registry
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 RESULTS = [
     {"doc_id": "a", "chunk_id": "a#0", "text": "A text.", "score": 0.9},

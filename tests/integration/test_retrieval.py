@@ -19,7 +19,7 @@ from mocks.llm.hashing import embed
 from tests.integration.backends import Postgres, Valkey, wait_until
 from tests.integration.services import REPOSITORY, Reply, ServiceProcess, StandIn, write_registry
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 TOPICS = ("tides", "glaciers", "volcanoes", "deserts", "rainforests", "comets", "orchids", "beetles", "violins", "bridges")
 

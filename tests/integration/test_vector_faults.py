@@ -13,7 +13,7 @@ from mocks.rag.vectorstore.base import VectorStore
 from tests.integration.backends import Postgres
 from tests.integration.vector_stores import Deployment, chunks_of, deployed, event, vector
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 NEAREST = ["tides#0", "tides#1", "tides#2", "ice#0"]
 

@@ -15,7 +15,7 @@ from tests.integration.services import Reply, ServiceProcess, StandIn
 from tests.integration.test_retrieval import corpus_lines
 from tests.integration.vector_stores import Deployment, deployed, vector
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 HARMLESS = {"cached": False, "degraded": False, "degraded_reasons": []}
 

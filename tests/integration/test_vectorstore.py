@@ -20,7 +20,7 @@ from tests.integration.backends import Postgres, wait_until
 from tests.integration.test_retrieval import corpus_lines
 from tests.integration.vector_stores import Deployment, chunks_of, deployed, event, found, indexed, vector
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 STORES: tuple[VectorStoreName, ...] = ("pgvector", "qdrant", "chroma")
 OWN: tuple[VectorStoreName, ...] = ("qdrant", "chroma")

@@ -13,7 +13,7 @@ from mocks.rag.vectorstore.base import DIMENSIONS, IndexRefusedError, VectorStor
 from mocks.rag.vectorstore.points import POINTS_PER_REQUEST
 from tests.integration.vector_stores import Deployment, chunks_of, deployed, event, found, indexed, vector
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 OWN: tuple[VectorStoreName, ...] = ("qdrant", "chroma")
 

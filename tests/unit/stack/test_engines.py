@@ -22,7 +22,7 @@ from harness.stack.ports import free_ports
 from harness.stack.ready import wait_ready
 from harness.stack.valkey import Valkey
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 PROJECT = Path(__file__).parents[3]
 NOBODY, NO_ACCOUNT = 65534, 54321
