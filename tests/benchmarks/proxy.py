@@ -25,6 +25,7 @@ CONNECTIONS = 32
 RATE = 300
 ABORT_PERCENT = 10
 DELAYS_MS = (5, 100, 300)
+DELAYED = 100  # requests, one after the other
 Figures = dict[str, dict[str, list[float]]]  # quantity -> proxy -> one value a round
 
 
@@ -80,16 +81,20 @@ def streams(servers: Sequence[Server], rounds: int) -> Figures:
 
 
 def exactness(proxy: OurProxy, direct: Server) -> list[str]:
-    """What a delay of so many milliseconds comes out as, less the time without a proxy."""
-    lines, base_ms = [], measure("delay", direct, count=50)["median_ms"]
+    """How far a delay of so many milliseconds is from what was asked for. An answer without a proxy is late at times, too: both are shown.
+
+    The median is less that of the answers without a proxy, and so is the 95th percentile; the worst is less their median, and tells of the
+    machine as much as of the proxy.
+    """
+    base = measure("delay", direct, count=DELAYED)
+    lines = [f"  no proxy: median {base['median_ms']:.2f}, p95 {base['p95_ms']:.2f}, worst {base['max_ms']:.2f} ms of {DELAYED}"]
     for asked_ms in DELAYS_MS:
         proxy.put(type="latency", delay_s=asked_ms / 1_000, direction="downstream")
-        got = measure("delay", proxy, count=20)
-        worst_ms, allowed_ms = got["max_ms"] - base_ms - asked_ms, 2 + asked_ms / 100
-        lines.append(
-            f"  {asked_ms:4d} ms: from {got['min_ms'] - base_ms:.2f}, median {got['median_ms'] - base_ms:.2f}, worst {worst_ms:+.2f} ms "
-            f"(allowed {allowed_ms:+.2f})"
-        )
+        got = measure("delay", proxy, count=DELAYED)
+        of = {"median_ms": "median_ms", "p95_ms": "p95_ms", "max_ms": "median_ms"}
+        off_ms = {name: got[name] - asked_ms - base[beside] for name, beside in of.items()}
+        said = ", ".join(f"{name.removesuffix('_ms')} {ms:+.2f}" for name, ms in off_ms.items())
+        lines.append(f"  {asked_ms:4d} ms: {said} ms of {DELAYED} (allowed {2 + asked_ms / 100:+.2f})")
     return lines
 
 

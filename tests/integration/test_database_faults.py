@@ -68,6 +68,7 @@ def world(dsn: str) -> Any:
 def test_it_bites_and_leaves_the_database_as_it_was(
     name: str, parameters: dict[str, Any], stack: StoreStack, dsn: str, tmp_path: Path
 ) -> None:
+    wait_until(lambda: world(dsn)[-1] is None, "who made the tables has gone")
     before = world(dsn)
     keeps_its_promises(make(name, stack, **parameters), tmp_path)
     wait_until(lambda: world(dsn) == before, "the world is as it was")
