@@ -24,6 +24,9 @@ TIMEOUT_S = 2.0
 HTTPS = 443
 EXPIRED = 10
 """X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL's x509_vfy.h."""
+AGREEING = 5
+"""Handshakes in a row. While nginx reloads, workers of before and after accept side by side, for a tenth of a second and more: a single
+handshake tells of one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,12 @@ def shake_hands(front: Front) -> Handshake:
         return _seen(_served(front.url, looking), refused)
     except OSError as error:
         raise FaultError(f"{front.url}: {type(error).__name__}: {error}") from error
+
+
+def agreed(front: Front) -> Handshake | None:
+    """What everybody gets who connects; None while some get one certificate and some another. Raises FaultError as `shake_hands` does."""
+    seen = {shake_hands(front) for _ in range(AGREEING)}
+    return seen.pop() if len(seen) == 1 else None
 
 
 def _served(url: str, context: ssl.SSLContext) -> bytes:
@@ -97,8 +106,8 @@ class CertificateExpired(TargetedFault[NoParameters]):
         self._serve(expired=True)
 
     def verify(self) -> Evidence | None:
-        seen = shake_hands(self._front)
-        if seen.refused is None or seen.refused[0] != EXPIRED:
+        seen = agreed(self._front)
+        if seen is None or seen.refused is None or seen.refused[0] != EXPIRED or seen.fingerprint == self._own:
             return None
         return {"refused": seen.refused[1], "not_after": seen.not_after, "served_sha256": seen.fingerprint, "own_sha256": self._own}
 
@@ -107,8 +116,8 @@ class CertificateExpired(TargetedFault[NoParameters]):
             self._serve(expired=False)
 
     def gone(self) -> Evidence | None:
-        seen = shake_hands(self._front)
-        if seen.refused is not None or (self._own is not None and seen.fingerprint != self._own):
+        seen = agreed(self._front)
+        if seen is None or seen.refused is not None or (self._own is not None and seen.fingerprint != self._own):
             return None
         return {"verified": True, "served_sha256": seen.fingerprint, "not_after": seen.not_after}
 

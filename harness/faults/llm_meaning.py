@@ -105,9 +105,9 @@ def _drifted(view: View) -> Evidence | None:
     return {"model": model, "before": before} if model != before and model == wanted and text_of(view.last) != text_of(healthy) else None
 
 
-def _row(type_: str, does: str, shows: str, sees: Sees, *settings: Setting, kind: str = "quality", example: Any = None) -> Row:
+def _row(type_: str, does: str, shows: str, sees: Sees, *settings: Setting, kind: str = "quality", **more: Any) -> Row:
     shows = f"the harness's own question, whose answer is in the context that it gives, is answered {shows}"
-    return Row(type_, kind, does, shows, sees, (WHOLE, STREAM), settings, example=example or {}, answers_from_context=True)
+    return Row(type_, kind, does, shows, sees, (WHOLE, STREAM), settings, answers_from_context=True, **more)
 
 
 ROWS = (
@@ -157,6 +157,7 @@ ROWS = (
         "at that length",
         _padded,
         number("factor", "how many times as long", "times", 5.0, ge=1.5, le=100),
+        how=lambda document: {"longer": document["factor"]},
     ),
     _row("system_prompt_leak", "The answer begins with the system prompt, word for word.", "with what the system prompt says", _leaked),
     _row(

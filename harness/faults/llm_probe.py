@@ -32,7 +32,9 @@ LATE_S = 0.3
 
 
 class LlmProbe:
-    """Asks one provider. Options: `body` (merged into the request's), `inputs` (texts), `padding` (words), `late_s`, `most_bytes`."""
+    """Asks one provider. Options: `body` (merged into the request's), `inputs` (texts), `padding` (words), `late_s`, `longer`
+    (how many times as long an answer), `most_bytes`.
+    """
 
     def __init__(self, url: str, stack: Stack, context: Context) -> None:
         key = stack.provider_key if isinstance(stack, KeyedProviders) else None
@@ -118,7 +120,7 @@ def _patience_s(options: Mapping[str, Any]) -> float:
     """Several times what the healthy answer took, and what the fault adds."""
     healthy: Look | None = options.get("healthy")
     took_s = sum(one.took_s for one in healthy.values()) if healthy else 5.0
-    return max(LATE_S, 3 * took_s) + 1.5 * float(options.get("late_s", 0.0))
+    return max(LATE_S, 3 * took_s * float(options.get("longer", 1.0))) + 1.5 * float(options.get("late_s", 0.0))
 
 
 def _fine(exchange: Exchange, step: str) -> bool:

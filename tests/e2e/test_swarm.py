@@ -62,7 +62,8 @@ def node_lost() -> str:
 
 
 @pytest.mark.skipif(
-    "GAUNTLET_SWARM_RUN" not in os.environ, reason="a whole run on a swarm takes over two minutes; GAUNTLET_SWARM_RUN=1 asks for it"
+    "GAUNTLET_SWARM_RUN" not in os.environ,
+    reason="a whole run on a swarm takes 90 s, and all of two cores; GAUNTLET_SWARM_RUN=1 asks for it",
 )
 def test_a_lost_node_is_detected_diagnosed_and_survived_and_comes_back() -> None:
     with finished_run(text=node_lost(), within_s=200) as run:

@@ -6,7 +6,7 @@ WITH: dict[str, dict[str, Any]] = {
     "llm.slow_first_token": {"ttft": "500ms"},
     "llm.jittered_tokens": {"spread": 0.9},
     "llm.slow_tokens": {"itl": "60ms"},
-    "llm.brownout": {"per_in_flight": "100ms"},
+    "llm.brownout": {"per_in_flight": "400ms"},
     "llm.rate_limited": {"rate": "1/s", "burst": 1},
     "llm.request_too_large": {"limit": 50},
     "llm.context_length_exceeded": {"limit": 100},

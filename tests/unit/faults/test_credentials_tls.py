@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -39,6 +40,8 @@ class Server:
 
     def __init__(self, certificates: Certificates) -> None:
         self._certificates = certificates
+        self._contexts: deque[ssl.SSLContext] = deque(maxlen=1)
+        self._worker = Random(1)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
         self.reload()
@@ -48,7 +51,11 @@ class Server:
     def reload(self) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._certificates.folder / CERTIFICATE, self._certificates.folder / KEY)
-        self._context = context
+        self._contexts.append(context)
+
+    def overlap(self) -> None:
+        """From the next reload on, those of before it go on beside those of after it."""
+        self._contexts = deque(self._contexts, maxlen=2)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # it may be closed already
@@ -62,7 +69,8 @@ class Server:
                 plain, _ = self._listener.accept()
             except OSError:
                 return
-            with plain, contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as secured:
+            context = self._worker.choice(self._contexts)
+            with plain, contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as secured:
                 if secured.recv(4096):
                     secured.sendall(ANSWER)
 
@@ -124,6 +132,15 @@ def test_users_who_verify_are_refused_and_the_own_certificate_comes_back_byte_fo
         gone = fault.gone()
         assert gone is not None and gone["served_sha256"] == found["own_sha256"]
         assert file.read_bytes() == own
+
+
+def test_while_workers_of_before_and_after_a_reload_accept_side_by_side_nothing_is_proved(world: World) -> None:
+    fault = fault_in(world)
+    world.server.overlap()
+    fault.inject()
+    assert fault.verify() is None and fault.gone() is None
+    world.server.reload()
+    assert fault.verify() is not None
 
 
 def test_a_load_that_trusts_the_authority_is_served_and_one_that_does_not_is_refused(world: World) -> None:
