@@ -60,6 +60,17 @@ def remove_things(things: Iterable[Thing]) -> None:
                 list(pool.map(_remove, of_kind))
 
 
+def told(thing: Thing) -> str:
+    """What resisted, for a person to deal with.
+
+    An engine may count an endpoint on a network that no container has (moby/moby#42119), and keeps the network until it is started again.
+    """
+    with suppress(TimeoutError):
+        if thing.kind == "network" and _docker("network", "inspect", "--format={{len .Containers}}", thing.id).strip() == "0":
+            return f"{thing} (nothing is attached to it, and the engine keeps it: restart the engine, then `gauntlet clean`)"
+    return str(thing)
+
+
 def _remove(thing: Thing) -> None:
     with suppress(TimeoutError):  # it may be removed all the same
         _docker(*_REMOVE[thing.kind], thing.id)

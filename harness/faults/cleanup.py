@@ -13,7 +13,7 @@ from harness.faults.lease_files import Holder, outstanding
 from harness.faults.undo import Undone, execute
 from harness.record.clock import Clock
 from harness.sweep import Found, end_processes, processes_of
-from harness.sweep_containers import Thing, remove_things, things_of
+from harness.sweep_containers import Thing, remove_things, things_of, told
 
 SWEEPS_MAX = 3  # a process may start another while it is being ended
 REMOVALS_MAX = 20
@@ -80,7 +80,7 @@ def _remove_things(run_id: str) -> tuple[list[str], list[str]]:
         left = _found(run_id)
     if isinstance(left, str):
         return [str(thing) for thing in removed], [left]
-    return [str(thing) for thing in removed if thing not in left], [str(thing) for thing in left]
+    return [str(thing) for thing in removed if thing not in left], [told(thing) for thing in left]
 
 
 def _found(run_id: str) -> list[Thing] | str:

@@ -11,7 +11,8 @@ from harness.faults.cleanup import SWEEPS_MAX, tear_down
 from harness.faults.lease_files import Holder
 from harness.record.clock import SystemClock
 
-# Lists one network until it is removed; the first calls, as many as the file `busy` says, are never answered.
+# Lists one network, to which nothing is attached, until it is removed, which it cannot be while there is a file `keeps`.
+# The first calls, as many as the file `busy` says, are never answered.
 ENGINE = """#!/bin/sh
 cd {folder}
 echo "$*" >> calls
@@ -19,7 +20,8 @@ left=$(cat busy)
 if [ "$left" -gt 0 ]; then echo $((left - 1)) > busy; exec sleep 60; fi
 case "$1 $2" in
   "network ls") [ -e gone ] || echo "1234 n-dead" ;;
-  "network rm") touch gone ;;
+  "network rm") [ -e keeps ] || touch gone ;;
+  "network inspect") echo 0 ;;
 esac
 """
 
@@ -58,3 +60,12 @@ def test_what_an_engine_does_not_tell_is_left_and_the_directory_stays_for_anothe
     (engine / "busy").write_text("0", encoding="ascii")
     again = tear_down(dead, SystemClock())
     assert (again.ended, again.left, dead.work_dir.exists()) == (("network n-dead",), (), False)
+
+
+def test_an_empty_network_that_the_engine_keeps_is_told_with_what_helps(engine: Path, dead: Holder) -> None:
+    (engine / "busy").write_text("0", encoding="ascii")
+    (engine / "keeps").touch()
+    done = tear_down(dead, SystemClock())
+    assert done.left == ("network n-dead (nothing is attached to it, and the engine keeps it: restart the engine, then `gauntlet clean`)",)
+    (engine / "keeps").unlink()
+    assert tear_down(dead, SystemClock()).left == ()
