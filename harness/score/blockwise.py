@@ -140,11 +140,11 @@ def one_after_the_other(base: Blocks, candidate: Blocks, order: int = 1) -> Cont
     Raises ValueError with fewer than `LEAST_BLOCKS` a side, or for a side without samples.
     """
     _enough(base, candidate)
-    kept = [(side.influence[side.counts > 0], side.counts[side.counts > 0] / side.samples) for side in (base, candidate)]
-    if min(len(influence) for influence, _ in kept) < LEAST_BLOCKS:
+    lines = [_Line.through(side.influence[side.counts > 0], side.counts[side.counts > 0] / side.samples) for side in (base, candidate)]
+    if min(len(line.influence) for line in lines) < LEAST_BLOCKS:
         raise ValueError(f"a side has fewer than {LEAST_BLOCKS} blocks with requests in them")
     least = base.independent + candidate.independent
-    return Contrast((still(base, candidate), _drifting(candidate.share - base.share, kept, order, least)))
+    return Contrast((still(base, candidate), *_drifting(candidate.share - base.share, lines[0], lines[1], order, least)))
 
 
 def still(base: Blocks, candidate: Blocks) -> Reading:
@@ -155,36 +155,72 @@ def still(base: Blocks, candidate: Blocks) -> Reading:
     return Reading(candidate.share - base.share, error, _welch(variances, [len(e) for e in influences]))
 
 
-def _drifting(difference: float, sides: Sequence[tuple[Numbers, Numbers]], order: int, least: float) -> Reading:
-    """The difference that is left once the drift within the sides is taken out of it; the time unit is the length of a side.
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One side's influence against time, and the straight line through it; the time unit is the length of a side."""
 
-    The drift is that of both sides, unless they plainly do not share one: then what the candidate alone shows is its own, and the base's
-    drift is taken.
+    influence: Numbers
+    weights: Numbers
+    times: Numbers  # of the blocks, less their mean
+    spread: float
+    slope: float
+
+    @classmethod
+    def through(cls, influence: Numbers, weights: Numbers) -> _Line:
+        times = _centred(weights)
+        spread = float(weights @ (times * times))
+        return cls(influence, weights, times, spread, float(times @ influence) / spread)
+
+    def left(self, slope: float) -> Numbers:
+        """What a line of that slope leaves of each block's influence."""
+        found: Numbers = self.influence - self.weights * self.times * slope
+        return found
+
+    def ahead(self, sign: float, by: float) -> float:
+        """The variance, in blocks, of the side's mean (with `sign`) less the line's rise over so long a time."""
+        carried = sign - by * self.times / self.spread
+        return float(carried @ carried)
+
+    def drifts(self, variance: float) -> bool:
+        """Plainly, at 99 %; `variance` is that of one block."""
+        error = math.sqrt(variance * float(self.times @ self.times)) / self.spread
+        return abs(self.slope) > student.critical(_SAME_DRIFT / 2.0, len(self.influence) - 2.0) * error
+
+
+def _drifting(difference: float, base: _Line, candidate: _Line, order: int, least: float) -> tuple[Reading, ...]:
+    """What is left of the difference once the drift within the sides is taken out of it.
+
+    The drift is that of both sides, unless they plainly do not share one. Then what the candidate shows may be its own, and the drift of
+    the base alone is taken out. Where the base plainly drifts, too, it may as well have become faster or slower with time: a further
+    reading follows each side along its own line to where they meet.
     """
-    times = [_centred(weights) for _, weights in sides]
-    spreads = [float(w @ (t * t)) for (_, w), t in zip(sides, times, strict=True)]
-    slopes = [float(t @ e) / spread for (e, _), t, spread in zip(sides, times, spreads, strict=True)]
-    blocks = sum(len(e) for e, _ in sides)
-    if _shared(sides, times, spreads, slopes):
-        spread = math.fsum(spreads)
-        slope = math.fsum(one * of for one, of in zip(spreads, slopes, strict=True)) / spread
-        pooled = max(_variance([e - w * t * slope for (e, w), t in zip(sides, times, strict=True)], 3), least / blocks)
-        weight = math.fsum(float(c @ c) for c in (sign - order * t / spread for sign, t in zip((-1.0, 1.0), times, strict=True)))
-        return Reading(difference - order * slope, math.sqrt(pooled * weight), blocks - 3.0)
-    (base, weights), (candidate, _) = sides
-    own = max(_variance([base - weights * times[0] * slopes[0]], 2), least / blocks)
-    leverage = -1.0 - order * times[0] / spreads[0]
-    error = math.sqrt(own * float(leverage @ leverage) + _variance([candidate], 1) * len(candidate))
-    return Reading(difference - order * slopes[0], error, min(len(base) - 2.0, len(candidate) - 1.0))
+    sides, blocks = (base, candidate), len(base.influence) + len(candidate.influence)
+    if _shared(sides):
+        spread = base.spread + candidate.spread
+        slope = (base.spread * base.slope + candidate.spread * candidate.slope) / spread
+        pooled = max(_variance([line.left(slope) for line in sides], 3), least / blocks)
+        # the one slope is known from both sides
+        weight = math.fsum(
+            float(c @ c) for c in (sign - order * line.times / spread for sign, line in zip((-1.0, 1.0), sides, strict=True))
+        )
+        return (Reading(difference - order * slope, math.sqrt(pooled * weight), blocks - 3.0),)
+    own = [max(_variance([line.left(line.slope)], 2), least / blocks) for line in sides]
+    error = math.sqrt(own[0] * base.ahead(-1.0, order) + _variance([candidate.influence], 1) * len(candidate.influence))
+    df = min(len(base.influence) - 2.0, len(candidate.influence) - 1.0)
+    alone = Reading(difference - order * base.slope, error, df)
+    if not base.drifts(own[0]):
+        return (alone,)
+    error = math.sqrt(own[0] * base.ahead(-1.0, order / 2) + own[1] * candidate.ahead(1.0, order / 2))
+    df = min(len(base.influence), len(candidate.influence)) - 2.0
+    return (alone, Reading(difference - order / 2 * (base.slope + candidate.slope), error, df))
 
 
-def _shared(sides: Sequence[tuple[Numbers, Numbers]], times: Sequence[Numbers], spreads: Sequence[float], slopes: Sequence[float]) -> bool:
+def _shared(sides: Sequence[_Line]) -> bool:
     """Could both slopes be the same, at 99 %?"""
-    left = [e - w * t * slope for (e, w), t, slope in zip(sides, times, slopes, strict=True)]
-    weight = math.fsum(float(t @ t) / spread**2 for t, spread in zip(times, spreads, strict=True))
-    error = math.sqrt(_variance(left, 4) * weight)
-    between = abs(slopes[1] - slopes[0])
-    return between <= student.critical(_SAME_DRIFT / 2.0, sum(len(e) for e in left) - 4.0) * error
+    weight = math.fsum(float(line.times @ line.times) / line.spread**2 for line in sides)
+    error = math.sqrt(_variance([line.left(line.slope) for line in sides], 4) * weight)
+    between = abs(sides[1].slope - sides[0].slope)
+    return between <= student.critical(_SAME_DRIFT / 2.0, sum(len(line.influence) for line in sides) - 4.0) * error
 
 
 def _variance(left: Sequence[Numbers], fitted: int) -> float:

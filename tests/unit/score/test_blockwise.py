@@ -62,6 +62,20 @@ def test_a_drift_that_goes_on_is_nobodys_regression() -> None:
     assert low < 0.0 < contrast.difference < high
 
 
+def test_a_drift_that_becomes_faster_is_nobodys_regression_either() -> None:
+    """So bends the share above a threshold while durations drift steadily. Followed along their own lines, the sides meet."""
+    rng = np.random.default_rng(7)
+    bent = 10 + 0.3 * np.arange(20) ** 2 + rng.normal(0.0, 1.0, 20)
+    contrast = blockwise.one_after_the_other(side(*bent[:10], n=1000), side(*bent[10:], n=1000))
+    times = (np.arange(10) + 0.5) / 10 - 0.5
+    slopes = [np.polyfit(times, part, 1)[0] / 1000 for part in (bent[:10], bent[10:])]
+    meeting = contrast.readings[2]
+    assert meeting.difference == pytest.approx((bent[10:].mean() - bent[:10].mean()) / 1000 - sum(slopes) / 2)
+    assert contrast.readings[1].above(0.0) < 0.02 < 0.3 < contrast.above(0.0), "the drift of the base alone does not explain it"
+    worse = blockwise.one_after_the_other(side(*bent[:10], n=1000), side(*(bent[10:] + 60), n=1000))
+    assert worse.above(0.0) < 0.01
+
+
 def test_the_order_of_the_runs_decides_which_way_a_drift_explains() -> None:
     falling = [50 - 2 * n for n in range(20)]
     assert blockwise.one_after_the_other(side(*falling[:10]), side(*falling[10:]), order=-1).above(0.0) > 0.5
