@@ -55,6 +55,7 @@ def end_processes(found: Iterable[Found], grace_s: float = 3.0) -> list[Found]:
     Shared memory that they leave behind is released.
     """
     alive = [p for p in map(same_process, found) if p is not None]
+    makers = {process.pid: process.create_time() for process in alive}
     for process in alive:  # TERM first: a paused process must find it waiting when it continues
         _signal(process, signal.SIGTERM)
         _signal(process, signal.SIGCONT)
@@ -62,7 +63,7 @@ def end_processes(found: Iterable[Found], grace_s: float = 3.0) -> list[Found]:
     for process in stubborn:
         _signal(process, signal.SIGKILL)
     left = [entry for entry in map(_describe, wait_gone(stubborn, KILL_WAIT_S)) if entry is not None]
-    segments.release({process.pid for process in alive} - {entry.pid for entry in left})
+    segments.release([(pid, created_s) for pid, created_s in makers.items() if pid not in {entry.pid for entry in left}])
     return left
 
 

@@ -256,8 +256,9 @@ def _shared_memory(process: psutil.Process) -> set[str]:
 
 
 def _segments(held: Footprint) -> list[str]:
-    """System V segments that one of its processes made (PostgreSQL's interlock)."""
-    pids = {str(pid) for pid, _ in held.processes}
+    """System V segments that one of its processes made (PostgreSQL's interlock); an older one is that of another, which had its pid."""
+    created_s = {str(pid): at_s for pid, at_s in held.processes}
     rows = Path("/proc/sysvipc/shm").read_text(encoding="ascii").splitlines()
-    creator = rows[0].split().index("cpid")
-    return [fields[1] for fields in map(str.split, rows[1:]) if fields[creator] in pids]
+    column = {name: n for n, name in enumerate(rows[0].split())}
+    made = [fields for fields in map(str.split, rows[1:]) if fields[column["cpid"]] in created_s]
+    return [fields[column["shmid"]] for fields in made if int(fields[column["ctime"]]) + 2 >= created_s[fields[column["cpid"]]]]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from harness import segments
@@ -25,37 +26,51 @@ while True:
 """
 
 
+Maker = tuple[subprocess.Popen[str], tuple[int, float], int]
+
+
 @pytest.fixture
-def maker() -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A process and the segment that it made and uses."""
+def maker() -> Iterator[Maker]:
+    """A process, what makes it unmistakable, and the segment that it made and uses."""
     with subprocess.Popen([sys.executable, "-c", MAKER], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield process, int(process.stdout.readline())
+        identity = (process.pid, psutil.Process(process.pid).create_time())
+        yield process, identity, int(process.stdout.readline())
         process.kill()
-    segments.release({process.pid})
+    segments.release([identity])
 
 
-def test_what_a_killed_process_leaves_is_released(maker: tuple[subprocess.Popen[str], int]) -> None:
-    process, segment = maker
+def test_what_a_killed_process_leaves_is_released(maker: Maker) -> None:
+    process, identity, segment = maker
     process.kill()
     process.wait()
-    assert segments.orphaned({process.pid}) == [segment]
-    segments.release({process.pid})
-    assert segments.orphaned({process.pid}) == []
+    assert segments.orphaned([identity]) == [segment]
+    segments.release([identity])
+    assert segments.orphaned([identity]) == []
 
 
-def test_ending_a_process_releases_it(maker: tuple[subprocess.Popen[str], int]) -> None:
-    process, _ = maker
+def test_ending_a_process_releases_it(maker: Maker) -> None:
+    process, identity, _ = maker
     found = identify(process.pid)
     assert found is not None
     assert end_processes([found]) == []
-    assert segments.orphaned({process.pid}) == []
+    assert segments.orphaned([identity]) == []
 
 
-def test_what_is_in_use_stays(maker: tuple[subprocess.Popen[str], int]) -> None:
-    process, _ = maker
-    assert segments.orphaned({process.pid}) == []
-    segments.release({process.pid})
+def test_what_is_in_use_stays(maker: Maker) -> None:
+    process, identity, _ = maker
+    assert segments.orphaned([identity]) == []
+    segments.release([identity])
     process.kill()
     process.wait()
-    assert len(segments.orphaned({process.pid})) == 1, "it was still there"
+    assert len(segments.orphaned([identity])) == 1, "it was still there"
+
+
+def test_one_that_is_older_than_the_process_was_made_by_another_with_its_pid(maker: Maker) -> None:
+    process, (pid, created_s), segment = maker
+    process.kill()
+    process.wait()
+    later = [(pid, created_s + 60.0)]
+    assert segments.orphaned(later) == []
+    segments.release(later)
+    assert segments.orphaned([(pid, created_s)]) == [segment]
