@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jsonschema
@@ -118,6 +119,13 @@ def test_every_kind_says_what_it_does_and_wants(name: str) -> None:
 def test_the_pipelines_that_ship_are_valid(path: Path) -> None:
     load_pipeline(path)
     jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), json_schema())
+
+
+def test_the_pipeline_in_the_page_is_valid() -> None:
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs" / "pipeline.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    loaded = load_text(example)
+    assert [problem.message for problem in loaded.unset({}, set(loaded.pipeline.stages))] == ["the variable SHOP_KEY is not set"]
+    jsonschema.validate(yaml.safe_load(example), json_schema())
 
 
 def test_the_schema_knows_each_kind() -> None:
