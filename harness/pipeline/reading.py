@@ -98,25 +98,39 @@ class PipelineRecord:
         return tuple(step for stage in self.stages for step in stage.steps)
 
     @property
+    def asked(self) -> tuple[StepRecord, ...]:
+        """The steps of the stages that were asked for."""
+        return tuple(step for stage in self.stages if stage.selected for step in stage.steps)
+
+    @property
     def status(self) -> Status:
-        """FAIL > INCONCLUSIVE > WARN > PASS over the stages that were asked for; nothing is INCONCLUSIVE."""
-        found = [step.counts_as for stage in self.stages if stage.selected for step in stage.steps]
-        return merge([*found, *([] if self.ending == words.COMPLETED and not self.damage else [Status.INCONCLUSIVE])])
+        """FAIL > INCONCLUSIVE > WARN > PASS over the steps that were asked for; where none passed, nothing is proved."""
+        return merge([*(step.counts_as for step in self.asked), *([Status.INCONCLUSIVE] if self._doubt else [])])
 
     @property
     def reason(self) -> str:
         """What stopped it, and why; else what passed."""
-        asked = [step for stage in self.stages if stage.selected for step in stage.steps]
-        worst = deciding(asked)
+        worst = deciding(self.asked)
         if self.ending == words.INTERRUPTED and self.status is Status.INCONCLUSIVE:
             return "interrupted"
-        if worst is not None and worst.counts_as is not Status.PASS:
+        if worst is not None and worst.counts_as is self.status and self.status is not Status.PASS:
             return f"{worst.stage}/{worst.id}: {worst.reason}"
-        if self.ending != words.COMPLETED or self.damage:
-            return self.damage[0] if self.damage else "the run did not reach its own end"
+        if self._doubt:
+            return self._doubt
         left_out = [stage.name for stage in self.stages if not stage.selected]
         rest = f"; not asked for: {', '.join(left_out)}" if left_out else ""
-        return f"all {len(asked)} steps of {len(self.stages) - len(left_out)} stages pass{rest}"
+        return f"all {len(self.asked)} steps of {len(self.stages) - len(left_out)} stages pass{rest}"
+
+    @property
+    def _doubt(self) -> str:
+        """Why the run as a whole proves nothing, whatever its steps say; empty where it may."""
+        if self.damage:
+            return self.damage[0]
+        if self.ending != words.COMPLETED:
+            return "the run did not reach its own end"
+        if not self.asked:
+            return "nothing was asked for: no stage is left of those that the options name"
+        return "" if any(step.status in (Status.PASS, Status.WARN) for step in self.asked) else "no step passed"
 
 
 def deciding(steps: Sequence[StepRecord]) -> StepRecord | None:

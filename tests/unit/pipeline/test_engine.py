@@ -8,6 +8,7 @@ import pytest
 
 from harness.pipeline import reading, words
 from harness.pipeline.report.document import exit_code
+from harness.pipeline.selection import Selection
 from harness.pipeline.step import StepResult
 from harness.score.check import Status
 from harness.testing import FakeClock
@@ -71,6 +72,18 @@ def test_an_optional_step_is_a_warning_at_most_and_stops_nothing(tmp_path: Path)
     run = play(text, tmp_path, {"one": Played(ONE), "code": Played(FAIL)})
     assert run.told()["out"] == "PASS"
     assert (run.record.status, exit_code(run.record), exit_code(run.record, strict=True)) == (Status.WARN, 0, 1)
+
+
+def test_a_run_of_optional_steps_of_which_none_passed_proves_nothing(tmp_path: Path) -> None:
+    text = SIDE_BY_SIDE.replace("uses: command", "optional: true, uses: command")
+    script = {"one": Played(UNKNOWN), "two": Played(FAIL), "after": Played(FAIL)}
+    record = play(text, tmp_path, script).record
+    assert (record.status, record.reason) == (Status.INCONCLUSIVE, "no step passed")
+
+
+def test_a_run_of_no_stage_proves_nothing(tmp_path: Path) -> None:
+    record = play(CHAIN, tmp_path, selection=Selection(stages=("build",), start="ship")).record
+    assert (record.status, record.reason.partition(":")[0]) == (Status.INCONCLUSIVE, "nothing was asked for")
 
 
 def test_a_reference_to_what_an_optional_step_did_not_hand_on_is_no_pass(tmp_path: Path) -> None:
