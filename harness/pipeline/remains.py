@@ -1,6 +1,7 @@
 """What a step has started and not ended, and its end.
 
-A watchdog of a run is left alone: it puts back what the run broke, and ends by itself when that is done.
+Left alone, with what they start, are processes that answer for themselves: a watchdog of a run, which puts back what the run broke and then
+ends; a site that was deployed, which goes on standing, and which its own commands and `gauntlet clean` take down.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from harness.sweep import Found, end_processes, identify
 
 MARK = "GAUNTLET_PIPELINE_STEP"
 """In the environment of everything that a step starts; its value is the step's own folder."""
-_WATCHDOG = "harness.faults.watchdog"
+_ANSWER_FOR_THEMSELVES = {"harness.faults.watchdog", "harness.deploy.side", "harness.deploy.router"}
 
 
 def below(pid: int) -> list[Found]:
@@ -37,10 +38,19 @@ def end(found: list[Found]) -> list[Found]:
 
 
 def _found(processes: Iterable[psutil.Process]) -> Iterator[Found]:
-    for process in processes:
-        one = identify(process.pid)
-        if one is not None and not _is_watchdog(process):
+    there = list(processes)
+    spared = {pid for process in there if _answers_for_itself(process) for pid in _family(process)}
+    for process in there:
+        if process.pid not in spared and (one := identify(process.pid)) is not None:
             yield one
+
+
+def _family(process: psutil.Process) -> set[int]:
+    """A process and all below it: what it starts works for it."""
+    try:
+        return {process.pid, *(child.pid for child in process.children(recursive=True))}
+    except psutil.Error:
+        return {process.pid}
 
 
 def _mark(process: psutil.Process) -> str | None:
@@ -50,8 +60,8 @@ def _mark(process: psutil.Process) -> str | None:
         return None
 
 
-def _is_watchdog(process: psutil.Process) -> bool:
+def _answers_for_itself(process: psutil.Process) -> bool:
     try:
-        return _WATCHDOG in process.cmdline()
+        return not _ANSWER_FOR_THEMSELVES.isdisjoint(process.cmdline())
     except (psutil.Error, OSError):
         return False
