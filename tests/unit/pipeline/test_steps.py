@@ -159,7 +159,7 @@ def test_what_a_wheel_brings_with_it_and_the_bill_of_it() -> None:
         "d": (),
         "e": (),
     }
-    bill = sbom.render(parts)
+    bill = sbom.render(sbom.Bill(parts))
     assert sbom.invalid(bill) is None
     document = json.loads(bill)
     assert (document["bomFormat"], document["specVersion"], document["metadata"]["component"]["name"]) == ("CycloneDX", "1.6", "a")
@@ -170,7 +170,10 @@ def test_what_a_wheel_brings_with_it_and_the_bill_of_it() -> None:
 
 
 def test_a_bill_that_does_not_keep_to_the_schema_is_told() -> None:
-    document = json.loads(sbom.render([Part("pkg:pypi/a@1", "application", "a", "1")]))
+    document = json.loads(sbom.render(sbom.Bill([Part("pkg:pypi/a@1", "application", "a", "1")])))
+    lacking = json.loads(sbom.render(sbom.Bill([Part("image:a:1", "container", "a", "1")], "the packages")))
+    assert lacking["metadata"]["properties"] == [{"name": "gauntlet:lacks", "value": "the packages"}]
+    assert sbom.invalid(json.dumps(lacking)) is None
     assert sbom.invalid(json.dumps(document | {"components": [{"name": "no type"}]})) is not None
 
 

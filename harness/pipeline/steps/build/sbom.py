@@ -6,7 +6,8 @@ CycloneDX specification 1.6 (ECMA-424); package URLs as in github.com/package-ur
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
@@ -33,41 +34,52 @@ class Sbom(Model):
     images: str = Field(default="", description="images on the engine, with a comma between two: `${steps.images.references}`")
 
 
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The first part holds the others. `lacks` says what is known to be missing."""
+
+    parts: Sequence[Part]
+    lacks: str = ""
+
+
 def carry_out(options: Sbom, context: Context) -> StepResult:
     """Write one bill for the wheel and one for each image."""
-    bills: dict[str, list[Part]] = {}
-    remarks: list[str] = []
+    bills: dict[str, Bill] = {}
     try:
         if options.wheel is not None:
-            bills["wheel"] = parts_of_wheel((context.root / options.wheel).resolve(), options.extras, context)
+            bills["wheel"] = Bill(parts_of_wheel((context.root / options.wheel).resolve(), options.extras, context))
         for reference in filter(None, options.images.split(",")):
-            bills[f"image-{_file_name(reference)}"], contents = parts_of_image(reference)
-            if not contents.system:
-                remarks.append(f"{reference} does not list the packages of {contents.release} that its files are of")
+            parts, contents = parts_of_image(reference)
+            lacks = "" if contents.system else f"the packages of {contents.release} that its files are of, as the image does not list them"
+            bills[f"image-{_file_name(reference)}"] = Bill(parts, lacks)
     except (PartsError, ImageError) as error:
         return StepResult(Status.INCONCLUSIVE, str(error))
     if not bills:
         return StepResult(Status.INCONCLUSIVE, "neither a wheel nor an image was named: there is nothing to list")
-    return _kept(bills, remarks, context)
+    return _kept(bills, context)
 
 
-def _kept(bills: dict[str, list[Part]], remarks: Sequence[str], context: Context) -> StepResult:
+def _kept(bills: Mapping[str, Bill], context: Context) -> StepResult:
     files = {name: context.directory / f"{name}.cdx.json" for name in bills}
-    for name, parts in bills.items():
-        text = render(parts)
+    for name, bill in bills.items():
+        text = render(bill)
         files[name].write_text(text, encoding="utf-8")
         if (trouble := invalid(text)) is not None:
             return StepResult(Status.INCONCLUSIVE, f"{files[name].name} does not keep to CycloneDX 1.6: {trouble}")
     outputs = {"images": ",".join(str(file) for name, file in files.items() if name != "wheel")}
     outputs |= {"wheel": str(files["wheel"])} if "wheel" in files else {}
-    told = ", ".join(f"{len(parts) - 1} components in {name}" for name, parts in bills.items())
-    return StepResult(Status.WARN if remarks else Status.PASS, "; ".join([*remarks, told]), evidence=files, outputs=outputs)
+    told = f"components: {', '.join(f'{len(bill.parts) - 1} in {name}' for name, bill in bills.items())}"
+    lacking = [name for name, bill in bills.items() if bill.lacks]
+    if not lacking:
+        return StepResult(Status.PASS, told, evidence=files, outputs=outputs)
+    doubt = f"{len(lacking)} of {len(bills)} bills lack {bills[lacking[0]].lacks}: {', '.join(lacking)}"
+    return StepResult(Status.WARN, f"{doubt}; {told}", evidence=files, outputs=outputs)
 
 
-def render(parts: Sequence[Part]) -> str:
-    """The bill of the first part, which holds the others."""
+def render(bill: Bill) -> str:
+    """The document. What the bill lacks is told in a property of its metadata, `gauntlet:lacks`."""
     from cyclonedx.contrib.license.factories import LicenseFactory
-    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model import HashAlgorithm, HashType, Property
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.bom_ref import BomRef
     from cyclonedx.model.component import Component, ComponentType
@@ -85,14 +97,17 @@ def render(parts: Sequence[Part]) -> str:
             hashes=[HashType(alg=HashAlgorithm.SHA_256, content=part.sha256)] if part.sha256 else (),
             licenses=[LicenseFactory().make_from_string(part.licence)] if part.licence else (),
         )
-        for part in parts
+        for part in bill.parts
     }
-    root = parts[0]
-    bom = Bom(components=[components[part.ref] for part in parts[1:]], serial_number=uuid.uuid5(_NAMESPACE, f"{root.ref} {root.sha256}"))
+    root = bill.parts[0]
+    serial = uuid.uuid5(_NAMESPACE, f"{root.ref} {root.sha256}")
+    bom = Bom(components=[components[part.ref] for part in bill.parts[1:]], serial_number=serial)
     bom.metadata.timestamp = utc_now()
     bom.metadata.component = components[root.ref]
     bom.metadata.tools.tools.add(Tool(name="rag-gauntlet", version=__version__))
-    for part in parts:
+    if bill.lacks:
+        bom.metadata.properties.add(Property(name="gauntlet:lacks", value=bill.lacks))
+    for part in bill.parts:
         bom.register_dependency(components[part.ref], [components[ref] for ref in part.requires if ref in components])
     return str(JsonV1Dot6(bom).output_as_string(indent=2)) + "\n"
 
