@@ -19,6 +19,7 @@ from harness.commands.machine import clean, completion, doctor, down, up
 from harness.commands.mocks import mock
 from harness.commands.offline import detect, diagnose
 from harness.commands.openslo import openslo
+from harness.commands.pipeline import pipeline
 from harness.commands.replay import mutate, replay
 from harness.commands.rules import rules
 from harness.commands.runs import judge, list_runs, report, run, show, stop
@@ -57,6 +58,7 @@ for _command in (
     openslo,
     rules,
     kubernetes,
+    pipeline,
     load,
     watch,
     health,

@@ -30,13 +30,14 @@ def check(files: tuple[Path, ...], as_json: bool) -> int:
 
 
 @command()
-@click.argument("what", type=click.Choice(["scenario", "verdict"]), default="scenario")
+@click.argument("what", type=click.Choice(["scenario", "pipeline", "verdict"]), default="scenario")
 def schema(what: str) -> int:
     """Print a JSON Schema, for editors and other programs."""
+    from harness.pipeline.schema import json_schema as pipeline_schema
     from harness.report.verdict_json import json_schema as verdict_schema
     from harness.scenario.schema import json_schema as scenario_schema
 
-    emit(scenario_schema() if what == "scenario" else verdict_schema())
+    emit({"scenario": scenario_schema, "pipeline": pipeline_schema, "verdict": verdict_schema}[what]())
     return OK
 
 

@@ -31,8 +31,8 @@ def render_all(materials: Sequence[Material], not_run: Sequence[str] = ()) -> by
     for material in materials:
         root.append(_suite(material))
     for name in not_run:
-        suite = ET.SubElement(root, "testsuite", name=_legal(name), tests="1", failures="0", errors="0", skipped="1", time="0.000")
-        case = ET.SubElement(suite, "testcase", classname=f"gauntlet.{_legal(name)}", name="verdict", time="0.000")
+        suite = ET.SubElement(root, "testsuite", name=legal(name), tests="1", failures="0", errors="0", skipped="1", time="0.000")
+        case = ET.SubElement(suite, "testcase", classname=f"gauntlet.{legal(name)}", name="verdict", time="0.000")
         ET.SubElement(case, "skipped", message="the run was never started")
     for attribute in ("tests", "failures", "errors", "skipped"):
         root.set(attribute, str(sum(int(suite.get(attribute, "0")) for suite in root)))
@@ -45,7 +45,7 @@ def _suite(material: Material) -> ET.Element:
     statuses = [verdict.status, *(r.status for r in verdict.results)]
     suite = ET.Element(
         "testsuite",
-        name=_legal(material.scenario.name),
+        name=legal(material.scenario.name),
         tests=str(len(statuses)),
         failures=str(statuses.count(Status.FAIL)),
         errors=str(statuses.count(Status.INCONCLUSIVE)),
@@ -54,11 +54,11 @@ def _suite(material: Material) -> ET.Element:
     )
     started = dig(material.history.run, "clock", "utc")
     if started:
-        suite.set("timestamp", _legal(str(started))[:19])  # xunit2 knows no fractions and no zone
+        suite.set("timestamp", legal(str(started))[:19])  # xunit2 knows no fractions and no zone
     properties = ET.SubElement(suite, "properties")
     for name, value in (("seed", material.seed), ("git_sha", dig(material.history.run, "git", "sha")), ("reproduce", material.command)):
         if value is not None:
-            ET.SubElement(properties, "property", name=name, value=_legal(str(value)))
+            ET.SubElement(properties, "property", name=name, value=legal(str(value)))
     suite.append(_case(material.scenario.name, "verdict", "verdict", verdict.status, verdict.reason, verdict.reason))
     for result in verdict.results:
         suite.append(_case(material.scenario.name, result.group, result.name, result.status, result.reason, _detail(result)))
@@ -66,14 +66,14 @@ def _suite(material: Material) -> ET.Element:
 
 
 def _case(scenario: str, group: str, name: str, status: Status, message: str, detail: str) -> ET.Element:
-    case = ET.Element("testcase", classname=_legal(f"gauntlet.{scenario}.{group}"), name=_legal(name), time="0.000")
+    case = ET.Element("testcase", classname=legal(f"gauntlet.{scenario}.{group}"), name=legal(name), time="0.000")
     match status:
         case Status.FAIL:
-            ET.SubElement(case, "failure", message=_legal(message), type="FAIL").text = _legal(detail)
+            ET.SubElement(case, "failure", message=legal(message), type="FAIL").text = legal(detail)
         case Status.INCONCLUSIVE:
-            ET.SubElement(case, "error", message=_legal(message), type="INCONCLUSIVE").text = _legal(detail)
+            ET.SubElement(case, "error", message=legal(message), type="INCONCLUSIVE").text = legal(detail)
         case Status.PASS | Status.WARN:
-            ET.SubElement(case, "system-out").text = _legal(f"{status.value}: {detail}")
+            ET.SubElement(case, "system-out").text = legal(f"{status.value}: {detail}")
     return case
 
 
@@ -83,5 +83,5 @@ def _detail(result: Result) -> str:
     return "\n".join(line for line in (result.reason, head, *result.evidence) if line)
 
 
-def _legal(text: str) -> str:
+def legal(text: str) -> str:
     return _ILLEGAL.sub("\ufffd", text)

@@ -51,23 +51,24 @@ def load_text(text: str, path: str = "<text>") -> Loaded:
     return Loaded(scenario=scenario, positions=positions, text=text, path=path)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, kind: document.Kind = document.SCENARIO) -> str:
     """The text of a file that somebody wrote by hand. Raises ScenarioError."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise _refused(path, "this is a directory", "give the file of a scenario")
+            raise _refused(path, "this is a directory", f"give the file of {kind.name}")
         if not stat.S_ISREG(mode):
-            raise _refused(path, "this is no regular file", "give the file of a scenario")
+            raise _refused(path, "this is no regular file", f"give the file of {kind.name}")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise _refused(path, "no such file", "give the path of a scenario; `gauntlet init` writes one") from None
+        also = "; `gauntlet init` writes one" if kind is document.SCENARIO else ""
+        raise _refused(path, "no such file", f"give the path of {kind.name}{also}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise _refused(path, f"cannot be read: {reason}", "") from None
     if len(data) > MAX_BYTES:
-        raise _refused(path, f"larger than {MAX_BYTES // 1024} KiB", "a scenario is about 40 lines; is this the right file?")
+        raise _refused(path, f"larger than {MAX_BYTES // 1024} KiB", f"{kind.name} is about 40 lines; is this the right file?")
     return _decode(data, path)
 
 

@@ -1,0 +1,1 @@
+"""What is built, of what it is made, and where it goes."""
