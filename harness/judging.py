@@ -62,3 +62,11 @@ def write_reports(judged: Judged) -> None:
     directory.verdict.write_bytes(verdict_json.render(judged.verdict, judged.history, judged.scenario))
     (directory.path / "junit.xml").write_bytes(junit.render(judged.verdict, judged.history, judged.scenario))
     (directory.path / "report.html").write_text(html.render(judged.verdict, judged.history, judged.scenario), encoding="utf-8")
+
+
+def check_names(scenario: Scenario) -> tuple[str, ...]:
+    """What the verdict on a run of the scenario is made of: known before there is one, by judging a record of nothing.
+
+    What only a run raises (was the load delivered in a phase that there was, is a fault gone that was injected) is not among them.
+    """
+    return tuple(dict.fromkeys(result.name for result in judge(History(), scenario)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from hypothesis import settings
 # An example may take as long as the machine needs: a deadline would make a slow machine's test fail. The suite's timeout still ends a hang.
 settings.register_profile("gauntlet", deadline=None, print_blob=True)
 settings.load_profile("gauntlet")
+
+# What is run by tests is no step of the workflow that runs the tests.
+for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+    os.environ.pop(name, None)
 
 
 @pytest.hookimpl(tryfirst=True)

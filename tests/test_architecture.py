@@ -61,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "comparing": {"gate", "judging", "score", "report", "record", "scenario"},
     "replay": {"ops", "inbox.bodies", "judging", "gate", "score", "record", "scenario"},
     "baselines": {"score", "record"},
-    "testing": {"record"},
+    "testing": {"faults", "judging", "lifecycle", "record", "report", "scenario", "score", "stack.base"},
     "findings": set(),
 }
 ANYTHING = {"run", "cli", "commands", "lifecycle", "pipeline"}  # the top: composes everything

@@ -11,10 +11,13 @@ import click
 
 from harness.commands.compare import BASELINE, BASELINES, against, against_settled, judged_as_run, keep, recorded
 from harness.commands.console import EPILOG, FILES, JSON, OUT, RUN, STRICT, CommandError, command, emit, say
+from harness.commands.github import GITHUB, part_of, part_of_none, tell_github
 from harness.lifecycle.exit_codes import FAILED, OK, worst
 
 if TYPE_CHECKING:
     from harness.judging import Judged
+    from harness.lifecycle.batch import RunOutcome
+    from harness.report.github import Part
     from harness.scenario.model import Driver
 
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 @BASELINE
 @BASELINES
 @STRICT
+@GITHUB
 @JSON
 def run(
     files: tuple[Path, ...],
@@ -41,6 +45,7 @@ def run(
     baseline: Path | None,
     baselines: Path,
     strict: bool,
+    github: Path | None,
     as_json: bool,
 ) -> int:
     """Run scenarios, and judge them."""
@@ -62,6 +67,7 @@ def run(
     )
     outcomes = batch.carry_out(files, say)
     code = worst(o.exit_code for o in outcomes)
+    tell_github(github, [_part(outcome) for outcome in outcomes])
     if as_json:
         documents = [o.document for o in outcomes]
         emit(documents[0] if len(documents) == 1 else {"runs": documents, "exit_code": code})
@@ -89,8 +95,9 @@ def stop(run: Path) -> int:
 @BASELINE
 @BASELINES
 @STRICT
+@GITHUB
 @JSON
-def judge(run: Path, baseline: Path | None, baselines: Path, strict: bool, as_json: bool) -> int:
+def judge(run: Path, baseline: Path | None, baselines: Path, strict: bool, github: Path | None, as_json: bool) -> int:
     """Judge a recorded run again, and write its reports.
 
     Works from the record alone, on any machine: same record, same verdict, byte for byte.
@@ -102,6 +109,7 @@ def judge(run: Path, baseline: Path | None, baselines: Path, strict: bool, as_js
     else:
         judged = keep(*against(judge_run(run, strict=strict), recorded(run, baseline, baselines), strict=strict))
     write_reports(judged)
+    tell_github(github, [part_of(judged)])
     _tell(judged, as_json)
     return judged.verdict.exit_code
 
@@ -127,9 +135,16 @@ def _tell(judged: Judged, as_json: bool) -> None:
         terminal.show(judged.verdict, judged.history, judged.scenario, judged.directory.path)
 
 
+def _part(outcome: RunOutcome) -> Part:
+    if outcome.judged is None:
+        return part_of_none(str(outcome.document["scenario"]), str(outcome.document["reason"]))
+    return part_of(outcome.judged)
+
+
 @command()
 @RUN
-def report(run: Path) -> int:
+@GITHUB
+def report(run: Path, github: Path | None) -> int:
     """Write the reports of a recorded run again.
 
     Prints the path of the HTML page; exits with 0 whatever the verdict.
@@ -138,6 +153,7 @@ def report(run: Path) -> int:
 
     judged, _ = judged_as_run(run)
     write_reports(judged)
+    tell_github(github, [part_of(judged)])
     click.echo(judged.directory.path / "report.html")
     return OK
 

@@ -62,6 +62,7 @@ LIMITS = (
             whole("burst", "requests admitted at once; null: a second's worth", "requests", None, ge=1, le=100_000),
             rate("tokens", "tokens admitted on average, of prompt and `max_tokens`; null: no limit", None, key="tokens_per_s", gt=0),
             whole("token_burst", "tokens admitted at once; null: a minute's worth", "tokens", None, ge=1),
+            flag("spent", "others of the organization use up all of it, and none of our requests is admitted"),
         ),
         refuses=lambda document: (
             "token_burst needs tokens; write both, or neither" if "token_burst" in document and "tokens_per_s" not in document else ""

@@ -29,10 +29,11 @@ _NOT_STARTED_BY = (StackError, LoadError, LeaseError, InboxError, OnCallError, F
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """One run: its exit code, and its verdict as a document."""
+    """One run: its exit code, its verdict as a document, and what was judged; None where it did not start."""
 
     exit_code: int
     document: dict[str, Any]
+    judged: Judged | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +102,4 @@ class Batch:
             terminal.show(judged.verdict, judged.history, judged.scenario, judged.directory.path)
         code = INTERRUPTED if finished.interrupted else judged.verdict.exit_code
         document = verdict_json.document(judged.verdict, judged.history, judged.scenario)
-        return RunOutcome(code, document | {"run_dir": str(judged.directory.path), "exit_code": code})
+        return RunOutcome(code, document | {"run_dir": str(judged.directory.path), "exit_code": code}, judged)

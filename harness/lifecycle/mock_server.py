@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import json
 import os
@@ -23,6 +22,7 @@ from harness.faults.admin_client import call
 from harness.faults.base import FaultError
 from harness.lifecycle.mock_address import MockStartError, free_port, reachable
 from harness.lifecycle.mock_documents import MockUsageError, with_seed
+from harness.lifecycle.parent_death import end_with_parent
 from harness.lifecycle.signals import Interruption
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.stack.base import AdminApi
@@ -34,7 +34,6 @@ NEEDS = ("httptools", "numpy", "orjson", "uvloop")
 _POLL_S = 0.02
 _LAST_WORDS_S = 1.0
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ class MockServer:
             text=True,
             errors="replace",
             start_new_session=True,  # Ctrl-C is for us, who pass it on in order
-            preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509  # no other thread of ours runs yet
+            preexec_fn=end_with_parent(os.getpid()),  # noqa: PLW1509  # no other thread of ours runs yet
         )
         self._log = threading.Thread(target=self._listen, args=(say,), name="mock log", daemon=True)
         self._log.start()
@@ -245,15 +244,3 @@ def clean_environment() -> dict[str, str]:
 
 def _signal_name(number: int) -> str:
     return next((known.name for known in signal.Signals if known == number), f"signal {number}")  # those for real time have no names
-
-
-def _end_with_parent(parent: int) -> Callable[[], None]:
-    """For the child, before it becomes the mock: SIGTERM when its parent is gone, so that a killed `gauntlet` leaves none behind."""
-    prctl = ctypes.CDLL(None).prctl
-
-    def arrange() -> None:
-        prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
-        if os.getppid() != parent:  # it went in between
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return arrange

@@ -37,6 +37,11 @@ class TokenBucket:
             self._available = max(0.0, self._available - units)
         return wait_s
 
+    def drain(self, now_s: float) -> None:
+        """Somebody else takes all that is there."""
+        self._fill(now_s)
+        self._available = 0.0
+
     def remaining(self, now_s: float) -> int:
         """Whole units that would be admitted now."""
         return int(self._fill(now_s) + _ROUNDING)

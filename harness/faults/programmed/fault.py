@@ -54,22 +54,41 @@ class ProgrammedFault(TargetedFault[FaultParameters]):
         """Looks at the healthy service first: what it does by itself could not be told from the fault. The fault ends by itself should
         everybody who could take it back be gone.
         """
-        listed = self._listed()
+        listed = self.in_force()
         if self.context.fault_id not in listed:
             self._look_at_the_healthy(alone=not listed)
+        self.put()
+
+    def put(self) -> None:
+        """Without a look at the healthy service, which another fault that counts requests would count."""
+        if self.row.standing:
+            self._recent = self._callers.recent()
         self._callers.start()
         self._seen = None
         self._call("PUT", self._path, {**self.document(), "ttl_s": self.context.ttl_s})
 
     def verify(self) -> Evidence | None:
-        if self.context.fault_id not in self._listed():
+        if self.context.fault_id not in self.in_force():
             return None
         if self._seen is None:  # some faults show once only: what was seen since injection holds
             self._seen = self._see()
         if self._seen is None:
             return None
-        others = {"callers_before": self._recent} if self.row.standing else {"applied_to_others": self._callers.hit()}
+        others = {"callers_before": self.callers_before} if self.row.standing else {"applied_to_others": self.hit()}
         return {**self._seen, **others} if all(others.values()) else None
+
+    def in_force(self) -> frozenset[str]:
+        """The ids of all faults that the mock has in force."""
+        return frozenset(entry["id"] for entry in self._call("GET", FAULTS_PATH)["faults"])
+
+    def hit(self) -> int:
+        """How many requests of others it has changed since injection."""
+        return self._callers.hit()
+
+    @property
+    def callers_before(self) -> int:
+        """Requests of others shortly before injection; 0 where nobody looked."""
+        return self._recent
 
     def _see(self) -> Evidence | None:
         kind = self._kind()
@@ -85,7 +104,7 @@ class ProgrammedFault(TargetedFault[FaultParameters]):
         """Where another fault is still on the same service, an answer need not be fine, but free of this one. One that was never set has
         left nothing that could be told from what the service does by itself.
         """
-        listed = self._listed()
+        listed = self.in_force()
         if self.context.fault_id in listed:
             return None
         view = self._view(self._look(self._kind() or self.row.asks[0], again=False), AT_ALL)
@@ -106,7 +125,6 @@ class ProgrammedFault(TargetedFault[FaultParameters]):
             if not left:
                 raise FaultError(f"{self.target.service} {reason}")
         self._healthy = look if self._probe.fine(look) else None
-        self._recent = self._callers.recent()
 
     def _unfit(self, look: Look, alone: bool) -> str:
         """Why the fault could not be told from what the service does without it; empty where it could."""
@@ -148,10 +166,6 @@ class ProgrammedFault(TargetedFault[FaultParameters]):
     @property
     def _path(self) -> str:
         return f"{FAULTS_PATH}/{self.context.fault_id}"
-
-    def _listed(self) -> frozenset[str]:
-        """The ids of all faults that the mock has in force."""
-        return frozenset(entry["id"] for entry in self._call("GET", FAULTS_PATH)["faults"])
 
     def _api(self) -> AdminApi:
         try:

@@ -30,6 +30,7 @@ class RateLimited(OfAnyCall):
         float | None, Param("tokens admitted on average: prompt and `max_tokens`; null: no limit", "tokens/s", above=0)
     ] = None
     token_burst: Annotated[float | None, Param("tokens admitted at once; null: a minute's worth", "tokens", least=1)] = None
+    spent: Annotated[bool, Param("others of the organization use up all of it: no call is admitted")] = False
     _quotas: dict[tuple[str | None, str], list[Quota]] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -38,7 +39,10 @@ class RateLimited(OfAnyCall):
 
     def apply(self, plan: Plan, now_s: float, rng: Random) -> bool:  # noqa: ARG002 - nothing is drawn
         """Admit the call and say what is left, or refuse it and say how long to wait."""
-        headers, plan.error = admit(self._of(plan.facts), plan.facts, now_s)
+        quotas = self._of(plan.facts)
+        for quota in quotas if self.spent else ():
+            quota.bucket.drain(now_s)
+        headers, plan.error = admit(quotas, plan.facts, now_s)
         plan.headers.update(headers)
         return plan.error is not None
 

@@ -32,6 +32,15 @@ def test_the_bucket_refuses_with_the_providers_own_words() -> None:
     )
 
 
+def test_a_limit_that_others_have_used_up_admits_nothing_however_long_one_waits() -> None:
+    meetings = Meetings({"type": "rate_limited", "requests_per_s": 1, "burst": 5, "spent": True})
+    errors = []
+    for _ in range(3):
+        errors.append(meetings.meet().plan.error)
+        meetings.now_s += 100
+    assert [error and (error.status, error.headers["retry-after"]) for error in errors] == [(429, "1")] * 3
+
+
 def test_tokens_are_a_quota_of_their_own() -> None:
     """A call wants 160 tokens; 200 are there, and 100 a second."""
     meetings = Meetings({"type": "rate_limited", "requests_per_s": 100, "burst": 10, "tokens_per_s": 100, "token_burst": 200})

@@ -1,4 +1,4 @@
-"""Test tools that are part of the public API."""
+"""Time that a test moves by hand."""
 
 from __future__ import annotations
 
