@@ -16,7 +16,6 @@ from typing import Any
 from harness.ops.assembly import assemble
 from harness.ops.operator import Operator, Voice
 from harness.ops.targets import Targets
-from harness.record.events import Event
 from harness.replay.hearing import Thoughts, listen
 from harness.replay.mutants import BLIND, DELAY, KINDS, RULE, Mutant, parts_seen
 from harness.replay.replaying import Replay, Source, replay
@@ -24,8 +23,8 @@ from harness.score.check import Status
 
 
 class Fate(StrEnum):
-    """What became of a mutant. A survivor is `unasked` where the operator says something else and no check asks, `covered` where
-    symptoms differ and the operator says the same for other reasons."""
+    """What became of a mutant. A survivor is `unasked` where the operator claims something else, or at another time, and no check asks;
+    `covered` where symptoms differ and it claims the same for other reasons."""
 
     KILLED = "killed"
     UNASKED = "unasked"
@@ -160,7 +159,8 @@ def mutate(sources: Sequence[Source], mutants: Sequence[Mutant], told: Callable[
 
 
 def _fate(mutant: Mutant, wholes: Sequence[Whole]) -> Told:
-    fate, moved = Fate.UNREACHED, []
+    fate = Fate.UNREACHED
+    moved: list[Moved] = []
     for whole in wholes:
         if not whole.may_differ(mutant):
             continue
@@ -201,8 +201,16 @@ def _moved(whole: Whole, crippled: Replay) -> Iterator[Moved]:
             yield Moved(whole.scenario, result.name, result.limit, result.value, left.get(result.name))
 
 
-def _claims(found: Replay) -> list[tuple[int, Any]]:
-    def key(event: Event) -> tuple[int, Any]:
-        return event.t_ns, (event.kind, event.data)
+def _claims(found: Replay) -> list[tuple[int, str, Any]]:
+    """What was claimed and when, without the words in which it was put, and how sure it was: nothing is judged by these."""
+    return [(e.t_ns, e.kind, wordless(e.data)) for e in found.replayed.events]
 
-    return [key(e) for e in found.replayed.events]
+
+_WORDS = ("annotations", "evidence", "confidence", "reason", "detail")
+
+
+def wordless(said: Any) -> Any:
+    """A claim without words and confidence."""
+    if isinstance(said, Mapping):
+        return {key: wordless(value) for key, value in said.items() if key not in _WORDS}
+    return [wordless(one) for one in said] if isinstance(said, list) else said

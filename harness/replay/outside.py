@@ -15,6 +15,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import IO, Any
 
 from harness.ops.monitoring.rounds import Look, Round
@@ -33,9 +34,10 @@ class OutsideError(RuntimeError):
 
 
 class EndedError(RuntimeError):
-    """It has ended, or is silent: from here on it is as good as dead. The message says which. `returncode`: of its process, if it ended."""
+    """It has ended, or is silent: from here on it is as good as dead. The message says which. `returncode` is that of its process; of one
+    that is silent it will be that of the signal that ends it."""
 
-    def __init__(self, why: str, returncode: int | None = None) -> None:
+    def __init__(self, why: str, returncode: int = -signal.SIGKILL) -> None:
         super().__init__(why)
         self.returncode = returncode
 
@@ -50,10 +52,11 @@ def outside(command: Sequence[str], patience_s: float = PATIENCE_S) -> Iterator[
         )  # its standard error is ours: what it has to say to people
     except OSError as error:
         raise OutsideError(f"the operator {command[0]!r} cannot be started: {error}") from error
+    operator = OutsideOperator(process, patience_s)
     try:
-        yield OutsideOperator(process, patience_s)
+        yield operator
     finally:
-        _end(process)
+        operator.end()
 
 
 class OutsideOperator:
@@ -63,54 +66,55 @@ class OutsideOperator:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process, self._patience_s = process, patience_s
-        self._lines: queue.Queue[bytes] = queue.Queue()
+        self._targets: Mapping[str, Any] = {}
         self._voice: RecordingVoice | None = None
         self._rounds = 0
-        self._stdin = process.stdin
-        threading.Thread(target=_read, args=(process.stdout, self._lines), name="operator-answers", daemon=True).start()
+        self._to_send: queue.Queue[bytes | None] = queue.Queue()
+        self._sent: queue.Queue[bool] = queue.Queue()
+        self._answers: queue.Queue[bytes] = queue.Queue()
+        # In threads: whoever does not read, or does not answer, must not keep the replay from saying so.
+        for work in (partial(_send, process.stdin, self._to_send, self._sent), partial(_read, process.stdout, self._answers)):
+            threading.Thread(target=work, name="outside-operator", daemon=True).start()
 
     def join(self, targets: Mapping[str, Any], voice: RecordingVoice) -> OutsideOperator:
-        """Tell it what it watches, and where its words go."""
-        self._voice = voice
-        self._tell({"targets": targets})
+        """What it is told before the first round, and where its words go."""
+        self._targets, self._voice = targets, voice
         return self
 
     def round(self, round_: Round) -> None:
         """Show it one round, and take down what it says of it. Raises EndedError."""
+        if not self._rounds:
+            self._tell({"targets": self._targets})
         self._rounds += 1
         self._tell({"round": document_of(round_)})
         self._take(self._answer())
 
     def _tell(self, document: Mapping[str, Any]) -> None:
-        line = json.dumps(document, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        sent: queue.Queue[OSError | None] = queue.Queue()
-
-        def send() -> None:
-            try:
-                self._stdin.write(line)
-                self._stdin.flush()
-            except (OSError, ValueError) as error:
-                sent.put(error if isinstance(error, OSError) else OSError(str(error)))
-            else:
-                sent.put(None)
-
-        # In a thread: whoever does not read must not keep the replay from saying so.
-        threading.Thread(target=send, name="operator-rounds", daemon=True).start()
+        self._to_send.put(json.dumps(document, separators=(",", ":"), allow_nan=False).encode() + b"\n")
         try:
-            failed = sent.get(timeout=self._patience_s)
+            well = self._sent.get(timeout=self._patience_s)
         except queue.Empty:
             raise EndedError(f"it did not read its standard input for {self._patience_s:g} s") from None
-        if failed is not None:
+        if not well:
             raise self._ended()
 
     def _answer(self) -> bytes:
         try:
-            line = self._lines.get(timeout=self._patience_s)
+            line = self._answers.get(timeout=self._patience_s)
         except queue.Empty:
             raise EndedError(f"it gave no answer within {self._patience_s:g} s; each round wants one line, `{{}}` for nothing") from None
         if not line:
             raise self._ended()
         return line
+
+    def end(self) -> None:
+        """It is told by the end of its input; then by a signal, to it and what it started."""
+        self._to_send.put(None)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def _ended(self) -> EndedError:
         with suppress(subprocess.TimeoutExpired):
@@ -169,21 +173,22 @@ def _spelt(value: float) -> str:
     return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
-def _read(answers: IO[bytes], lines: queue.Queue[bytes]) -> None:
-    """Line by line; an empty one at the end. A line without an end is none."""
-    with answers:
-        while line := answers.readline(LONGEST_LINE):
-            lines.put(line)
-    lines.put(b"")
+def _send(stdin: IO[bytes], lines: queue.Queue[bytes | None], sent: queue.Queue[bool]) -> None:
+    """Line by line, until there is none; then its input ends."""
+    with suppress(OSError), stdin:  # what could not be written is tried once more when it is closed
+        while (line := lines.get()) is not None:
+            try:
+                stdin.write(line)
+                stdin.flush()
+            except OSError:
+                sent.put(False)
+                return
+            sent.put(True)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """It is told by the end of its input; then by signals, to it and what it started."""
-    with suppress(OSError, ValueError):
-        if process.stdin is not None:
-            process.stdin.close()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_END_S)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _read(stdout: IO[bytes], answers: queue.Queue[bytes]) -> None:
+    """Line by line; an empty one at the end."""
+    with stdout:
+        while line := stdout.readline(LONGEST_LINE):
+            answers.put(line)
+    answers.put(b"")

@@ -14,8 +14,10 @@ from harness.cli import cli
 from harness.ops.monitoring.rounds import Look, Round
 from harness.ops.targets import Endpoint
 from harness.record.store import RunDirectory
-from harness.replay.outside import OutsideOperator, document_of, outside
+from harness.replay import outside as module
+from harness.replay.outside import EndedError, OutsideOperator, document_of, outside
 from harness.replay.replaying import Source, replay_outside
+from harness.replay.voice import RecordingVoice
 from tests.unit.replay.recorded import Run, claims
 from tests.unit.replay.test_mutation import CRASH
 
@@ -88,11 +90,12 @@ def test_a_crash_is_told(crashed: RunDirectory, tmp_path: Path) -> None:
     ("body", "why"),
     [
         ("for line in sys.stdin:\n    pass\n", "it gave no answer within 0.3 s"),
-        ("sys.stdout.close()\ntime.sleep(60)\n", "it"),
+        ("sys.stdout.close()\ntime.sleep(60)\n", "it closed its standard output"),
     ],
     ids=["never answers", "closes its output"],
 )
-def test_silence_is_told(crashed: RunDirectory, tmp_path: Path, body: str, why: str) -> None:
+def test_silence_is_told(crashed: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, why: str) -> None:
+    monkeypatch.setattr(module, "_END_S", 0.2)
     with outside(shlex.split(agent(tmp_path, body)), patience_s=0.3) as operator:
         found = replay_outside(Source.of(crashed.path), operator)
     (died,) = [e for e in found.replayed.events if e.data.get("state") == "exited"]
@@ -114,6 +117,19 @@ for n, line in enumerate(sys.stdin):
     assert "alert: no such thing can be said; there are: alerts, diagnoses, actions, escalations" in found.replayed.refused[2]
     assert "causes.0.kind" in found.replayed.refused[3]
     assert claims(found.replayed.events) == ["action restart llm"]
+
+
+def test_one_that_does_not_read_is_told_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a pipe holds is waiting for it."""
+    monkeypatch.setattr(module, "_END_S", 0.2)
+    at = Endpoint("query", "query-1", "http://127.0.0.1:1", "http://127.0.0.1:1/metrics")
+    much = Round(1.0, (Look(at, 0.01, [("metric", {"n": str(n)}, 1.0) for n in range(20_000)]),))
+    with outside(shlex.split(agent(tmp_path, "time.sleep(60)\n")), patience_s=0.5) as operator:
+        operator.join({}, RecordingVoice(0.0))
+        with pytest.raises(EndedError, match="it did not read its standard input"):
+            operator.round(much)
+        process = operator._process
+    assert process.returncode is not None
 
 
 @pytest.mark.parametrize(("command", "why"), [("/no/such/agent", "cannot be started"), ("", "no command"), ("'", "No closing quotation")])
