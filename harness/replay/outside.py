@@ -121,7 +121,7 @@ class OutsideOperator:
             self._process.wait(_END_S)
         code = self._process.poll()
         if code is None:
-            return EndedError("it closed its standard output")
+            return EndedError("it closed its standard input or output")
         return EndedError(f"it ended with {code}" if code >= 0 else f"it was ended by {signal.Signals(-code).name}", code)
 
     def _take(self, line: bytes) -> None:

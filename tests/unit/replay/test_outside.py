@@ -90,7 +90,7 @@ def test_a_crash_is_told(crashed: RunDirectory, tmp_path: Path) -> None:
     ("body", "why"),
     [
         ("for line in sys.stdin:\n    pass\n", "it gave no answer within 0.3 s"),
-        ("sys.stdout.close()\ntime.sleep(60)\n", "it closed its standard output"),
+        ("sys.stdout.close()\ntime.sleep(60)\n", "it closed its standard input or output"),
     ],
     ids=["never answers", "closes its output"],
 )
