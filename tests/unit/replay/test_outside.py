@@ -87,16 +87,18 @@ def test_a_crash_is_told(crashed: RunDirectory, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "why"),
+    ("body", "patience_s", "why"),
     [
-        ("for line in sys.stdin:\n    pass\n", "it gave no answer within 0.3 s"),
-        ("sys.stdout.close()\ntime.sleep(60)\n", "it closed its standard input or output"),
+        ("for line in sys.stdin:\n    pass\n", 0.3, "it gave no answer within 0.3 s"),
+        ("sys.stdout.close()\ntime.sleep(60)\n", 15.0, "it closed its standard input or output"),  # told at once, whatever the patience
     ],
     ids=["never answers", "closes its output"],
 )
-def test_silence_is_told(crashed: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, why: str) -> None:
+def test_silence_is_told(
+    crashed: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, patience_s: float, why: str
+) -> None:
     monkeypatch.setattr(module, "_END_S", 0.2)
-    with outside(shlex.split(agent(tmp_path, body)), patience_s=0.3) as operator:
+    with outside(shlex.split(agent(tmp_path, body)), patience_s) as operator:
         found = replay_outside(Source.of(crashed.path), operator)
     (died,) = [e for e in found.replayed.events if e.data.get("state") == "exited"]
     assert f"EndedError: {why}" in died.data["detail"]
