@@ -1,15 +1,18 @@
-"""Commands on recorded runs and the operator: show it a run again, and what nobody notices when a part of it is missing."""
+"""Commands on recorded runs and an operator: show it a run again, and what nobody notices when a part of it is missing."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.console import EPILOG, JSON, RUN, command, emit
-from harness.lifecycle.exit_codes import FAILED, INCONCLUSIVE, OK
+from harness.commands.console import EPILOG, JSON, RUN, CommandError, command, emit, say
+from harness.lifecycle.exit_codes import FAILED, INCONCLUSIVE, OK, USAGE
+from harness.record.events import OPERATOR
 
 if TYPE_CHECKING:
     from harness.replay.mutation import Mutation
@@ -18,24 +21,45 @@ if TYPE_CHECKING:
 
 @command(epilog=EPILOG)
 @RUN
+@click.option(
+    "--operator",
+    metavar="CMD",
+    help="An operator of your own: a command that reads rounds as lines of JSON, and answers each with one (docs/replay.md).",
+)
 @JSON
-def replay(run: Path, as_json: bool) -> int:
+def replay(run: Path, operator: str | None, as_json: bool) -> int:
     """Show a recorded run to the operator again.
 
     What it says is scored: on a fake clock, from the record alone: minutes become seconds, and the same record gives the same answer,
     byte for byte. Judged are alerts, diagnoses, actions and escalations; what became of users is a fact of the run. Actions change
     nothing: from the first one in which replay and run differ, what hangs on it is INCONCLUSIVE.
     """
-    from harness.replay.replaying import Source
+    from harness.replay.outside import OutsideError, outside
+    from harness.replay.replaying import Source, replay_outside
     from harness.replay.replaying import replay as again
 
-    found = again(Source.of(run))
+    source = Source.of(run)
+    try:
+        with ExitStack() as started:
+            found = again(source) if operator is None else replay_outside(source, started.enter_context(outside(_argv(operator))))
+    except OutsideError as error:
+        raise CommandError(USAGE, error) from error
     if as_json:
         emit(found.to_json())
     else:
         for line in _told(found):
             click.echo(line)
     return found.verdict.exit_code
+
+
+def _argv(text: str) -> list[str]:
+    try:
+        argv = shlex.split(text)
+    except ValueError as error:
+        raise CommandError(USAGE, f"--operator {text!r}: {error}; write it as in a shell") from error
+    if not argv:
+        raise CommandError(USAGE, "--operator: no command; write for example --operator 'python agent.py'")
+    return argv
 
 
 def _told(found: Replay) -> Iterator[str]:
@@ -48,6 +72,8 @@ def _told(found: Replay) -> Iterator[str]:
     for told in close.told:
         live, replayed = (f"{t:.1f}s" if t is not None else "never" for t in (told.live_s, told.replayed_s))
         yield f"- {told.what} {told.name}: live {live}, replayed {replayed}"
+    ended = [e.data["detail"] for e in found.replayed.events if e.kind == OPERATOR and e.data["state"] == "exited"]
+    yield from (f"- the operator has died: {why}" for why in ended)
     yield from (f"- not taken: {refused}" for refused in found.replayed.refused)
 
 
@@ -56,19 +82,34 @@ def _told(found: Replay) -> Iterator[str]:
 @click.option(
     "--min-score", default=0.9, show_default=True, type=click.FloatRange(0.0, 1.0), metavar="S", help="Exit with 1 below that score."
 )
+@click.option(
+    "--min-reach",
+    default=0.25,
+    show_default=True,
+    type=click.FloatRange(0.0, 1.0),
+    metavar="R",
+    help="Exit with 3 where the runs reach a smaller share of all mutants.",
+)
+@click.option("--live", is_flag=True, help="Run scenarios again, with an operator without one strategy each. Says first how long it takes.")
+@click.option("--out", default=Path("runs"), show_default=True, type=click.Path(path_type=Path), help="Where live runs are recorded.")
 @JSON
-def mutate(runs: tuple[Path, ...], min_score: float, as_json: bool) -> int:
+def mutate(runs: tuple[Path, ...], min_score: float, min_reach: float, live: bool, out: Path, as_json: bool) -> int:
     """Say which parts of the operator nobody misses.
 
     They are taken away one at a time.
 
     Each rule and strategy is switched off, each metric withheld or delayed, in replays of the recorded runs. A mutant is noticed when a
-    check that passed does not pass any more. What is never noticed could break tomorrow without a word.
+    check that passed does not pass any more. What is never noticed could break tomorrow without a word; what no run reaches is counted
+    apart. With --live, each strategy that the runs used is missing in one run of their scenario.
     """
     from harness.replay.mutants import mutants
     from harness.replay.mutation import mutate as all_mutants
     from harness.replay.replaying import Source
 
+    if live:
+        from harness.commands.replay_live import mutate_live
+
+        return mutate_live(runs, min_score, out, as_json)
     found = all_mutants([Source.of(run) for run in runs], mutants())
     if as_json:
         emit(found.to_json())
@@ -77,18 +118,30 @@ def mutate(runs: tuple[Path, ...], min_score: float, as_json: bool) -> int:
             click.echo(line)
     if found.score is None:
         return INCONCLUSIVE
+    if found.reach < min_reach:
+        say(f"these runs reach {found.reach:.0%} of all mutants, and {min_reach:.0%} are wanted: add runs of other scenarios")
+        return INCONCLUSIVE if found.score >= min_score else FAILED
     return OK if found.score >= min_score else FAILED
 
 
 def _fates(found: Mutation) -> Iterator[str]:
-    score = "no score: no check of these runs passes" if found.score is None else f"score {found.score:.3f}"
-    yield f"{score}: {found.killed} of {len(found.counted)} mutants noticed, {len(found.fates) - len(found.counted)} equivalent"
-    for fate in found.fates:
-        if fate.equivalent is not None:
-            yield f"- equivalent {fate.mutant.name}: {fate.equivalent}"
-        elif fate.kills:
-            first = fate.kills[0]
-            yield f"- noticed {fate.mutant.name}: {first.scenario} {first.check} is {first.status.value}"
+    score = "no score: no check passes, or no mutant makes a difference" if found.score is None else f"score {found.score:.3f}"
+    reach = f"they reach {found.reach:.0%} of {len(found.told)}"
+    yield f"{score}: {found.killed} of {found.reached} mutants that these runs reach are noticed; {reach}"
+    for kind, fates in found.by_kind().items():
+        yield f"- {kind}: " + ", ".join(f"{n} {fate}" for fate, n in fates.items())
+    for told in found.told:
+        if told.kills:
+            first = told.kills[0]
+            yield f"- noticed {told.mutant.name}: {first.scenario} {first.check} is {first.status.value}"
         else:
-            yield f"- SURVIVED {fate.mutant.name}" + (": claims differ, and no check asks" if fate.differs else ": no claim differs")
+            yield f"- {_WORDS[told.fate.value]}".format(told.mutant.name)
+            yield from (f"  {m.scenario} {m.check}: {m.mutant}, with it {m.whole} (limit {m.limit})" for m in told.moved)
     yield from (f"- no check of {scenario} passes: it notices nothing" for scenario, passing in found.passing if not passing)
+
+
+_WORDS = {
+    "unasked": "SURVIVED {}: the operator says something else, and no check asks",
+    "covered": "SURVIVED {}: other symptoms, and the operator says the same for other reasons",
+    "unreached": "not reached {}: it makes no difference in these runs",
+}

@@ -5,20 +5,25 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from harness.ops.assembly import assemble, notifier_of, rules_of
 from harness.ops.monitoring.scrape import NetworkLooker
+from harness.ops.operator import Alerting, Operator, Voice
+from harness.ops.pacing import paced
 from harness.ops.targets import Targets, TargetsError, load_targets
 from harness.ops.voice import HttpVoice, log
-from harness.record.clock import NS_PER_S, SystemClock, wall_anchor
+from harness.record.clock import SystemClock, wall_anchor
 
 ROUND_EVERY_S = 1.0
 DRY_RUN = "--dry-run"
 
+Assemble = Callable[[Targets, Voice, Alerting | None], Operator]
 
-def watch(targets: Targets, ended: threading.Event) -> None:
+
+def watch(targets: Targets, ended: threading.Event, assembled: Assemble = assemble) -> None:
     """Rounds at a fixed pace until `ended` is set; a round that overran is followed by the next at once."""
     clock = SystemClock()
     anchor = wall_anchor()
@@ -26,17 +31,13 @@ def watch(targets: Targets, ended: threading.Event) -> None:
     looker = NetworkLooker(targets, clock)
     alerting = rules_of(targets, anchor.at(0).timestamp())
     notifier = notifier_of(targets, voice, anchor.at(0).timestamp(), clock)
-    operator = assemble(targets, notifier or voice, alerting)
+    operator = assembled(targets, notifier or voice, alerting)
     log({"what": "watching", "services": sorted(targets.kinds)})
-    period_ns = round(ROUND_EVERY_S / targets.time_scale * NS_PER_S)
-    due_ns = clock.now_ns()
-    while not ended.is_set():
+    for _ in paced(ROUND_EVERY_S / targets.time_scale, ended, clock):
         round_ = looker.look()
         operator.round(round_)
         if notifier is not None:
             notifier.tick(round_.t_s)
-        due_ns = max(due_ns + period_ns, clock.now_ns())
-        ended.wait((due_ns - clock.now_ns()) / NS_PER_S)
     looker.close()
     if notifier is not None:
         notifier.close()

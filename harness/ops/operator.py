@@ -63,10 +63,10 @@ class Operator:
     rules: SymptomRules
     windows: Windows = field(default_factory=lambda: Windows(keep_s=60.0))
     alerting: Alerting | None = None
+    families: FamilyRules = field(init=False)
     _book: AlertBook = field(init=False)
     _controller: Controller = field(init=False)
     _graph: Graph = field(init=False)
-    _families: FamilyRules = field(init=False)
     _adviser: Adviser = field(default_factory=Adviser)
     _told: tuple[tuple[str, str], ...] = ()
     _diagnosis_id: str | None = None
@@ -76,7 +76,7 @@ class Operator:
         allowed = ApprovalFile(self.targets.approvals) if self.targets.approvals is not None else None
         self._controller = Controller(self.targets, allowed) if allowed is not None else Controller(self.targets)
         self._graph = Graph(self.targets.edges)
-        self._families = FamilyRules.of(self.targets.kinds, self._graph)
+        self.families = FamilyRules.of(self.targets.kinds, self._graph)
 
     def round(self, round_: Round) -> None:
         """Take in one round of looking, and speak or act where that is due."""
@@ -86,7 +86,7 @@ class Operator:
         signals = derive(self.windows, round_.t_s, WINDOW_S / self.targets.time_scale)
         view = View(round_, signals, self.windows, self.targets.kinds, self.targets.time_scale)
         self._adviser.look(view)
-        symptoms = self._families.look(view, self.rules.look(round_, signals))
+        symptoms = self.families.look(view, self.rules.look(round_, signals))
         lasting = self._book.update(round_.t_s, inhibit(symptoms, self._graph))
         changed = lasting if self.alerting is None else self.alerting.changes(round_)
         if changed:

@@ -32,7 +32,7 @@ class Told:
 class Fidelity:
     """`interval_s` is the sampling interval: the two looked at different moments, up to so far apart.
 
-    `same_operator`: the run's was the embedded one, as the replay's is; else they need not agree.
+    `same_operator`: both were the embedded one; else they need not agree.
     """
 
     same_operator: bool
@@ -56,7 +56,7 @@ class Fidelity:
 
 def fidelity(live: History, replayed: History, interval_s: float) -> Fidelity:
     """Every alert episode, and the first diagnosis within each fault's window."""
-    same = any(e.data.get("own") is True for e in live.of_kind(ev.OPERATOR))
+    same = all(any(e.data.get("own") is True for e in h.of_kind(ev.OPERATOR)) for h in (live, replayed))
     told = [*_alerts(live, replayed), *(d for fault in live.faults if (d := _diagnoses(fault, live, replayed)) is not None)]
     return Fidelity(same, interval_s, tuple(told))
 

@@ -5,60 +5,64 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
-from harness.ops.assembly import assemble
 from harness.ops.diagnosis.ranking import Cause
 from harness.ops.monitoring.alerts import FOR_S, Alert
 from harness.ops.monitoring.rounds import Look, Round
-from harness.ops.monitoring.signals import WATCHED, Signals
-from harness.ops.monitoring.symptoms import Symptom, SymptomRules
-from harness.ops.operator import Operator, Voice
+from harness.ops.monitoring.signals import WATCHED
+from harness.ops.operator import Voice
 from harness.ops.recovery.controller import Handover
 from harness.ops.recovery.strategies import CHOICES, Situation, Step, ladder_for
 from harness.ops.targets import Targets
-from harness.replay.play import Assemble
 from harness.replay.recording import Samples, Seen
-from harness.replay.replaying import Alter
 
 DELAY_S = 10.0  # by which late telemetry is late: two windows of the operator
 LOOKS = "failed looks"
 PROBES = "direct probes"
+RULE, BLIND, DELAY, STRATEGY = "rule", "blind", "delay", "strategy"
+KINDS = (RULE, BLIND, DELAY, STRATEGY)
 
-# What changes nothing, and why. Such a mutant is left out of the score, unless a replay differs all the same: then the reason is wrong.
-EQUIVALENT: Mapping[str, str] = {
-    "rag_degraded_total": "the operator keeps it, and no rule reads it",
-    "rag_queue_length": "the operator keeps it, and no rule reads it",
-}
+OF_FAMILIES = (
+    "AnswerLength", "AnswersWrong", "CacheEmptied", "CacheEvicting", "CacheSlow", "CanaryWrong", "ClockSkew", "CollectionRecreated",
+    "ConnectionsHeld", "DatabaseReadOnly", "DescriptorsExhausted", "DocumentsDead", "DocumentsRefused", "DocumentsWaiting", "HitsRejected",
+    "InstanceMissing", "LoadUnexpected", "LockHeld", "LockWaits", "MemoryGrowing", "MemoryNearLimit", "MetricsLost", "MetricsStale",
+    "ModelChanged", "ProcessorContended", "ProcessorThrottled", "SearchedByWords", "SessionsExhausted", "TokensSlow", "Unauthorized",
+    "UsageMissing", "VersionSlower", "WayBroken", "WritesFail",
+)  # fmt: skip
+"""Symptoms that the rules of families of faults name, beside those that hold for any service."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mutant:
-    """`kind`: rule, blind, delay or strategy; `part`: what is missing."""
+    """`kind`: rule, blind, delay or strategy; `part`: the symptom, metric or verb that is missing, or late."""
 
     kind: str
     part: str
-    assembled: Assemble = assemble
-    alter: Alter | None = None
 
     @property
     def name(self) -> str:
         return f"{self.kind} {self.part}"
 
+    def voice(self, voice: Voice) -> Voice:
+        """What the operator speaks through: for a strategy, one that keeps its verb to itself."""
+        return _Idle(voice, self.part) if self.kind == STRATEGY else voice
+
+    def rounds(self, rounds: Iterator[Seen]) -> Iterator[Seen]:
+        """What it gets to see."""
+        if self.kind == BLIND:
+            return _blind(self.part, rounds)
+        return _late(self.part, rounds) if self.kind == DELAY else rounds
+
     @property
-    def equivalent(self) -> str | None:
-        """Why it cannot be noticed, if it cannot."""
-        return EQUIVALENT.get(self.part)
+    def silent(self) -> str:
+        """The symptom that none of its rules names; empty: none is missing."""
+        return self.part if self.kind == RULE else ""
 
 
 def mutants() -> tuple[Mutant, ...]:
     """Every rule and every strategy off; every metric, failed looks and direct probes gone, or `DELAY_S` late."""
-    rules = [Mutant("rule", name, partial(_without_rule, name)) for name in FOR_S]
-    seen = (*WATCHED, LOOKS, PROBES)
-    blind = [Mutant("blind", part, alter=partial(_blind, part)) for part in seen]
-    late = [Mutant("delay", part, alter=partial(_late, part)) for part in seen]
-    strategies = [Mutant("strategy", verb, partial(_without_verb, verb)) for verb in _verbs()]
-    return (*rules, *blind, *late, *strategies)
+    parts = {RULE: (*FOR_S, *OF_FAMILIES), BLIND: (*WATCHED, LOOKS, PROBES), DELAY: (*WATCHED, LOOKS, PROBES), STRATEGY: _verbs()}
+    return tuple(Mutant(kind, part) for kind in KINDS for part in parts[kind])
 
 
 def _verbs() -> tuple[str, ...]:
@@ -68,23 +72,6 @@ def _verbs() -> tuple[str, ...]:
     suffering = Situation(targets, users_affected=True, replicas=dict.fromkeys(kinds, 2), repeated=True)
     causes = [Cause(c.role, kind, 1.0, "", (f"{c.role}-1",), (c.sign,)) for c in CHOICES for kind in c.kinds]
     return tuple(sorted({step.verb for cause in causes for rung in ladder_for(cause, suffering) for step in rung}))
-
-
-@dataclass
-class _Silenced:
-    """All rules but one."""
-
-    rules: SymptomRules
-    name: str
-
-    def look(self, round_: Round, signals: Signals) -> tuple[Symptom, ...]:
-        return tuple(s for s in self.rules.look(round_, signals) if s.name != self.name)
-
-
-def _without_rule(name: str, targets: Targets, voice: Voice) -> Operator:
-    operator = assemble(targets, voice)
-    operator.rules = _Silenced(operator.rules, name)  # type: ignore[assignment]  # the part of the rules that an operator asks
-    return operator
 
 
 @dataclass
@@ -105,10 +92,6 @@ class _Idle:
 
     def act(self, step: Step, diagnosis_id: str | None) -> bool | None:
         return self.voice.act(step, diagnosis_id) if step.verb != self.verb else None
-
-
-def _without_verb(verb: str, targets: Targets, voice: Voice) -> Operator:
-    return assemble(targets, _Idle(voice, verb))
 
 
 def _blind(part: str, rounds: Iterator[Seen]) -> Iterator[Seen]:
@@ -150,3 +133,14 @@ def _direct(look: Look) -> bool:
 
 def _samples(now: Samples, then: Samples, name: str) -> Sequence[tuple[str, Mapping[str, str], float]]:
     return [*(s for s in now if s[0] != name), *(s for s in then if s[0] == name and now)]
+
+
+def parts_seen(rounds: Iterator[Seen]) -> frozenset[str]:
+    """Metrics that some look of the run has, and `LOOKS` and `PROBES` where there are any: what can be blinded or delayed at all."""
+    found: set[str] = set()
+    for seen in rounds:
+        found.update(name for name, _, _ in seen.round.client)
+        for look in seen.round.looks:
+            found.update(name for name, _, _ in look.samples)
+            found.update(part for part, chosen in ((LOOKS, _failed), (PROBES, _direct)) if chosen(look))
+    return frozenset(found)

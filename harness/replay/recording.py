@@ -19,6 +19,7 @@ from harness.record.samples import SAMPLE, Series, read_series
 from harness.record.store import RecordError, RunDirectory
 
 Samples = Sequence[tuple[str, Mapping[str, str], float]]
+_TOLD = ("services", "static", "edges", "slos", "time_scale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Recording:
 
     directory: RunDirectory
     targets: Targets
+    document: Mapping[str, Any]  # of the targets, as it was recorded
 
     @classmethod
     def of(cls, directory: RunDirectory) -> Recording:
@@ -46,7 +48,7 @@ class Recording:
             )
         try:
             document = json.loads(directory.targets.read_text(encoding="utf-8"))
-            recording = cls(directory, targets_of(document, directory.targets))
+            recording = cls(directory, targets_of(document, directory.targets), document)
         except (ValueError, KeyError, TargetsError) as error:
             raise RecordError(f"{directory.targets}: {error}") from error
         if recording.targets.rules:
@@ -54,6 +56,11 @@ class Recording:
         if next(recording._looks(), None) is None:
             raise RecordError(f"{directory.path}: cannot be replayed: nothing was looked at; the run ended before its first round")
         return recording
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What of the targets still means something in a replay: not where to ask, or to whom to speak."""
+        return {key: self.document[key] for key in _TOLD if key in self.document}
 
     def rounds(self) -> Iterator[Seen]:
         """In order of time. Raises RecordError where samples of a round are missing: blindness would look like calm."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from harness.record.events import OPERATOR, STACK
 from harness.record.history import History
 from harness.replay.fidelity import Fidelity, fidelity
 from harness.replay.judging import asked, judge, with_claims
+from harness.replay.outside import OutsideOperator
 from harness.replay.parting import Parting, partings
 from harness.replay.play import Assemble, Replayed, play
 from harness.replay.recording import Recording, Seen
@@ -48,6 +50,11 @@ class Source:
         except (KeyError, TypeError, ValueError) as error:
             raise store.RecordError(f"{directory.run_file}: no clock anchor: {error}") from error
         return cls(recording, live, asked(recorded_scenario(directory, live.run)), offset_s, recording.interval_s(), _until_ns(live))
+
+    @cached_property
+    def rounds(self) -> tuple[Seen, ...]:
+        """What an operator gets to see of it, read once. Raises RecordError where samples are missing."""
+        return tuple(takewhile(lambda seen: seen.done_ns <= self.until_ns, self.recording.rounds()))
 
 
 def _until_ns(live: History) -> int:
@@ -90,10 +97,10 @@ class Replay:
         }
 
 
-def replay(source: Source, assembled: Assemble = assemble, alter: Alter | None = None) -> Replay:
-    """Play the run to a fresh operator, and score it. `alter` changes what it gets to see."""
-    rounds = takewhile(lambda seen: seen.done_ns <= source.until_ns, source.recording.rounds())
-    replayed = play(alter(rounds) if alter is not None else rounds, source.recording.targets, source.wall_offset_s, assembled)
+def replay(source: Source, assembled: Assemble = assemble, alter: Alter | None = None, *, own: bool = True) -> Replay:
+    """Play the run to a fresh operator (`own`: the embedded one), and score it. `alter` changes what it gets to see."""
+    rounds = iter(source.rounds)
+    replayed = play(alter(rounds) if alter is not None else rounds, source.recording.targets, source.wall_offset_s, assembled, own=own)
     history = with_claims(source.live, replayed.events)
     parted = partings(source.live, history, _SAME_ACTION_INTERVALS * source.interval_s)
     results = judge(history, source.scenario, parted)
@@ -101,3 +108,8 @@ def replay(source: Source, assembled: Assemble = assemble, alter: Alter | None =
     if not results:
         verdict = replace(verdict, reason="nothing that a replay can score is expected: no alert, diagnosis, action or count of them")
     return Replay(source, replayed, history, verdict, parted)
+
+
+def replay_outside(source: Source, operator: OutsideOperator) -> Replay:
+    """The same for an operator in a process of its own."""
+    return replay(source, lambda _, voice: operator.join(source.recording.told, voice), own=False)

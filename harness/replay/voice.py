@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,7 +16,9 @@ from harness.ops.recovery.controller import Handover
 from harness.ops.recovery.strategies import Step
 from harness.record.events import ACTION, ALERT, DIAGNOSIS, ESCALATION, Event
 
-_Body = TypeVar("_Body", bound=BaseModel)
+ALERTS, DIAGNOSES, ACTIONS, ESCALATIONS = "alerts", "diagnoses", "actions", "escalations"
+SAID: Mapping[str, type[BaseModel]] = {ALERTS: Webhook, DIAGNOSES: DiagnosisBody, ACTIONS: ActionBody, ESCALATIONS: EscalationBody}
+"""What can be said, in the order in which words of one moment are taken; the bodies are those of the inbox."""
 
 
 class RecordingVoice:
@@ -26,43 +28,54 @@ class RecordingVoice:
         self._wall_offset_s = wall_offset_s
         self._numbers = {kind: count(1) for kind in (DIAGNOSIS, ACTION, ESCALATION)}
         self.now_ns = 0
+        self.where = ""
+        """Where in what somebody said a refused word stood, if that can be told."""
         self.events: list[Event] = []
         self.refused: list[str] = []
         """Words that the inbox would have refused, and why."""
 
     def alerts(self, changed: list[Alert]) -> None:
-        body = self._body(Webhook, claims.webhook(changed, self._wall_offset_s))
-        self.events += [Event(self.now_ns, ALERT, "claim", alert.to_event()) for alert in body.alerts] if body else []
+        self.hear(ALERTS, claims.webhook(changed, self._wall_offset_s))
 
     def diagnosis(self, causes: tuple[Cause, ...]) -> str | None:
-        body = self._body(DiagnosisBody, claims.diagnosis(causes))
-        if body is None:
-            return None
-        diagnosis_id = f"d-{next(self._numbers[DIAGNOSIS])}"
-        self.events.append(Event(self.now_ns, DIAGNOSIS, "claim", {"diagnosis_id": diagnosis_id, **body.model_dump()}))
-        return diagnosis_id
+        return self.hear(DIAGNOSES, claims.diagnosis(causes))
 
     def act(self, step: Step, diagnosis_id: str | None) -> None:
-        body = self._body(ActionBody, claims.action(step, diagnosis_id))
-        if body is None:
-            return
-        action_id = f"a-{next(self._numbers[ACTION])}"
-        self.events.append(Event(self.now_ns, ACTION, "claim", {"action_id": action_id, "step": "requested", **body.model_dump()}))
-        told = {"action_id": action_id, "step": "performed", "detail": "replayed: nothing was done"}
-        self.events.append(Event(self.now_ns, ACTION, "truth", told))
+        self.hear(ACTIONS, claims.action(step, diagnosis_id))
 
     def escalate(self, handover: Handover, diagnosis_id: str | None) -> None:
-        body = self._body(EscalationBody, claims.escalation(handover, diagnosis_id))
-        if body is not None:
-            escalation_id = f"e-{next(self._numbers[ESCALATION])}"
-            self.events.append(Event(self.now_ns, ESCALATION, "claim", {"escalation_id": escalation_id, **body.model_dump()}))
+        self.hear(ESCALATIONS, claims.escalation(handover, diagnosis_id))
 
-    def _body(self, model: type[_Body], document: Any) -> _Body | None:
+    def hear(self, what: str, document: Any) -> str | None:
+        """One of `SAID`, as a body. Returns the id under which it was taken, of what has one."""
         try:
-            return model.model_validate(document)
+            body = SAID[what].model_validate(document)
         except ValidationError as error:
-            self.refused.append(f"{model.__name__}: {_first(error.errors(include_url=False, include_context=False))}")
+            self.refuse(f"{SAID[what].__name__}: {_first(error.errors(include_url=False, include_context=False))}")
             return None
+        match body:
+            case Webhook():
+                self.events += [Event(self.now_ns, ALERT, "claim", alert.to_event()) for alert in body.alerts]
+                return None
+            case ActionBody():
+                action_id = self._take(ACTION, "action_id", {"step": "requested", **body.model_dump()})
+                told = {"action_id": action_id, "step": "performed", "detail": "replayed: nothing was done"}
+                self.events.append(Event(self.now_ns, ACTION, "truth", told))
+                return action_id
+            case DiagnosisBody():
+                return self._take(DIAGNOSIS, "diagnosis_id", body.model_dump())
+            case _:
+                return self._take(ESCALATION, "escalation_id", body.model_dump())
+
+    def refuse(self, why: str) -> None:
+        """Keep why something was not taken."""
+        self.refused.append(f"{self.where}{why}")
+
+    def _take(self, kind: str, called: str, data: Mapping[str, Any]) -> str:
+        """A claim under a number of its kind."""
+        taken = f"{kind[0]}-{next(self._numbers[kind])}"
+        self.events.append(Event(self.now_ns, kind, "claim", {called: taken, **data}))
+        return taken
 
 
 def _first(errors: Sequence[Any]) -> str:

@@ -67,58 +67,93 @@ class Alert:
         }
 
 
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """Something that is so now, and is an alert once it has been so without a break for `for_s`."""
+
+    for_s: float
+    labels: Mapping[str, str]
+    summary: str
+
+
 @dataclass(slots=True)
 class _Pending:
-    symptom: Symptom
     since_s: float
     last_s: float
     alert: Alert | None = None
 
 
 @dataclass(slots=True)
-class AlertBook:
-    """Turns symptoms of successive rounds into changes: alerts that begin to fire, alerts that are resolved."""
+class Book:
+    """Turns what is so in successive rounds into changes: alerts that begin to fire, and alerts that are resolved after `resolve_after_s`.
 
-    time_scale: float = 1.0
-    _pending: dict[tuple[str, str, str], _Pending] = field(default_factory=dict)
+    Both durations are those of the caller's clock: compressed already, where a time scale is.
+    """
 
-    def update(self, t_s: float, symptoms: Iterable[Symptom]) -> list[Alert]:
+    resolve_after_s: float
+    _pending: dict[Key, _Pending] = field(default_factory=dict)
+
+    def update(self, t_s: float, seen: Mapping[Key, Lasting]) -> list[Alert]:
         """The alerts that changed at `t_s`."""
-        seen: dict[tuple[str, str, str], Symptom] = {}
-        for symptom in sorted(symptoms, key=_for_s):
-            name = ALERT_OF.get(symptom.name, symptom.name)
-            seen.setdefault((name, symptom.service, symptom.instance if name == "InstanceDown" else ""), symptom)
-        changed = [a for key, s in seen.items() if (a := self._confirm(key, s, t_s)) is not None]
+        changed = [a for key, one in seen.items() if (a := self._confirm(key, one, t_s)) is not None]
         return changed + [a for key in list(self._pending) if key not in seen and (a := self._release(key, t_s)) is not None]
 
     @property
     def firing(self) -> tuple[Alert, ...]:
+        """In the order in which they were first seen."""
         return tuple(p.alert for p in self._pending.values() if p.alert is not None)
 
-    def _confirm(self, key: tuple[str, str, str], symptom: Symptom, t_s: float) -> Alert | None:
-        pending = self._pending.setdefault(key, _Pending(symptom, t_s, t_s))
-        pending.symptom, pending.last_s = symptom, t_s
-        if pending.alert is not None or t_s - pending.since_s < _for_s(symptom) / self.time_scale:
+    def _confirm(self, key: Key, one: Lasting, t_s: float) -> Alert | None:
+        pending = self._pending.setdefault(key, _Pending(t_s, t_s))
+        pending.last_s = t_s
+        if pending.alert is not None or t_s - pending.since_s < one.for_s:
             return None
-        pending.alert = Alert(_labels(key, symptom.severity), {"summary": symptom.evidence}, t_s)
+        pending.alert = Alert(one.labels, {"summary": one.summary}, t_s)
         return pending.alert
 
-    def _release(self, key: tuple[str, str, str], t_s: float) -> Alert | None:
+    def _release(self, key: Key, t_s: float) -> Alert | None:
         pending = self._pending[key]
         if pending.alert is None:  # `for` wants it without a break
             del self._pending[key]
             return None
-        if t_s - pending.last_s < RESOLVE_AFTER_S / self.time_scale:
+        if t_s - pending.last_s < self.resolve_after_s:
             return None
         del self._pending[key]
         return Alert(pending.alert.labels, pending.alert.annotations, pending.alert.starts_at_s, t_s)
+
+
+@dataclass(slots=True)
+class AlertBook:
+    """Symptoms of successive rounds as alerts: one for each name, service and instance."""
+
+    time_scale: float = 1.0
+    _book: Book = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._book = Book(RESOLVE_AFTER_S / self.time_scale)
+
+    def update(self, t_s: float, symptoms: Iterable[Symptom]) -> list[Alert]:
+        """The alerts that changed at `t_s`."""
+        seen: dict[Key, Lasting] = {}
+        for symptom in sorted(symptoms, key=_for_s):
+            name = ALERT_OF.get(symptom.name, symptom.name)
+            key = (name, symptom.service, symptom.instance if name == "InstanceDown" else "")
+            seen.setdefault(key, Lasting(_for_s(symptom) / self.time_scale, _labels(key, symptom.severity), symptom.evidence))
+        return self._book.update(t_s, seen)
+
+    @property
+    def firing(self) -> tuple[Alert, ...]:
+        return self._book.firing
 
 
 def _for_s(symptom: Symptom) -> float:
     return FOR_S[symptom.name] if symptom.for_s is None else symptom.for_s
 
 
-def _labels(key: tuple[str, str, str], severity: str) -> dict[str, str]:
+def _labels(key: Key, severity: str) -> dict[str, str]:
     name, service, instance = key
     labels = {"alertname": name, "service": service, "severity": severity}
     return labels | {"instance": instance} if instance else labels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from harness.ops.monitoring.alerts import Alert
+from harness.ops.monitoring.alerts import Alert, Book, Key, Lasting
 
 LASTING_S = 15.0
 """A finding must last that long before it is an alert, and be gone as long before that is resolved."""
@@ -23,15 +23,8 @@ class Finding:
     at_once: bool = False  # an anomaly is one point: it does not last
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         return self.name, self.service, self.what
-
-
-@dataclass(slots=True)
-class _Open:
-    since_s: float
-    last_s: float
-    alert: Alert | None = None
 
 
 @dataclass(slots=True)
@@ -39,30 +32,24 @@ class Findings:
     """Findings of successive rounds to alerts that begin to fire, and alerts that are resolved."""
 
     time_scale: float = 1.0
-    _open: dict[tuple[str, str, str], _Open] = field(default_factory=dict)
+    _book: Book = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._book = Book(LASTING_S / self.time_scale)
 
     def update(self, t_s: float, found: Iterable[Finding]) -> list[Alert]:
         """The alerts that changed at `t_s`."""
-        lasting_s = LASTING_S / self.time_scale
-        changed = []
+        seen: dict[Key, Lasting] = {}
         for finding in found:
-            entry = self._open.setdefault(finding.key, _Open(t_s, t_s))
-            entry.last_s = t_s
-            if entry.alert is None and (finding.at_once or t_s - entry.since_s >= lasting_s):
-                entry.alert = Alert(_labels(finding), {"summary": finding.summary}, t_s)
-                changed.append(entry.alert)
-        for key, entry in list(self._open.items()):
-            if entry.alert is None and entry.last_s < t_s:
-                del self._open[key]
-            elif entry.alert is not None and t_s - entry.last_s >= lasting_s:
-                del self._open[key]
-                changed.append(Alert(entry.alert.labels, entry.alert.annotations, entry.alert.starts_at_s, t_s))
-        return changed
+            if finding.key not in seen or finding.at_once:
+                for_s = 0.0 if finding.at_once else LASTING_S / self.time_scale
+                seen[finding.key] = Lasting(for_s, _labels(finding), finding.summary)
+        return self._book.update(t_s, seen)
 
     @property
     def firing(self) -> tuple[Alert, ...]:
         """In the order of their beginning."""
-        return tuple(sorted((e.alert for e in self._open.values() if e.alert is not None), key=lambda a: a.starts_at_s))
+        return tuple(sorted(self._book.firing, key=lambda a: a.starts_at_s))
 
 
 def _labels(finding: Finding) -> dict[str, str]:

@@ -20,13 +20,14 @@ from harness.ops.monitoring.levels import Levels
 from harness.ops.monitoring.readings import Source
 from harness.ops.monitoring.rounds import Looker
 from harness.ops.operator import Operator
+from harness.ops.pacing import paced
 from harness.ops.stackfile.loading import StackFile
 from harness.ops.targets import Targets
 from harness.ops.watching.findings import Findings
 from harness.ops.watching.health_source import HealthSource, questions
 from harness.ops.watching.log_source import LogSource
 from harness.ops.watching.monitor import Monitor, Snapshot
-from harness.record.clock import NS_PER_S, Clock
+from harness.record.clock import Clock
 
 if TYPE_CHECKING:
     from harness.ops.alerting.notifier import Notifier
@@ -133,9 +134,5 @@ class Watch:
         """Rounds at a fixed pace until `ended` is set; a round that overran is followed by the next at once."""
         targets = self._stack.targets
         self._told({"what": "watching", "services": sorted(targets.kinds), "stack": self._stack.document.name})
-        period_ns = round(self._stack.document.every / targets.time_scale * NS_PER_S)
-        due_ns = clock.now_ns()
-        while not ended.is_set():
+        for _ in paced(self._stack.document.every / targets.time_scale, ended, clock):
             see(self.round(), self.firing)
-            due_ns = max(due_ns + period_ns, clock.now_ns())
-            ended.wait((due_ns - clock.now_ns()) / NS_PER_S)

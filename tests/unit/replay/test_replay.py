@@ -106,7 +106,7 @@ class Acting:
 
 def test_silence_is_a_miss_up_to_the_moment_in_which_the_run_was_healed(recorded: RunDirectory) -> None:
     """The live operator acts after some seconds; whether the silent one would have spoken later, nobody knows."""
-    found = replay(Source.of(recorded.path), lambda targets, voice: Silent())  # type: ignore[arg-type, return-value]
+    found = replay(Source.of(recorded.path), lambda targets, voice: Silent())
     (parting,) = found.partings
     assert "the operator of the run asked for switch_provider of llm" in parting.why
     assert statuses(found) == dict.fromkeys(statuses(found), "INCONCLUSIVE")
@@ -115,7 +115,7 @@ def test_silence_is_a_miss_up_to_the_moment_in_which_the_run_was_healed(recorded
 
 def test_silence_is_a_miss_where_nobody_acted(tmp_path: Path) -> None:
     directory = Run(tmp_path, on_call=False).record()
-    found = replay(Source.of(directory.path), lambda targets, voice: Silent())  # type: ignore[arg-type, return-value]
+    found = replay(Source.of(directory.path), lambda targets, voice: Silent())
     assert statuses(found) == {
         "broken.alert": "FAIL",
         "broken.root_cause": "FAIL",
@@ -141,7 +141,7 @@ def test_an_action_that_the_run_did_not_see_ends_what_can_be_compared(tmp_path: 
 
 
 def test_a_needless_action_without_a_fault_fails_whatever_came_of_it(recorded: RunDirectory) -> None:
-    found = replay(Source.of(recorded.path), lambda targets, voice: Acting(voice, 10))  # type: ignore[arg-type, return-value]
+    found = replay(Source.of(recorded.path), lambda targets, voice: Acting(voice, 10))
     assert statuses(found)["run.needless_actions"] == "FAIL"
     assert found.verdict.exit_code == EXIT_FAIL
 
@@ -155,7 +155,7 @@ def test_an_operator_that_raises_has_died(recorded: RunDirectory) -> None:
             if self.rounds > 20:
                 raise ZeroDivisionError("of its own making")
 
-    found = replay(Source.of(recorded.path), lambda targets, voice: Mortal())  # type: ignore[arg-type, return-value]
+    found = replay(Source.of(recorded.path), lambda targets, voice: Mortal())
     assert statuses(found) == dict.fromkeys(statuses(found), "INCONCLUSIVE")
     assert "the operator process died 21" in found.verdict.reason
 
@@ -168,7 +168,7 @@ def test_a_word_that_no_inbox_takes_is_told(recorded: RunDirectory) -> None:
         def round(self, round_: Round) -> None:
             assert self.voice.diagnosis((Cause("llm", "sadness", 0.9, ""),)) is None
 
-    found = replay(Source.of(recorded.path), lambda targets, voice: Muddled(voice))  # type: ignore[arg-type, return-value]
+    found = replay(Source.of(recorded.path), lambda targets, voice: Muddled(voice))
     assert "DiagnosisBody: causes.0.kind" in found.replayed.refused[0]
 
 

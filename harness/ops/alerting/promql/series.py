@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harness.ops.alerting.promql.syntax import NAME, Selector
@@ -96,11 +96,11 @@ class SeriesStore:
             found = self._found[selector] = [one for one in every if selector.matches(dict(one.labels))]
         return found
 
-    def forget(self, before_ms: int) -> None:
-        """Drop points that are older, and series that have none left."""
+    def forget(self, t_ms: int, reach_ms: Callable[[Labels], int]) -> None:
+        """Drop points that are too old at `t_ms`, and series that have none left. `reach_ms`: how far back a series is asked for."""
         for name, named in list(self._named.items()):
             for labels, one in list(named.items()):
-                one.forget(before_ms)
+                one.forget(t_ms - reach_ms(labels))
                 if not one.t_ms:
                     del named[labels]
                     self._found.clear()

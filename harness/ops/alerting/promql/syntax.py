@@ -137,12 +137,12 @@ def walk(node: Node) -> Iterator[Node]:
             pass
 
 
-def reach_ms(node: Node, lookback_ms: int) -> int:
-    """How far back the expression looks."""
-    far = [lookback_ms]
-    for one in walk(node):
-        if isinstance(one, Range):
-            far.append(one.range_ms + max(0, one.selector.offset_ms))
-        elif isinstance(one, Selector):
-            far.append(lookback_ms + max(0, one.offset_ms))
-    return max(far)
+def reaches_ms(node: Node, lookback_ms: int) -> Iterator[tuple[Selector, int]]:
+    """Each selector of the expression, and how far back it looks: its range, or the lookback where it wants the newest point."""
+    ranges = [one for one in walk(node) if isinstance(one, Range)]
+    ranged = {id(one.selector) for one in ranges}
+    for one in ranges:
+        yield one.selector, one.range_ms + max(0, one.selector.offset_ms)
+    for other in walk(node):
+        if isinstance(other, Selector) and id(other) not in ranged:
+            yield other, lookback_ms + max(0, other.offset_ms)

@@ -14,6 +14,7 @@ from harness.ops.alerting.notifier import Notifier
 from harness.ops.alerting.promql.evaluate import Moment, evaluate
 from harness.ops.alerting.promql.parse import parse
 from harness.ops.alerting.promql.series import SeriesStore, labels_of
+from harness.ops.alerting.promql.syntax import Selector
 from harness.ops.alerting.rule_alerts import RuleAlerts, wanted_metrics
 from harness.ops.alerting.rules.checking import check
 from harness.ops.alerting.rules.reading import read_text
@@ -91,6 +92,71 @@ def test_a_teams_own_rules_are_told_and_a_rule_that_fails_says_so(tmp_path: Path
     assert 21 <= firing.starts_at_s <= 30
     (failure,) = told
     assert str(failure["rule"]) == "team.yml:11:9" and "duplicate series" in str(failure["error"])
+
+
+def history(failed: int, *, slow: int = 0, of: int = 40, over_s: int = 60, time_scale: float = 3.0) -> set[str]:
+    """Names of the shipped alerts that fired: the gateway was asked `of` times in so many seconds, and so many failed, or took 4 s."""
+    alerts, fired = RuleAlerts(SHIPPED, time_scale, OFFSET_S), set()
+    gateway = Endpoint("gateway", "gateway-1", "http://a")
+    labels = {
+        "200": {"route": "/api/ask", "method": "POST", "status": "200"},
+        "503": {"route": "/api/ask", "method": "POST", "status": "503"},
+    }
+    called = {"ok": {"callee": "llm", "outcome": "ok"}, "http_5xx": {"callee": "llm", "outcome": "http_5xx"}}
+    buckets = {le: {"route": "/api/ask", "le": le} for le in ("2.5", "5", "+Inf")}
+    for t in range(over_s + 1):
+        asked = of * t // over_s
+        late = max(0, asked - of // 2)  # the first half goes well
+        bad, waited = min(failed, late), min(slow, late)
+        fast = asked - waited
+        samples = [("rag_requests_total", labels[s], float(100 + n)) for s, n in (("200", asked - bad), ("503", bad))]
+        samples += [("rag_client_requests_total", called[o], float(100 + n)) for o, n in (("ok", asked - bad), ("http_5xx", bad))]
+        samples += [
+            ("rag_request_duration_seconds_bucket", buckets[le], float(n)) for le, n in (("2.5", fast), ("5", asked), ("+Inf", asked))
+        ]
+        samples += [("rag_request_duration_seconds_count", {"route": "/api/ask"}, float(asked))]
+        fired |= {a.labels["alertname"] for a in alerts.changes(Round(float(t), (Look(gateway, 0.01, samples),)))}
+    return fired
+
+
+def test_one_failure_among_few_requests_wakes_nobody_up() -> None:
+    """At 40 requests a minute and `time_scale: 3`, a window of 20 s holds 13: one of them is 7.5 %, and stays longer than `for`."""
+    assert history(failed=1) == set()
+    assert history(failed=3) == set()
+    assert history(failed=8) >= {"ErrorsHigh", "CallsFailing"}
+    assert history(failed=8, time_scale=1.0) >= {"ErrorsHigh", "CallsFailing"}
+
+
+def test_a_percentile_of_few_requests_is_none() -> None:
+    """The slowest twentieth of thirteen requests is one request."""
+    assert history(failed=0, slow=1) == set()
+    assert history(failed=0, slow=30, of=120) >= {"AnswersSlow"}
+
+
+def test_points_are_kept_as_long_as_some_rule_asks_for_them() -> None:
+    """A rule over an hour of the gateway's requests does not keep an hour of everything."""
+    rules = """
+groups:
+  - name: team
+    rules:
+      - {alert: Budget, expr: 'sum(rate(rag_requests_total{service="gateway"}[1h])) < 0'}
+      - {alert: Now, expr: 'sum(rate(rag_requests_total[1m])) < 0'}
+      - {alert: Level, expr: level < 0}
+"""
+    alerts = RuleAlerts(read_text(rules, "team.yml"), 1.0, OFFSET_S)
+    ends = [Endpoint(service, f"{service}-1", "http://a") for service in ("gateway", "query")]
+    samples = [("rag_requests_total", {"status": "200"}, 1.0), ("level", {"of": "x"}, 1.0)]
+    for t in range(600):
+        alerts.changes(Round(float(t), tuple(Look(at, 0.01, samples) for at in ends)))
+    store = alerts._scraped.store
+    kept = {
+        (dict(one.labels)["service"], name): len(one.t_ms)
+        for name in ("rag_requests_total", "level")
+        for one in store.select(Selector(name))
+    }
+    assert kept["gateway", "rag_requests_total"] == 600
+    assert 60 <= kept["query", "rag_requests_total"] <= 60 + 5 + 30
+    assert 300 <= kept["query", "level"] <= 300 + 5 + 30
 
 
 def look(samples: list[tuple[str, dict[str, str], float]], *, error: str | None = None, url: str = "http://a") -> Look:

@@ -7,7 +7,7 @@ import pytest
 from harness.ops.alerting.promql.evaluate import Moment, evaluate
 from harness.ops.alerting.promql.parse import PromqlError, compared, parse
 from harness.ops.alerting.promql.series import Series, SeriesStore, labels_of
-from harness.ops.alerting.promql.syntax import reach_ms
+from harness.ops.alerting.promql.syntax import reaches_ms
 from harness.ops.alerting.promql.vectors import Element
 
 A = labels_of({"__name__": "a", "job": "x", "nothing": ""})
@@ -58,16 +58,16 @@ def test_points_that_are_not_newer_are_dropped() -> None:
 
 def test_what_is_old_is_forgotten_and_then_the_series() -> None:
     one = store((0, 1.0), (60, 2.0))
-    one.forget(30_000)
+    one.forget(30_000, lambda _: 0)
     assert ask("count_over_time(a[5m])", one, 60) == [Element((("job", "x"),), 1.0)]
-    one.forget(61_000)
+    one.forget(61_000, lambda _: 0)
     assert len(one) == 0 and ask("a", one, 61) == []
 
 
 def test_resets_before_the_range_are_not_counted_again() -> None:
     one = store((0, 100.0), (10, 5.0), (20, 10.0), (30, 20.0))
     assert ask("increase(a[20s])", one, 30) == [Element((("job", "x"),), 15.0)]
-    one.forget(15_000)
+    one.forget(15_000, lambda _: 0)
     assert ask("increase(a[10s])", one, 30) == [Element((("job", "x"),), 10.0)]
 
 
@@ -82,7 +82,8 @@ def test_time_scale_divides_every_duration_but_no_rate() -> None:
 
 
 def test_how_far_back_an_expression_looks() -> None:
-    assert reach_ms(parse("a + rate(b[1h] offset 5m) > 3 or absent(c offset 2h)"), 300_000) == 7_500_000
+    asked = reaches_ms(parse("a + rate(b[1h] offset 5m) > 3 or absent(c offset 2h) or deriv(a[1m])"), 300_000)
+    assert sorted((one.name, ms) for one, ms in asked) == [("a", 60_000), ("a", 300_000), ("b", 3_900_000), ("c", 7_500_000)]
 
 
 @pytest.mark.parametrize(
