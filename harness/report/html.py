@@ -11,23 +11,18 @@ from markupsafe import Markup
 
 from harness.gate import Verdict
 from harness.record.history import History
+from harness.report.answers import answers
 from harness.report.delivery import load_lines
 from harness.report.material import Material, clean, counts, dig, groups, shown_value, told_once
 from harness.report.series import length_s
 from harness.report.stories import stories
-from harness.report.timeline import timeline
+from harness.report.timeline import drawn
 from harness.scenario.model import Scenario
 from harness.scenario.schema import resolved
 from harness.score.check import Result, Status
 from harness.score.show import show
 
 SIGNS = {Status.PASS: "✓", Status.WARN: "!", Status.INCONCLUSIVE: "?", Status.FAIL: "✗"}
-MEANING = {
-    Status.PASS: "Everything that was asked was shown to hold.",
-    Status.WARN: "It holds, but not comfortably.",
-    Status.INCONCLUSIVE: "The run does not tell. This is not a pass.",
-    Status.FAIL: "At least one thing that was asked does not hold.",
-}
 
 
 def render(verdict: Verdict, history: History, scenario: Scenario) -> str:
@@ -42,13 +37,12 @@ def render(verdict: Verdict, history: History, scenario: Scenario) -> str:
         hypothesis=clean(scenario.hypothesis),
         status=verdict.status.value,
         sign=SIGNS[verdict.status],
-        meaning=MEANING[verdict.status],
-        reason=clean(verdict.reason),
+        answers=answers(material),
         seed=material.seed,
         counts=counts(verdict.results),
         length=f"{length_s(history):.0f} s",
         stories=[_story(s) for s in stories(material)],
-        timeline=timeline(material) if history.phases else None,
+        timeline=drawn(material) if history.phases else None,
         groups=[(title, [_check(r, why) for r, why in told_once(results)]) for title, results in groups(verdict.results)],
         facts=_facts(material),
         damage=[clean(d) for d in history.damage],

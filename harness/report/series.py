@@ -19,6 +19,8 @@ PERCENTILES = (50, 95, 99)
 _BINS_AT_ONCE = 30
 FAILURES = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.DROPPED, Outcome.REJECTED, Outcome.TRUNCATED)
 Values = tuple[float | None, ...]
+Range = tuple[Values, Values]
+"""Lowest and highest of each bin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ class Series:
     served_per_s: Values  # by end, outcome ok
     latency_s: Mapping[int, Values]  # percentile -> value, over ok and timeout, by intended start
     failures_per_s: Mapping[Outcome, Values]  # by intended start
+    offered_range_per_s: Range  # of the whole seconds in a bin: a burst of one second is not averaged away
+    served_range_per_s: Range
+    failed_range_per_s: Range  # all failures together
+    latency_range_s: Range  # the fastest and the slowest request
 
     @property
     def bins(self) -> int:
@@ -48,26 +54,35 @@ def length_s(history: History) -> float:
 
 
 def series(history: History) -> Series:
-    """Bin the requests of a run."""
+    """Bin the requests of a run. Whatever the width of a bin, its extremes are kept beside its mean."""
     duration_s = length_s(history)
-    bin_s = float(max(1, math.ceil(duration_s / MAX_BINS)))
-    bins = math.ceil(duration_s / bin_s)
-    offered, served = np.zeros(bins, dtype=np.int64), np.zeros(bins, dtype=np.int64)
-    failed = {outcome: np.zeros(bins, dtype=np.int64) for outcome in FAILURES}
+    width_s = max(1, math.ceil(duration_s / MAX_BINS))
+    bins = math.ceil(duration_s / width_s)
+    counted = {name: np.zeros(bins * width_s, dtype=np.int64) for name in ("offered", "served", *FAILURES)}
     for rows in history.requests.pieces():
-        intended = _bin(rows["intended_ns"], history.start_ns, bin_s)
-        offered += _counts(intended, bins)
-        served += _counts(_bin(rows["end_ns"], history.start_ns, bin_s)[rows["outcome"] == Outcome.OK], bins)
-        for outcome, counted in failed.items():
-            counted += _counts(intended[rows["outcome"] == outcome], bins)
+        intended = _second(rows["intended_ns"], history.start_ns)
+        counted["offered"] += _counts(intended, bins * width_s)
+        counted["served"] += _counts(_second(rows["end_ns"], history.start_ns)[rows["outcome"] == Outcome.OK], bins * width_s)
+        for outcome in FAILURES:
+            counted[outcome] += _counts(intended[rows["outcome"] == outcome], bins * width_s)
+    failed = np.sum([counted[outcome] for outcome in FAILURES], axis=0)
+    percentiles, latency_range_s = _latency(history, bins, float(width_s))
     return Series(
         start_s=0.0,
-        bin_s=bin_s,
-        offered_per_s=_rate(offered, bin_s),
-        served_per_s=_rate(served, bin_s),
-        latency_s=_percentiles(history, bins, bin_s),
-        failures_per_s={outcome: _rate(counted, bin_s) for outcome, counted in failed.items()},
+        bin_s=float(width_s),
+        offered_per_s=_rate(counted["offered"], width_s),
+        served_per_s=_rate(counted["served"], width_s),
+        latency_s=percentiles,
+        failures_per_s={outcome: _rate(counted[outcome], width_s) for outcome in FAILURES},
+        offered_range_per_s=_range(counted["offered"], width_s, duration_s),
+        served_range_per_s=_range(counted["served"], width_s, duration_s),
+        failed_range_per_s=_range(failed, width_s, duration_s),
+        latency_range_s=latency_range_s,
     )
+
+
+def _second(times_ns: NDArray[np.int64], start_ns: int) -> NDArray[np.int64]:
+    return _bin(times_ns, start_ns, 1.0)
 
 
 def _bin(times_ns: NDArray[np.int64], start_ns: int, bin_s: float) -> NDArray[np.int64]:
@@ -79,13 +94,23 @@ def _counts(places: NDArray[np.int64], bins: int) -> NDArray[np.int64]:
     return np.bincount(inside, minlength=bins)
 
 
-def _rate(counts: NDArray[np.int64], bin_s: float) -> Values:
-    return tuple(float(n) / bin_s for n in counts)
+def _rate(by_second: NDArray[np.int64], width_s: int) -> Values:
+    return tuple(float(n) / width_s for n in by_second.reshape(-1, width_s).sum(axis=1))
 
 
-def _percentiles(history: History, bins: int, bin_s: float) -> dict[int, Values]:
-    """Exact ones of each bin, a stretch of bins at a time."""
+def _range(by_second: NDArray[np.int64], width_s: int, duration_s: float) -> Range:
+    """Of the whole seconds of each bin; None in a bin without one."""
+    whole = np.where(np.arange(len(by_second)) < math.floor(duration_s), by_second.astype(np.float64), np.nan).reshape(-1, width_s)
+    known = ~np.isnan(whole).all(axis=1)
+    parts = [row[~np.isnan(row)] for row in whole]
+    lows, highs = (tuple(float(f(part)) if ok else None for part, ok in zip(parts, known, strict=True)) for f in (np.min, np.max))
+    return lows, highs
+
+
+def _latency(history: History, bins: int, bin_s: float) -> tuple[dict[int, Values], Range]:
+    """Exact percentiles and extremes of each bin, a stretch of bins at a time."""
     width_ns = round(bin_s * 1e9)
+    asked = (*PERCENTILES, 0, 100)
     found: list[Sequence[float] | None] = []
     for first in range(0, bins, _BINS_AT_ONCE):
         last = min(bins, first + _BINS_AT_ONCE)
@@ -96,8 +121,9 @@ def _percentiles(history: History, bins: int, bin_s: float) -> dict[int, Values]
         order = np.argsort(places, kind="stable")
         borders = np.searchsorted(places[order], np.arange(last - first + 1))
         parts = [latency_s[order[a:b]] for a, b in pairwise(borders)]
-        found.extend([float(v) for v in np.percentile(part, PERCENTILES)] if len(part) else None for part in parts)
-    return {p: tuple(None if values is None else values[n] for values in found) for n, p in enumerate(PERCENTILES)}
+        found.extend([float(v) for v in np.percentile(part, asked)] if len(part) else None for part in parts)
+    of = {p: tuple(None if values is None else values[n] for values in found) for n, p in enumerate(asked)}
+    return {p: of[p] for p in PERCENTILES}, (of[0], of[100])
 
 
 def _finished(rows: Rows) -> Rows:

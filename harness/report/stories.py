@@ -48,7 +48,7 @@ def stories(material: Material) -> tuple[Story, ...]:
     score = detect(material.history)
     found = []
     for fault in material.history.faults:
-        detection, ended = score.of(fault.id), _ended(material, fault)
+        detection, end = score.of(fault.id), ended(material, fault)
         results = [r for r in material.verdict.results if r.name.startswith(f"expect.{fault.id}.")]
         found.append(
             Story(
@@ -59,8 +59,8 @@ def stories(material: Material) -> tuple[Story, ...]:
                 alert=_alert(detection),
                 diagnosis=_diagnosis(material, fault),
                 action=_action(material, fault),
-                regained=NO if ended.regained_s is None else f"+{show(ended.regained_s, 's')}",
-                outcome="a benign change" if fault.benign else ended.word or f"unknown ({clean(ended.reason)})",
+                regained=NO if end.regained_s is None else f"+{show(end.regained_s, 's')}",
+                outcome="a benign change" if fault.benign else end.word or f"unknown ({clean(end.reason)})",
                 status=_worst(results),
             )
         )
@@ -79,7 +79,8 @@ def _onset(material: Material, fault: FaultTruth) -> str:
     return f"not proved ({clean(fault.failure)})" if fault.failure else "not proved"
 
 
-def _ended(material: Material, fault: FaultTruth) -> FaultOutcome:
+def ended(material: Material, fault: FaultTruth) -> FaultOutcome:
+    """How it ended for users; without a word where the scorer crashes."""
     try:
         return outcome(material.history, material.scenario, fault)
     except Exception as error:  # noqa: BLE001  # the same scorer's crash is an INCONCLUSIVE check; a report of it must still be written

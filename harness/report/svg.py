@@ -8,28 +8,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-LEFT, RIGHT, WIDTH = 118.0, 22.0, 1100.0
+from harness.report.axis import LEFT, PLOT, WIDTH, Axis, nice_step
+
 CHARACTER = 6.4  # width of a small letter, on average
-PLOT = WIDTH - LEFT - RIGHT
 GAP = 34.0
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """The shared time axis, in seconds from the start of the first phase."""
-
-    start_s: float
-    end_s: float
-
-    def x(self, t_s: float) -> float:
-        """Where a time lies; what is outside of the axis lies on its border."""
-        share = (t_s - self.start_s) / (self.end_s - self.start_s)
-        return LEFT + PLOT * min(1.0, max(0.0, share))
-
-    def ticks_s(self) -> list[float]:
-        step = nice_step(self.end_s - self.start_s, 10)
-        first = math.ceil(self.start_s / step - 1e-9)
-        return [n * step for n in range(first, math.floor(self.end_s / step + 1e-9) + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +21,15 @@ class Line:
     name: str
     css: str
     values: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """An area between two lines, behind those of the panel. What lies above the axis is cut off: bands do not set its height."""
+
+    css: str
+    lows: Sequence[float | None]
+    highs: Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +52,8 @@ class Panel:
     height: float = 120.0
     stacked: bool = False
     limits: tuple[Limit, ...] = ()  # those beyond the highest value are left out
+    bands: tuple[Band, ...] = ()
+    at_least: float = 0.0  # that the axis reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +110,6 @@ def _extent(axis: Axis, item: Block | Mark) -> float:
         return x + 6 + length
     end = max(x + 2, axis.x(item.end_s))
     return end if end - x > length else end + length
-
-
-def nice_step(span: float, ticks: int) -> float:
-    """A step of 1, 2 or 5 times a power of ten that gives about so many ticks."""
-    raw = span / max(1, ticks)
-    power = 10.0 ** math.floor(math.log10(raw)) if raw > 0 else 1.0
-    return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= raw * 0.999)
 
 
 def chart(
@@ -204,7 +190,7 @@ def _start_s(item: Block | Mark) -> float:
 
 
 def _panel(axis: Axis, panel: Panel, times_s: Sequence[float], top: float) -> Iterator[Markup]:
-    highest = _highest(panel)
+    highest = max(_highest(panel), panel.at_least)
     step = nice_step(highest, 4)
     ceiling = math.ceil(highest / step - 1e-9) * step
     yield _text(LEFT, top - 8, "panel-title", panel.title)
@@ -219,6 +205,8 @@ def _panel(axis: Axis, panel: Panel, times_s: Sequence[float], top: float) -> It
             yield Markup('<path d="M{0:.1f} {2:.1f}H{1:.1f}" class="limit-line"><title>{3}</title></path>').format(
                 axis.x(limit.start_s), axis.x(limit.end_s), y, limit.title
             )
+    for band in panel.bands:
+        yield from _area(axis, panel, band, times_s, top, ceiling)
     draw = _bars if panel.stacked else _lines
     yield from draw(axis, panel, times_s, top, ceiling)
 
@@ -233,8 +221,13 @@ def _highest(panel: Panel) -> float:
 def _legend(panel: Panel, top: float) -> Iterator[Markup]:
     x = LEFT + PLOT
     for line in reversed(panel.lines):
-        x -= 7.2 * len(line.name) + 26
-        yield _rect(x, top - 16, 12, 8, f"fill {line.css}")
+        x -= 7.2 * len(line.name) + 34
+        # as it is drawn: dashes tell lines apart where colours do not
+        yield (
+            _rect(x, top - 16, 12, 8, f"fill {line.css}")
+            if panel.stacked
+            else _segment(x - 6, top - 12, x + 13, top - 12, f"line {line.css}")
+        )
         yield _text(x + 16, top - 8, "label", line.name)
 
 
@@ -247,6 +240,15 @@ def _lines(axis: Axis, panel: Panel, times_s: Sequence[float], top: float, ceili
             else:
                 path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
                 yield Markup('<path d="{}" class="line {}"/>').format(path, line.css)
+
+
+def _area(axis: Axis, panel: Panel, band: Band, times_s: Sequence[float], top: float, ceiling: float) -> Iterator[Markup]:
+    for stretch in stretches([None if low is None else high for low, high in zip(band.lows, band.highs, strict=True)]):
+        edges = ([band.highs[n] for n in stretch], [band.lows[n] for n in stretch])
+        above, below = ([top + panel.height * (1 - min(1.0, (v or 0.0) / ceiling)) for v in values] for values in edges)
+        x = [axis.x(times_s[n]) for n in stretch]
+        way = [*zip(x, above, strict=True), *reversed(list(zip(x, below, strict=True)))]
+        yield Markup('<path d="{}" class="area {}"/>').format("M" + "L".join(f"{px:.1f} {py:.1f}" for px, py in way) + "Z", band.css)
 
 
 def stretches(values: Sequence[float | None]) -> Iterator[Sequence[int]]:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from harness.record import events as ev
 from harness.record.history import History
 from harness.record.requests import REQUEST, Outcome
+from harness.report.axis import Axis, nice_step
 from harness.report.series import MAX_BINS, length_s, series
-from harness.report.svg import Axis, nice_step, stretches
+from harness.report.svg import stretches
 from tests.unit.report.sample import T0, S, event
 
 
@@ -79,3 +80,23 @@ def test_nice_step_gives_about_so_many_ticks(span: float, ticks: int) -> None:
 def test_gaps_break_a_line() -> None:
     assert list(stretches([None, 1.0, 2.0, None, None, 3.0])) == [[1, 2], [5]]
     assert list(stretches([])) == []
+
+
+def test_wide_bins_keep_their_extremes() -> None:
+    burst = [(12.0 + n / 100, 0.1, Outcome.ERROR) for n in range(50)]
+    found = series(history([*burst, (13.0, 0.1, Outcome.OK), (14.0, 7.0, Outcome.OK)], length=3600))
+    assert (found.bin_s, found.offered_per_s[2]) == (6.0, 52 / 6)
+    assert (found.offered_range_per_s[0][2], found.offered_range_per_s[1][2]) == (0.0, 50.0), "a burst of one second is not averaged away"
+    assert found.failed_range_per_s[1][2] == 50.0
+    assert (found.latency_range_s[0][2], found.latency_range_s[1][2]) == (pytest.approx(0.1), pytest.approx(7.0))
+
+
+@given(st.lists(st.tuples(st.floats(0, 1199), st.floats(0, 20), st.sampled_from(list(Outcome))), max_size=80))
+def test_the_mean_of_a_bin_lies_within_its_extremes(rows: list[tuple[float, float, Outcome]]) -> None:
+    found = series(history(rows, length=1200))
+    assert found.bin_s == 2.0
+    for values, (lows, highs) in ((found.offered_per_s, found.offered_range_per_s), (found.served_per_s, found.served_range_per_s)):
+        assert all(low <= value <= high for value, low, high in zip(values, lows, highs, strict=True))
+    for p, values in found.latency_s.items():
+        lows, highs = found.latency_range_s
+        assert all(v is None or low <= v <= high for v, low, high in zip(values, lows, highs, strict=True)), p
