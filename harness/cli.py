@@ -8,6 +8,7 @@ from harness import __version__
 from harness.commands.catalogue import faults
 from harness.commands.compare import baseline, compare
 from harness.commands.console import EPILOG
+from harness.commands.diff import diff
 from harness.commands.files import check, init, schema
 from harness.commands.health import health
 from harness.commands.images import images
@@ -45,6 +46,7 @@ for _command in (
     report,
     list_runs,
     compare,
+    diff,
     baseline,
     check,
     schema,

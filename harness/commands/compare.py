@@ -34,10 +34,11 @@ BASELINES = click.option(
 @click.argument("base", metavar="BASE", type=click.Path(path_type=Path))
 @click.argument("candidate", metavar="CANDIDATE", type=click.Path(path_type=Path))
 @click.option("--worse-by", metavar="PERCENT", help="What a benchmark may lose, for files of pytest-benchmark.  [default: 10%]")
+@click.option("--html", "page", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write it as a page as well.")
 @BASELINES
 @STRICT
 @JSON
-def compare(base: Path, candidate: Path, worse_by: str | None, baselines: Path, strict: bool, as_json: bool) -> int:
+def compare(base: Path, candidate: Path, worse_by: str | None, page: Path | None, baselines: Path, strict: bool, as_json: bool) -> int:
     """Say whether CANDIDATE is worse than BASE.
 
     Two runs, or two files of pytest-benchmark. BASE may be `stored`: the baseline that was set for the scenario of CANDIDATE on its
@@ -49,8 +50,26 @@ def compare(base: Path, candidate: Path, worse_by: str | None, baselines: Path, 
     if str(base) == STORED:
         base, anchor = stored(candidate, baselines)
     found = compare_two(base, candidate, anchor=anchor, strict=strict, metric=_metric(worse_by))
+    if page is not None:
+        write_page(page, found, base, candidate)
     tell(found, as_json)
     return found.verdict.exit_code
+
+
+def write_page(page: Path, found: Comparison, base: Path, candidate: Path) -> None:
+    """The comparison as HTML; of two runs with what else differs, and both over time. Raises CommandError where it cannot be written."""
+    from harness.commands.diff import differing
+    from harness.record import store
+    from harness.report import comparison_html
+
+    if base.is_file():
+        text = comparison_html.render(found)
+    else:
+        text = comparison_html.render(found, differing(base, candidate), (store.read(base), store.read(candidate)))
+    try:
+        page.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(USAGE, f"--html: {error}") from error
 
 
 def _metric(worse_by: str | None) -> Metric | None:

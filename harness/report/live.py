@@ -41,9 +41,19 @@ def _head(state: LiveState) -> Text:
     head = Text.assemble((clean(state.scenario), "bold"), "  ", (state.phase, "bold blue"))
     if state.phase_length_s > 0:
         head.append(f"  {state.phase_elapsed_s:.0f} of {state.phase_length_s:.0f}s", style="dim")
+    if (left := remaining(state)) is not None:
+        head.append(f"  {left}", style="dim")
     if state.note:
         head.append(f"  {clean(state.note)}", style="italic")
     return head
+
+
+def remaining(state: LiveState) -> str | None:
+    """How long the phases still take, by plan; what comes after them - healing, proof, judging - mostly takes some seconds more."""
+    left_s = state.run_length_s - state.run_elapsed_s
+    if state.run_length_s <= 0 or left_s <= 0:
+        return None
+    return f"about {left_s:.0f}s left" if left_s < 120 else f"about {left_s / 60:.0f} min left"
 
 
 def _figures(state: LiveState) -> list[tuple[str, str]]:
@@ -64,6 +74,8 @@ def line(state: LiveState) -> str:
     parts = [f"[{state.run_elapsed_s:6.1f}s] {state.phase}"]
     if state.run_length_s > 0:
         parts += [f"{name} {value}" for name, value in _figures(state)]
+    if (left := remaining(state)) is not None:
+        parts.append(left)
     parts += [f"{name}: {', '.join(items)}" for name, items in _lists(state) if items]
     if state.note:
         parts.append(state.note)

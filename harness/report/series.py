@@ -101,9 +101,9 @@ def _rate(by_second: NDArray[np.int64], width_s: int) -> Values:
 def _range(by_second: NDArray[np.int64], width_s: int, duration_s: float) -> Range:
     """Of the whole seconds of each bin; None in a bin without one."""
     whole = np.where(np.arange(len(by_second)) < math.floor(duration_s), by_second.astype(np.float64), np.nan).reshape(-1, width_s)
-    known = ~np.isnan(whole).all(axis=1)
     parts = [row[~np.isnan(row)] for row in whole]
-    lows, highs = (tuple(float(f(part)) if ok else None for part, ok in zip(parts, known, strict=True)) for f in (np.min, np.max))
+    lows = tuple(float(part.min()) if len(part) else None for part in parts)
+    highs = tuple(float(part.max()) if len(part) else None for part in parts)
     return lows, highs
 
 

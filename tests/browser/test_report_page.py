@@ -8,6 +8,7 @@ import pytest
 
 from tests.browser.chromium import DESKTOP, PHONE, Browser
 from tests.browser.pages import VERDICTS, report
+from tests.unit.test_comparing import gauntlet, run
 
 
 @pytest.mark.parametrize("name", VERDICTS)
@@ -69,3 +70,12 @@ def test_it_prints(browser: Browser, tmp_path: Path) -> None:
     ink = browser.ask("getComputedStyle(document.body).color")
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert ink == "rgb(28, 35, 48)", "dark on white, whatever the screen is"
+
+
+def test_a_comparison_is_as_accessible(browser: Browser, tmp_path: Path) -> None:
+    base, slow, page = run(tmp_path, "a", 1, 1), run(tmp_path, "c", 3, 3, slower=2.0, sha="c"), tmp_path / "page.html"
+    assert gauntlet("compare", base, slow, "--html", page).exit_code == 1
+    for size, scheme in ((DESKTOP, "light"), (PHONE, "dark")):
+        browser.show(page, size, scheme)  # type: ignore[arg-type]
+        assert browser.findings() == []
+        assert browser.ask("document.documentElement.scrollWidth") == size[0]
