@@ -61,6 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "comparing": {"gate", "judging", "score", "report", "record", "scenario"},
     "replay": {"ops", "inbox.bodies", "judging", "gate", "score", "record", "scenario"},
     "baselines": {"score", "record"},
+    "gameday": {"faults.permission", "report", "score", "record", "scenario"},
     "testing": {"record"},
     "findings": set(),
 }

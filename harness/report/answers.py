@@ -13,6 +13,7 @@ from harness.score.check import Result, Status
 from harness.score.detection import detect
 from harness.score.diagnosis import diagnose
 from harness.score.outcome import WINDOW_S, FaultOutcome
+from harness.score.people import people
 from harness.score.show import show
 
 REASONS = 3  # told on the first screen; the table has all
@@ -91,6 +92,10 @@ def _noticed(material: Material, bitten: list[FaultTruth]) -> Iterator[str]:
             cause = named.causes[0]
             right = "rightly" if named.kind_right else "wrongly"
             yield f"{who}; {clean(cause.service)}/{clean(cause.kind)} was named, {right}, after {show(named.at_s, 's')}."
+    of_people = people(material.history)
+    for one in of_people.faults if of_people is not None else ():
+        if one.people.noticed_s is not None:
+            yield f"People saw {clean(one.fault_id)} after {show(one.people.noticed_s, 's')}."
     if not bitten:
         yield (
             "There was nothing to notice."
