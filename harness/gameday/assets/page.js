@@ -121,7 +121,7 @@ function chart(points, column, title, unit) {
   const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
   line.setAttribute("d", path);
   svg.append(line);
-  return [make("p", {textContent: known.length ? `${title}: at most ${shown(most, unit)}, ${Math.round(end)} s so far` : `${title}: nothing yet`}), svg];
+  return [make("div", {}, make("p", {textContent: known.length ? `${title}: at most ${shown(most, unit)}, ${Math.round(end)} s so far` : `${title}: nothing yet`}), svg)];
 }
 
 function said(entry) {
