@@ -149,11 +149,8 @@ class _Run:
             lease = Lease.take(self.run_id, work_dir, self.directory.path, self.clock)
             cleanup.callback(self.release, lease)
             stack = self.start_stack(work_dir, cleanup)
-            if stack is None:
-                self.append(ev.INTERRUPTED, signal=self.interruption.signal)
-                return "interrupted"
-            candidate = candidate_stack(self.scenario, self.run_id, work_dir / "candidate", self.directory.logs)
-            if candidate is not None and not self.start_candidate(candidate, cleanup):
+            candidate = None if stack is None else candidate_stack(self.scenario, self.run_id, work_dir / "candidate", self.directory.logs)
+            if stack is None or (candidate is not None and not self.start_candidate(candidate, cleanup)):
                 self.append(ev.INTERRUPTED, signal=self.interruption.signal)
                 return "interrupted"
             load = self.start_load(stack, candidate, work_dir, cleanup)
