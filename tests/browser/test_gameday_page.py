@@ -25,7 +25,7 @@ from harness.score.people import people
 from tests.browser.chromium import DESKTOP, PHONE, Browser, chromium
 from tests.e2e.live_run import ROOT, assert_clean, environment
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 # The faults are in the warm-up, so that the run does not depend on how steady this machine is; nothing here is measured.
 SCENARIO = """
@@ -44,7 +44,7 @@ expect:
 objectives: {steady_state: {availability: ">= 50%"}}
 """
 TRUTH = ("quiet-thunder", "find a slow provider", "molasses", "avalanche", "slow_first_token", "process.kill", "ttft", "warmup")
-WITHIN_S = 40.0
+WITHIN_S = 100.0  # a stack takes its time to start on a busy machine; nothing here waits without a condition
 
 
 class Day:
