@@ -91,7 +91,7 @@ class Desk:
     def end(self, ended: Ended) -> None:
         """The run is judged."""
         with self._lock:
-            self.ended = ended
+            self.ended, self._append = ended, None  # also of a run that did not start, and never told to leave
 
     # --- people's side
 
