@@ -10,6 +10,7 @@ from harness.commands.compare import baseline, compare
 from harness.commands.console import EPILOG
 from harness.commands.diff import diff
 from harness.commands.files import check, init, schema
+from harness.commands.gameday import gameday
 from harness.commands.health import health
 from harness.commands.images import images
 from harness.commands.kubernetes import kubernetes
@@ -42,6 +43,7 @@ def cli() -> None:
 for _command in (
     run,
     stop,
+    gameday,
     judge,
     show,
     report,

@@ -20,6 +20,7 @@ from harness.faults.lease import Lease
 from harness.faults.schedule import FaultSchedule
 from harness.inbox.server import Inbox
 from harness.lifecycle import host
+from harness.lifecycle.attendant import Attend, Attendant, unattended
 from harness.lifecycle.candidate import candidate_stack, split_block_s
 from harness.lifecycle.oncall import OnCall, inbox_document, public_targets, targets_document
 from harness.lifecycle.play import Parts, Player
@@ -64,6 +65,7 @@ class Options:
     argv: tuple[str, ...] = ()
     baseline: Mapping[str, Any] | None = None  # what the run is compared with (`record.baseline.pin`)
     observe: Callable[[LiveState], None] = field(default=lambda _state: None)
+    attend: Attend = unattended  # who is asked before each injection
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def execute(loaded: Loaded, options: Options | None = None, clock: Clock | None 
     scenario = loaded.scenario if options.seed is None else loaded.scenario.model_copy(update={"seed": options.seed})
     directory = open_record(scenario, loaded, options)
     with interruptible() as interruption, closing(Journal(directory.events)) as journal:
-        run = _Run(scenario, options, directory, journal, clock, interruption)
+        attendant = options.attend(directory, journal.append)
+        run = _Run(scenario, options, directory, journal, clock, interruption, attendant)
         try:
             ending = run.carry_out()
         except _BROKEN_OFF_BY as error:
@@ -92,6 +95,8 @@ def execute(loaded: Loaded, options: Options | None = None, clock: Clock | None 
                 raise
             run.append(ev.STACK, state="failed", detail=str(error))  # there is a record of what came before: it is judged
             ending = "failed"
+        if attendant is not None:
+            attendant.leave()
         run.append(ev.ENDED, complete=True, ending=ending, events=journal.written, providers=directory.journalled())
     return Finished(directory, interruption.signal)
 
@@ -129,6 +134,7 @@ class _Run:
     journal: Journal
     clock: Clock
     interruption: Interruption
+    attendant: Attendant | None = None
     run_id: str = field(default_factory=lambda: token_hex(6))
     begun: bool = False  # the load was told to
 
@@ -143,11 +149,8 @@ class _Run:
             lease = Lease.take(self.run_id, work_dir, self.directory.path, self.clock)
             cleanup.callback(self.release, lease)
             stack = self.start_stack(work_dir, cleanup)
-            if stack is None:
-                self.append(ev.INTERRUPTED, signal=self.interruption.signal)
-                return "interrupted"
-            candidate = candidate_stack(self.scenario, self.run_id, work_dir / "candidate", self.directory.logs)
-            if candidate is not None and not self.start_candidate(candidate, cleanup):
+            candidate = None if stack is None else candidate_stack(self.scenario, self.run_id, work_dir / "candidate", self.directory.logs)
+            if stack is None or (candidate is not None and not self.start_candidate(candidate, cleanup)):
                 self.append(ev.INTERRUPTED, signal=self.interruption.signal)
                 return "interrupted"
             load = self.start_load(stack, candidate, work_dir, cleanup)
@@ -173,29 +176,24 @@ class _Run:
             volumes=volumes(self.scenario),
         )
         cleanup.callback(self.stop_stack, stack)
-        try:
-            started = start(stack, self.interruption, self.clock)
-        except StackError as error:
-            self.append(ev.STACK, state="failed", detail=str(error))
-            raise
-        if not started:
-            return None
-        self.append(ev.STACK, state="ready", instances={s: [i.name for i in stack.instances(s)] for s in stack.info.services})
-        return stack
+        return stack if self.becomes_ready(stack, ev.STACK) else None
 
     def start_candidate(self, stack: Stack, cleanup: ExitStack) -> bool:
         """The second version, ready; False when the run was interrupted before it was."""
         self._show("starting", "the candidate starts")
         self.append(ev.CANDIDATE, state="starting")
         cleanup.callback(self.stop_candidate, stack)
+        return self.becomes_ready(stack, ev.CANDIDATE)
+
+    def becomes_ready(self, stack: Stack, kind: str) -> bool:
+        """Start it, and record as events of that kind what came of it; False when the run was interrupted before it was ready."""
         try:
             started = start(stack, self.interruption, self.clock)
         except StackError as error:
-            self.append(ev.CANDIDATE, state="failed", detail=str(error))
+            self.append(kind, state="failed", detail=str(error))
             raise
         if started:
-            instances = {s: [i.name for i in stack.instances(s)] for s in stack.info.services}
-            self.append(ev.CANDIDATE, state="ready", instances=instances)
+            self.append(kind, state="ready", instances={s: [i.name for i in stack.instances(s)] for s in stack.info.services})
         return started
 
     def stop_candidate(self, stack: Stack) -> None:
@@ -284,6 +282,7 @@ class _Run:
             self.journal.append,
             lambda use: registry.build(use, context),
             lease,
+            permission=self.attendant,
         )
         cleanup.callback(schedule.heal_all, urgent=True)
         before = self.look_around(stack, on_call, lease, work_dir) if self.scenario.faults else None

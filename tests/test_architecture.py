@@ -62,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     "replay": {"ops", "inbox.bodies", "judging", "gate", "score", "record", "scenario"},
     "baselines": {"score", "record"},
     "testing": {"faults", "judging", "lifecycle", "record", "report", "scenario", "score", "stack.base"},
+    "gameday": {"faults.permission", "report", "score", "record", "scenario"},
     "findings": set(),
 }
 ANYTHING = {"run", "cli", "commands", "lifecycle", "pipeline"}  # the top: composes everything

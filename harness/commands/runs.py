@@ -170,4 +170,6 @@ def list_runs(out: Path, as_json: bool) -> int:
         emit({"runs": [row.to_json() for row in rows]})
     for row in rows if not as_json else ():
         click.echo(f"{row.verdict:<13} {row.scenario:<28} {row.path}")
+    if not rows:
+        say(f"{out}: no runs are recorded here; --out names another directory")
     return OK

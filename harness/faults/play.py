@@ -1,6 +1,6 @@
 """One fault from its intention to the proof that it is gone: a small machine that is turned by ticks and never waits.
 
-    due ──► intended ──► [inject] ──► injected ──► [verify …] ──► effective | not_effective
+    due ──► (allowed, else skipped) ──► intended ──► [inject] ──► injected ──► [verify …] ──► effective | not_effective
         end (or a failure) ──► heal_intended ──► [heal …] ──► healed | failed ──► [gone …] ──► gone | not_gone
 
 Each arrow is written to the record before what follows it is done; what stands in brackets runs in a thread of its own.
@@ -8,15 +8,14 @@ Each arrow is written to the record before what follows it is done; what stands 
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
 from harness.faults.base import Evidence, KnownFault, Undo
+from harness.faults.permission import NEVER, Allow, Refused, Times, always
 from harness.record.clock import NS_PER_S, Clock
 
 LOOK_EVERY_S = 0.25
@@ -66,18 +65,6 @@ class State(Enum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
-    """When a fault is injected and healed (monotonic ns), and how long after injection the first evidence may take."""
-
-    inject_ns: int
-    heal_ns: int
-    verify_within_s: float
-
-
-NEVER = Times(sys.maxsize, sys.maxsize, 0.0)
-
-
 class FaultPlay:
     """Plays one fault. `note` writes a step to the record: `note("healed", {...})`.
 
@@ -93,12 +80,14 @@ class FaultPlay:
         note: Callable[[Mapping[str, Any]], object],
         lease: Leases,
         spawn: Spawn = in_thread,
+        allow: Allow = always,
     ) -> None:
         self.fault_id = fault_id
         self.state = State.WAITING
         self._fault = known.fault
         self._known = known
         self._when = when
+        self._allow = allow
         self._times = when() or NEVER
         self.effective_ns: int | None = None
         self._clock = clock
@@ -164,6 +153,14 @@ class FaultPlay:
         self._times = self._when() or NEVER
         if now_ns < self._times.inject_ns:
             return
+        answer = self._allow(self._known, self._times, now_ns)
+        if answer is None:
+            return
+        if isinstance(answer, Refused):
+            self._note("skipped", reason=answer.reason)
+            self.state = State.DONE
+            return
+        self._known, self._times, self._fault = answer.known, answer.times, answer.known.fault
         self._note("intended", **self._known.truth)
         self.state = State.INJECTING
         self._work = self._spawn(self._hold_and_inject)

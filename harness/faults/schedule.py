@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from harness.faults.base import KnownFault
-from harness.faults.play import FaultPlay, Leases, Spawn, Times, in_thread
+from harness.faults.permission import Gate, Permission, Times, always
+from harness.faults.play import FaultPlay, Leases, Spawn, in_thread
 from harness.record.clock import NS_PER_S, Clock
 from harness.record.events import FAULT, Event
 from harness.scenario.model import FaultUse
@@ -25,7 +26,8 @@ PATIENCE_S = 1.0  # after which the watchdog takes back what is not healed yet, 
 class FaultSchedule:
     """The faults of one run. Made when the stack is up: targets are resolved, and drawn, in the order of the scenario.
 
-    `spans` gives (start_ns, end_ns) of each phase, `append` writes to the record, `build` makes a fault. One thread calls all methods.
+    `spans` gives (start_ns, end_ns) of each phase, `append` writes to the record, `build` makes a fault, `permission` is asked before each
+    injection. One thread calls all methods.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class FaultSchedule:
         build: Callable[[FaultUse], KnownFault],
         lease: Leases,
         spawn: Spawn = in_thread,
+        permission: Permission | None = None,
     ) -> None:
         """Raises what `build` raises: FaultError where the stack cannot take a fault."""
         self._clock = clock
@@ -44,11 +47,9 @@ class FaultSchedule:
         self._lease = lease
         self._by_id: dict[str, FaultPlay] = {}
         for use in uses:
-            known = build(use)
-            if use.after_id is not None:
-                known = replace(known, tell=partial(_after, known.tell, use.after_id))
             when = partial(self._when, use, spans[use.phase])
-            self._by_id[use.id] = FaultPlay(use.id, known, when, clock, self._note, lease, spawn)
+            allow = always if permission is None else Gate(permission, use, partial(_known, build), spans[use.phase])
+            self._by_id[use.id] = FaultPlay(use.id, _known(build, use), when, clock, self._note, lease, spawn, allow)
         self._plays = list(self._by_id.values())
 
     @property
@@ -127,6 +128,11 @@ def times(use: FaultUse, span: tuple[int, int], inject_ns: int | None = None) ->
         inject_ns = start_ns + round(use.offset_s * NS_PER_S)
     heal_ns = end_ns if use.for_s is None else min(end_ns, inject_ns + round(use.for_s * NS_PER_S))
     return Times(inject_ns, heal_ns, verify_within_s=min(VERIFY_WITHIN_S, (heal_ns - inject_ns) / NS_PER_S / 2))
+
+
+def _known(build: Callable[[FaultUse], KnownFault], use: FaultUse) -> KnownFault:
+    known = build(use)
+    return known if use.after_id is None else replace(known, tell=partial(_after, known.tell, use.after_id))
 
 
 def _after(tell: Callable[[], Mapping[str, Any]], other: str) -> Mapping[str, Any]:

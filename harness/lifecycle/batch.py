@@ -24,7 +24,7 @@ from harness.scenario.loader import Loaded
 from harness.scenario.model import Driver, Scenario
 from harness.stack.base import StackError
 
-_NOT_STARTED_BY = (StackError, LoadError, LeaseError, InboxError, OnCallError, FaultError)  # FaultError: not one that the stack can take
+NOT_STARTED_BY = (StackError, LoadError, LeaseError, InboxError, OnCallError, FaultError)  # FaultError: not one that the stack can take
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Batch:
             options = run.Options(out=self.out, seed=seed, argv=self.argv, baseline=baseline, observe=view.update)
             try:
                 finished = run.execute(loaded, options)
-            except _NOT_STARTED_BY as error:
+            except NOT_STARTED_BY as error:
                 view.stop()
                 say(f"{loaded.path}: did not start: {error}")
                 return RunOutcome(NOT_STARTED, {"exit_code": NOT_STARTED, "verdict": None, "reason": str(error), "scenario": loaded.path})

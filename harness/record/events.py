@@ -22,6 +22,7 @@ ALERT = "alert"  # the Alertmanager alert: status, labels, annotations, fingerpr
 DIAGNOSIS = "diagnosis"  # diagnosis_id, causes: [{service, kind, confidence, evidence}]
 ACTION = "action"  # action_id, step: requested | performed | failed | refused, verb, service, instance, args
 ESCALATION = "escalation"  # service, reason, diagnosis_id
+GAMEDAY = "gameday"  # by: master | players, do: what a person did (docs/gameday.md), and the fields of that
 OPERATOR = "operator"  # state: started | exited | stopped, returncode
 LOAD = "load"  # state: started | finished | failed | probe, and the generator's own figures
 ABORT = "abort"  # objective, value, for_s
@@ -31,7 +32,7 @@ INTERRUPTED = "interrupted"  # signal
 WATCHDOG = "watchdog"  # state: started | took_over | took_back | died | failed | finished, detail
 ENDED = "ended"  # the last event of a whole record: complete: true, ending (completed, or why it was early), events before it, providers
 
-FAULT_STEPS = ("intended", "injected", "effective", "not_effective", "heal_intended", "healed", "gone", "not_gone", "failed")
+FAULT_STEPS = ("skipped", "intended", "injected", "effective", "not_effective", "heal_intended", "healed", "gone", "not_gone", "failed")
 
 
 _RESERVED = frozenset({"t_ns", "kind", "source"})

@@ -13,6 +13,7 @@ from harness.score.check import Result, Status
 from harness.score.detection import detect
 from harness.score.diagnosis import diagnose
 from harness.score.outcome import WINDOW_S, FaultOutcome
+from harness.score.people import people
 from harness.score.show import show
 
 REASONS = 3  # told on the first screen; the table has all
@@ -77,12 +78,13 @@ def _first(material: Material, bitten: list[FaultTruth]) -> Iterator[str]:
 
 
 def _noticed(material: Material, bitten: list[FaultTruth]) -> Iterator[str]:
-    score = detect(material.history)
+    score, of_people = detect(material.history), people(material.history)
+    seen = {f.fault_id: f.people.noticed_s for f in of_people.faults if f.people.noticed_s is not None} if of_people is not None else {}
     for fault in bitten:
         found, named = score.of(fault.id), diagnose(material.history, fault)
         of = f" ({clean(fault.id)})" if len(bitten) > 1 else ""
         if found is None or found.delay_s is None or found.episode is None:
-            yield f"Nobody: no alert about it{of}."
+            yield f"No alert told of it{of}." if fault.id in seen else f"Nobody: no alert about it{of}."
             continue
         who = f"The alert {clean(found.episode.name)} after {show(found.delay_s, 's')}{of}"
         if named is None or not named.causes:
@@ -91,6 +93,8 @@ def _noticed(material: Material, bitten: list[FaultTruth]) -> Iterator[str]:
             cause = named.causes[0]
             right = "rightly" if named.kind_right else "wrongly"
             yield f"{who}; {clean(cause.service)}/{clean(cause.kind)} was named, {right}, after {show(named.at_s, 's')}."
+    for fault_id, after_s in seen.items():
+        yield f"People saw {clean(fault_id)} after {show(after_s, 's')}."
     if not bitten:
         yield (
             "There was nothing to notice."

@@ -47,7 +47,7 @@ def render(found: Shown, differing: Differences | None = None, runs: tuple[Histo
         sides=[(name, *_side(side)) for name, side in _sides(found)],
         remarks=[clean(remark) for remark in found.remarks],
         metrics=[_metric(metric, widest) for metric in found.metrics],
-        figure=_figure(*(series(run) for run in runs), max(map(length_s, runs))) if runs else None,
+        figure=_figure(series(runs[0]), series(runs[1]), max(map(length_s, runs))) if runs else None,
         changes=[(title, changes) for title, changes in sections(differing) if changes] if differing else [],
         readings=[(r.phase, r.sli, *shown(r), r.change) for r in differing.slis] if differing else [],
     )

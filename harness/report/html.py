@@ -13,6 +13,7 @@ from harness.gate import Verdict
 from harness.record.history import History
 from harness.report.answers import answers
 from harness.report.delivery import load_lines
+from harness.report.gameday import told
 from harness.report.material import Material, clean, counts, dig, groups, shown_value, told_once
 from harness.report.series import length_s
 from harness.report.stories import stories
@@ -43,6 +44,7 @@ def render(verdict: Verdict, history: History, scenario: Scenario) -> str:
         length=f"{length_s(history):.0f} s",
         stories=[_story(s) for s in stories(material)],
         timeline=drawn(material) if history.phases else None,
+        gameday=told(material),
         groups=[(title, [_check(r, why) for r, why in told_once(results)]) for title, results in groups(verdict.results)],
         facts=_facts(material),
         damage=[clean(d) for d in history.damage],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from harness.record.events import GAMEDAY, Event
 from harness.record.requests import Outcome
 from harness.record.views import Action, Diagnosis, Escalation, FaultTruth
 from harness.report import svg
@@ -79,6 +80,7 @@ def _lanes(material: Material, axis: Axis) -> list[svg.Lane]:
         "diagnoses": [_diagnosis(material, d) for d in history.diagnoses],
         "actions": [_action(material, axis, a) for a in history.actions],
         "escalations": [_escalation(material, e) for e in history.escalations],
+        "people": [_person(material, e) for e in history.of_kind(GAMEDAY)],
     }
     for name, items in claims.items():
         if items or name in ("alerts", "actions"):  # none of these is worth a look as well
@@ -136,6 +138,13 @@ def _escalation(material: Material, escalation: Escalation) -> svg.Mark:
     return svg.Mark(
         _s(material, escalation.t_ns), "escalation", clean(escalation.service or ""), f"escalated at {at}: {clean(escalation.reason)}"
     )
+
+
+def _person(material: Material, event: Event) -> svg.Mark:
+    what = f"{clean(event.data.get('by'))}: {clean(event.data.get('do'))}"
+    where = f"{clean(event.data['service'])}/{clean(event.data.get('fault_kind'))}" if event.data.get("service") else ""
+    told = clean(f"{what} {where or event.data.get('fault', '')} {event.data.get('text') or event.data.get('reason') or ''}")
+    return svg.Mark(_s(material, event.t_ns), "person", clean(event.data.get("do")), f"{told} at {_at(material, event.t_ns)}")
 
 
 def _action(material: Material, axis: Axis, action: Action) -> svg.Block:

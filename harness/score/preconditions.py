@@ -145,7 +145,8 @@ class Preconditions:
         """Is there evidence that the fault bit? `first_failure` says why not, once, in validity.fault.<id>."""
         truth = self.history.fault(fault_id)
         if truth is None:
-            return f"fault {fault_id} was never injected"
+            skipped = next((e.data.get("reason") for e in self.history.fault_steps(fault_id) if e.data.get("step") == "skipped"), None)
+            return f"fault {fault_id} was never injected" + (f": {skipped}" if skipped is not None else "")
         return None if truth.onset_ns is not None else f"fault {fault_id} was not effective"
 
     def gone(self, use: FaultUse) -> str | None:

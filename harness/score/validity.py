@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,19 @@ def check(history: History, scenario: Scenario) -> Iterable[Result]:
         reason = before.fault(use.id)
         if reason is not None and history.fault(use.id) is not None:
             reason = f"{reason} ({before.first_failure(use.id, 'failed', 'not_effective')})"
-        yield _validity(f"fault.{use.id}", reason, f"fault {use.id} bit: {_evidence(history, use.id)}")
+        changed = next((e.data["changed"] for e in history.fault_steps(use.id) if e.data.get("changed")), None)
+        bit = _validity(f"fault.{use.id}", reason, f"fault {use.id} bit: {_evidence(history, use.id)}")
+        yield bit if changed is None or reason is not None else _other_than_asked(bit, changed)
+
+
+def _other_than_asked(bit: Result, changed: object) -> Result:
+    """A person changed it: what was shown is not what the scenario asks, and no plain pass."""
+    asked = ", ".join(f"{name} {_pair(change)}" for name, change in changed.items()) if isinstance(changed, dict) else str(changed)
+    return replace(bit, status=Status.WARN, reason=f"not as the scenario asks, but as a person changed it: {asked}; {bit.reason}")
+
+
+def _pair(change: object) -> str:
+    return f"{change.get('injected')} instead of {change.get('asked')}" if isinstance(change, dict) else str(change)
 
 
 def safety(history: History, scenario: Scenario) -> Iterable[Result]:

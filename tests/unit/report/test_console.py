@@ -108,7 +108,7 @@ def test_stories_say_why_there_is_no_outcome() -> None:
 
 def test_live_line() -> None:
     assert live.line(STATE) == (
-        "[  41.0s] fault | offered 25/s | delivered 24.2/s | p95 4.6s | errors 1.2% | faults: slow-llm: effective | "
+        "[  41.0s] fault | offered 25/s | delivered 24.2/s | p95 4.6s | errors 1.2% | about 59s left | faults: slow-llm: effective | "
         "alerts: LatencyHigh llm | actions: switch_provider generation: performed"
     )
     assert live.line(LiveState("a", "starting", note="the stack starts…")) == "[   0.0s] starting | the stack starts\\u2026"
@@ -159,7 +159,7 @@ def test_the_live_view_gives_every_part_a_line_of_its_own() -> None:
     page = io.StringIO()
     Console(file=page, width=110, force_terminal=False, color_system=None).print(live.renderable(STATE))
     head, bar, *rest = (line.rstrip() for line in page.getvalue().splitlines())
-    assert head == "llm-brownout  fault  6 of 40s"
+    assert head == "llm-brownout  fault  6 of 40s  about 59s left"
     assert bar and set(bar) <= set("━╸╺")
     assert rest == [
         "offered 25/s   delivered 24.2/s   p95 4.6s   errors 1.2%",

@@ -1,0 +1,158 @@
+"""The live page: Starlette and server-sent events, on loopback unless told otherwise. Whoever has a token in the URL has its role."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import socket
+import threading
+from collections.abc import AsyncIterator, Sequence
+from importlib.resources import files
+from secrets import token_urlsafe
+
+import uvicorn
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from harness.gameday.asks import ASK, Role
+from harness.gameday.desk import AskError, Desk
+from harness.gameday.view import document
+from harness.record.clock import NS_PER_S, Clock
+
+EVERY_S = 0.5
+_BODY_LIMIT = 64 * 1024
+_START_S = 5.0
+_STOP_S = 5.0
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+_ASSETS = {"": ("page.html", "text/html"), "page.js": ("page.js", "text/javascript"), "page.css": ("page.css", "text/css")}
+
+
+class GameDayError(RuntimeError):
+    """The page cannot be served."""
+
+
+class Pages:
+    """Serves both roles from a thread of its own."""
+
+    def __init__(self, desk: Desk, places: Sequence[str], clock: Clock, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._desk = desk
+        self._places = places
+        self._clock = clock
+        self._at = (host, port)
+        self._tokens: dict[Role, str] = {"master": token_urlsafe(18), "players": token_urlsafe(18)}
+        self._socket: socket.socket | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def url(self, role: Role) -> str:
+        """Where that role's page is. Raises GameDayError before `start`."""
+        if self._socket is None:
+            raise GameDayError("the page is not served yet")
+        host, port = self._socket.getsockname()[:2]
+        return f"http://{host}:{port}/{self._tokens[role]}/"
+
+    def start(self) -> None:
+        """Listen; returns when requests are served. Raises GameDayError."""
+        try:
+            self._socket = socket.create_server(self._at)
+        except OSError as error:
+            raise GameDayError(f"cannot listen on {self._at[0]}:{self._at[1]}: {error}") from error
+        config = uvicorn.Config(
+            self.app(), log_config=None, access_log=False, lifespan="off", ws="none", loop="asyncio", timeout_graceful_shutdown=2
+        )
+        self._server = server = uvicorn.Server(config)
+        self._thread = thread = threading.Thread(target=server.run, args=([self._socket],), name="gameday", daemon=True)
+        thread.start()
+        deadline_ns = self._clock.now_ns() + int(_START_S * NS_PER_S)
+        while not server.started:
+            if not thread.is_alive() or self._clock.now_ns() > deadline_ns:
+                self.stop()
+                raise GameDayError("the page is not served")
+            self._clock.sleep(0.005)
+
+    def stop(self) -> None:
+        """Open pages get the last state first; idempotent."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(_STOP_S)
+        if self._socket is not None:
+            self._socket.close()
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/{token}/events", self._events),
+                Route("/{token}/state", self._state),
+                Route("/{token}/do", self._do, methods=["POST"]),
+                Route("/{token}/{name}", self._asset),
+                Route("/{token}/", self._asset),
+            ],
+        )
+
+    def _role(self, request: Request) -> Role:
+        given = str(request.path_params["token"]).encode()
+        for role, token in self._tokens.items():
+            if hmac.compare_digest(given, token.encode()):
+                return role
+        raise HTTPException(404)
+
+    async def _asset(self, request: Request) -> Response:
+        self._role(request)
+        found = _ASSETS.get(request.path_params.get("name", ""))
+        if found is None:
+            raise HTTPException(404)
+        text = files("harness.gameday").joinpath("assets", found[0]).read_text(encoding="utf-8")
+        return Response(text, media_type=found[1], headers=_HEADERS)
+
+    async def _state(self, request: Request) -> Response:
+        return JSONResponse(document(self._desk, self._role(request), self._places), headers=_HEADERS)
+
+    async def _events(self, request: Request) -> Response:
+        return StreamingResponse(self._stream(self._role(request)), media_type="text/event-stream", headers=_HEADERS)
+
+    async def _stream(self, role: Role) -> AsyncIterator[str]:
+        """The state whenever it has changed, until the game day is over or the server ends."""
+        last = ""
+        while True:
+            found = document(self._desk, role, self._places)
+            text = json.dumps(found, separators=(",", ":"), default=str)
+            if text != last:
+                last = text
+                yield f"data: {text}\n\n"
+            if found["over"] or (self._server is not None and self._server.should_exit):
+                return
+            await asyncio.sleep(EVERY_S)
+
+    async def _do(self, request: Request) -> Response:
+        role = self._role(request)
+        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+            return _refused(415, "send JSON")  # which no form of another site can
+        content = bytearray()
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > _BODY_LIMIT:
+                return _refused(413, f"a body has at most {_BODY_LIMIT} bytes")
+        try:
+            await asyncio.to_thread(self._desk.take, role, ASK.validate_json(bytes(content)))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            return _refused(422, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}".removeprefix(": "))
+        except AskError as error:
+            return _refused(409, str(error))
+        return JSONResponse({"done": True}, headers=_HEADERS)
+
+
+def _refused(status: int, message: str) -> Response:
+    return JSONResponse({"error": {"message": message}}, status, headers=_HEADERS)
