@@ -30,7 +30,8 @@ from pydantic import ValidationError
 from harness.faults import registry
 from harness.faults.base import Context, FaultError
 from harness.faults.lease import Lease
-from harness.faults.play import NEVER, FaultPlay, State, Times
+from harness.faults.permission import NEVER, Times
+from harness.faults.play import FaultPlay, State
 from harness.faults.programmed.fault import ProgrammedFault
 from harness.faults.schedule import POLL_S, VERIFY_WITHIN_S
 from harness.lifecycle.checking import load_checked
