@@ -109,6 +109,7 @@ def open_record(scenario: Scenario, loaded: Loaded, options: Options) -> store.R
             "scenario": resolved(scenario),
             "scenario_sha256": digest(scenario),
             "scenario_file": loaded.path,
+            "scenario_in_repository": host.in_repository(Path(loaded.path)),
             "scenario_file_sha256": sha256(text).hexdigest(),
             "seed": scenario.seed,
             "argv": list(options.argv),
