@@ -64,6 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "testing": {"record"},
     "findings": set(),
     "audit": {"findings", "scenario.document", "scenario.problem"},
+    "security": {"audit.known", "findings", "scenario", "score.check"},
 }
 ANYTHING = {"run", "cli", "commands", "lifecycle", "pipeline"}  # the top: composes everything
 THIRD_PARTY: dict[str, set[str]] = {
