@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import jwt
 
-from harness.security.abuse.exchange import Attempt, Gate, judged
+from harness.security.abuse.exchange import Attempt, Came, Gate, judged
 
 _WRONG_KEY = "another-key-of-at-least-thirty-two-bytes"
 
@@ -19,11 +21,11 @@ def attempts(gate: Gate) -> Iterator[Attempt]:
     route = gate.plan.routes.protected
     for name, sent, headers in (
         ("missing", "no authorization header", {}),
-        ("empty", "Authorization: Bearer", {"authorization": "Bearer "}),
+        ("empty", "Authorization: Bearer", {"authorization": "Bearer"}),
         ("another_scheme", "Authorization: Basic with the key", {"authorization": f"Basic {base64.b64encode(gate.key.encode()).decode()}"}),
         ("bare", "Authorization: null", {"authorization": "null"}),
         ("truncated", "the key without its last character", {"authorization": f"Bearer {gate.key[:-1]}"}),
-        ("in_the_query", "a key in the query alone", {"x-api-key": "undefined"}),
+        ("another_header", "X-API-Key: undefined, and no authorization", {"x-api-key": "undefined"}),
     ):
         yield judged("tokens", name, sent, gate.ask(route, headers=headers))
     yield from _forged(gate)
@@ -38,13 +40,11 @@ def _forged(gate: Gate) -> Iterator[Attempt]:
         claims: dict[str, Any] = jwt.decode(issued, options={"verify_signature": False})
         header = jwt.get_unverified_header(issued)
     except jwt.InvalidTokenError:
-        yield judged(
-            "tokens", "forged", "no token was issued to forge from", gate.ask(route.token, gate.key, id_="-").__class__(0, "no JWT came")
-        )
+        yield judged("tokens", "forged", "nothing: no token was issued to forge from", Came(0, "no JWT came"))
         return
     control = gate.ask(route.protected, issued)
     if not control.fine:
-        yield judged("tokens", "forged", "the issued token itself", control.__class__(0, f"the issued token is refused with {control}"))
+        yield judged("tokens", "forged", "the issued token itself", Came(0, f"the issued token is refused with {control}"))
         return
     for name, sent, token in _forgeries(issued, header, claims, gate.signing_key):
         yield judged("tokens", name, sent, gate.ask(route.protected, token))
@@ -80,9 +80,6 @@ def _part(document: dict[str, Any]) -> str:
 
 
 def _signed_with_nothing(claims: dict[str, Any]) -> str:
-    import hashlib
-    import hmac
-
     signed = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
     digest = hmac.new(b"", signed.encode(), hashlib.sha256).digest()
     return f"{signed}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
