@@ -154,14 +154,14 @@ def filled(value: Any, text: str, id_: str) -> Any:
 
 
 def judged(family: str, name: str, sent: str, came: Came) -> Attempt:
-    """Was it refused? An answer of 2xx or 3xx is none; 5xx broke something; silence, 404 and 429 prove nothing."""
+    """Was it refused? An answer of 2xx is none; 5xx broke something; silence, a redirect, 404 and 429 prove nothing."""
     if not came.status:
         status, reason = Status.INCONCLUSIVE, f"{came}: a door that nobody answers proves nothing"
-    elif came.status < 400:
+    elif came.fine:
         status, reason = Status.FAIL, f"answered {came.status} instead of refusing"
     elif came.status >= 500:
         status, reason = Status.FAIL, f"answered {came.status}: it broke instead of refusing"
-    elif came.status in (404, 405, 429):
+    elif came.status < 400 or came.status in (404, 405, 429):
         status, reason = Status.INCONCLUSIVE, f"answered {came.status}, which is no word on this"
     else:
         status, reason = Status.PASS, f"refused with {came.status}"
