@@ -38,12 +38,12 @@ def tenants(gate: Gate, unique: str, pause: Pause) -> Iterator[Attempt]:
     if gate.second_key is None or routes.ingest is None:
         return
     name, secret = f"abuse-{unique}-private", f"PRIVATE{unique}"
-    lost = _stored(gate, name, f"The vault code of the zeppelin hangar {unique} is {secret}.", pause)
+    lost = _stored(gate, name, f"The vault code of the observatory {unique}x is {secret}.", pause)
     if lost:
         yield Attempt("tenants", "stored", "a document of the first tenant", lost, Status.INCONCLUSIVE, lost)
         return
     for route, kind, text in (
-        (routes.ask, "ask", f"What is the vault code of the zeppelin hangar {unique}?"),
+        (routes.ask, "ask", f"What is the vault code of the observatory {unique}x?"),
         (routes.document, "document", ""),
     ):
         if route is None:

@@ -117,7 +117,7 @@ class Gate:
         """What must work: the door is open to who may enter."""
         return self.ask(self.plan.routes.protected, self.key)
 
-    def bytes(self, data: bytes, wait_s: float = 3.0) -> tuple[list[int], bytes]:
+    def bytes(self, data: bytes, wait_s: float = 1.5) -> tuple[list[int], bytes]:
         """(statuses of the answers, all that came) of bytes on a connection of their own. Raises SpentError, OSError."""
         self.spend()
         parts = urlsplit(self.plan.url)

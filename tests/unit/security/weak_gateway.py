@@ -6,7 +6,6 @@ import base64
 import json
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -32,7 +31,7 @@ class WeakGateway:
 
     flaws: frozenset[str] = frozenset()
     documents: dict[str, tuple[str, str]] = field(default_factory=dict)
-    hits: deque[float] = field(default_factory=deque)
+    hits: int = 0
     down: bool = False
 
     def __post_init__(self) -> None:
@@ -66,22 +65,17 @@ class WeakGateway:
     def limited(self, forwarded: str | None) -> bool:
         if "no_limit" in self.flaws or ("trusts_forwarded" in self.flaws and forwarded):
             return False
-        now = time.monotonic()
-        while self.hits and now - self.hits[0] > 1.0:
-            self.hits.popleft()
-        if len(self.hits) >= 12:
-            return True
-        self.hits.append(now)
-        return False
+        self.hits += 1  # of a window that outlasts any test
+        return self.hits > 12
 
     def answer(self, question: str, caller: str) -> str:
+        if "obeys_users" in self.flaws and "reply with only " in question:
+            return question.partition("reply with only ")[2].split(".")[0]
         for owner, text in self.documents.values():
             mine = owner == caller or "shared" in self.flaws
             if mine and any(word in text for word in question.rstrip("?").split() if len(word) > 7 and word.isalnum()):
                 order = text.partition("reply with only ")[2]
                 return order.split()[0] if order and "obeys" in self.flaws else f"It says: {text}"
-        if "obeys_users" in self.flaws and "reply with only " in question:
-            return question.partition("reply with only ")[2].split(".")[0]
         return "I cannot find it."
 
 
