@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from yaml.nodes import MappingNode, Node, ScalarNode
 
-from harness.scenario import document
+from harness.scenario.document import compose_all, position, scalar
 from harness.scenario.problem import START, Position, Problem, ScenarioError
 
 MAX_BYTES = 4 << 20
@@ -109,7 +109,7 @@ def read(path: Path, name: str) -> Source:
 
 def read_text(text: str, name: str, path: Path = Path()) -> Source:
     """The same from text. Raises ScenarioError."""
-    roots = document.compose_all(text, name)
+    roots = compose_all(text, name)
     builder = _Builder(name)
     return Source(name, path, tuple(builder.part(root) for root in roots), tuple(_allowances(text, builder.scalars)))
 
@@ -135,7 +135,7 @@ class _Builder:
         return found
 
     def _of(self, node: Node) -> Part:
-        at = document.position(node)
+        at = position(node)
         if isinstance(node, ScalarNode):
             self.scalars.append((node.start_mark.index, node.end_mark.index))
             return Part(_scalar(node), at)
@@ -157,7 +157,7 @@ class _Builder:
             if key == "<<":
                 merged += value.data if isinstance(value.data, tuple) else (value,)
             else:
-                data[key], keys[key] = value, document.position(key_node)
+                data[key], keys[key] = value, position(key_node)
         for one in merged:  # what is written here wins, then the first that is merged
             if not isinstance(one.data, Mapping):
                 self._refuse(node, "only mappings can be merged (<<)", "merge an anchor of a mapping")
@@ -167,13 +167,13 @@ class _Builder:
         return Part(data, at, keys)
 
     def _refuse(self, node: Node, message: str, hint: str) -> NoReturn:
-        at = document.position(node)
+        at = position(node)
         raise ScenarioError([Problem(self.name, at.line, at.column, message, hint)])
 
 
 def _scalar(node: ScalarNode) -> Any:
     try:
-        return document.scalar(node)
+        return scalar(node)
     except (KeyError, ValueError):  # a tag or a form of another program's
         return node.value
 

@@ -82,7 +82,7 @@ def of_verdict(verdict: Verdict, history: History, scenario: Scenario, positions
 
 def scenario_path(run: Mapping[str, Any], scenario: Scenario) -> str:
     """The scenario file as the repository knows it; of one outside any repository, its name."""
-    path = dig(run, "scenario_in_repository") or dig(run, "scenario_file") or f"{scenario.name}.yaml"
+    path = dig(run, "git", "scenario") or dig(run, "scenario_file") or f"{scenario.name}.yaml"
     pure = PurePosixPath(str(path))
     return pure.name if pure.is_absolute() or ".." in pure.parts else str(pure)
 

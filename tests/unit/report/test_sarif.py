@@ -176,8 +176,8 @@ def test_what_passes_is_no_result() -> None:
 @pytest.mark.parametrize(
     ("run", "wanted"),
     [
-        ({"scenario_file": "/somewhere/a.yaml", "scenario_in_repository": "scenarios/a.yaml"}, "scenarios/a.yaml"),
-        ({"scenario_file": "/somewhere/a.yaml", "scenario_in_repository": None}, "a.yaml"),
+        ({"scenario_file": "/somewhere/a.yaml", "git": {"scenario": "scenarios/a.yaml"}}, "scenarios/a.yaml"),
+        ({"scenario_file": "/somewhere/a.yaml", "git": {"scenario": None}}, "a.yaml"),
         ({"scenario_file": "../a.yaml"}, "a.yaml"),
         ({"scenario_file": "x/a.yaml"}, "x/a.yaml"),
         ({}, "small.yaml"),
