@@ -83,7 +83,7 @@ def test_a_fit_image_passes(tmp_path: Path) -> None:
         (Written({**FINE, "Env": ["DB_PASSWORD=hunter2"]}), Status.FAIL, "the environment holds a secret (DB_PASSWORD)"),
         (Written({**FINE, "Labels": {"deploy.token": "abc"}}), Status.FAIL, "a label holds a secret (deploy.token)"),
         (Written(commands=["|1 NPM_TOKEN=abc123 /bin/sh -c npm ci"]), Status.FAIL, "its history holds a secret (NPM_TOKEN)"),
-        (Written(files={"root/.ssh/id_rsa": b"x"}), Status.FAIL, "/root/.ssh/id_rsa: a file for secrets"),
+        (Written(files={"srv/.ssh/id_rsa": b"x"}), Status.FAIL, "/srv/.ssh/id_rsa: a file for secrets"),
         (Written(files={"./srv/.env": b"x"}), Status.FAIL, "/srv/.env: a file for secrets"),
         (Written(files={"srv/k.txt": b"-----BEGIN EC " + b"PRIVATE KEY-----\nab"}), Status.FAIL, "/srv/k.txt: a private key"),
         (Written(files={"srv/a.json": b'{"k": "AKIA' + b'IOSFODNN7EXAMPLE"}'}), Status.FAIL, "/srv/a.json: a token"),
