@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from harness import __version__
+from harness.commands.audit import audit
 from harness.commands.catalogue import faults
 from harness.commands.compare import baseline, compare
 from harness.commands.console import EPILOG
@@ -59,6 +60,7 @@ for _command in (
     images,
     openslo,
     rules,
+    audit,
     kubernetes,
     pipeline,
     load,

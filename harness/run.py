@@ -118,7 +118,7 @@ def open_record(scenario: Scenario, loaded: Loaded, options: Options) -> store.R
             "seed": scenario.seed,
             "argv": list(options.argv),
             "baseline": options.baseline,
-            "git": {"sha": revision.sha, "dirty": revision.dirty},
+            "git": {"sha": revision.sha, "dirty": revision.dirty, "scenario": host.in_repository(Path(loaded.path))},
             "host": host.facts(),
             "clock": {"utc": anchor.utc, "t_ns": anchor.t_ns},
         },

@@ -64,6 +64,8 @@ ALLOWED: dict[str, set[str]] = {
     "testing": {"faults", "judging", "lifecycle", "record", "report", "scenario", "score", "stack.base"},
     "gameday": {"faults.permission", "report", "score", "record", "scenario"},
     "findings": set(),
+    "audit": {"findings", "scenario.document", "scenario.problem"},
+    "security": {"audit.known", "findings", "scenario", "score.check"},
 }
 ANYTHING = {"run", "cli", "commands", "lifecycle", "pipeline"}  # the top: composes everything
 THIRD_PARTY: dict[str, set[str]] = {
@@ -71,6 +73,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "scenario": {"pydantic", "pydantic_core", "yaml"},
     "score": {"numpy"},
     "gate": set(),
+    "audit": {"yaml"},
     "report": {"numpy", "rich", "jinja2", "markupsafe"},
     "sweep": {"psutil"},
 }

@@ -36,6 +36,15 @@ def revision(directory: Path) -> Revision:
     return Revision(sha, bool(_git(directory, "status", "--porcelain", "--untracked-files=no")))
 
 
+def in_repository(path: Path) -> str | None:
+    """A file's path from the top of the git repository that it lies in, with forward slashes; None outside one. Never raises."""
+    top = _git(path.parent, "rev-parse", "--show-toplevel")
+    try:
+        return path.resolve().relative_to(Path(top).resolve()).as_posix() if top else None
+    except (OSError, ValueError):
+        return None
+
+
 def facts() -> Mapping[str, Any]:
     """Machine, kernel, interpreter and versions of what takes part in a run. Host names and users stay out."""
     return {

@@ -26,6 +26,11 @@ KINDS: dict[str, str] = {
     "build.push": "harness.pipeline.steps.build.push",
     "test.pytest": "harness.pipeline.steps.test.pytest",
     "test.benchmark": "harness.pipeline.steps.test.benchmark",
+    "security.code": "harness.pipeline.steps.security.code",
+    "security.dependencies": "harness.pipeline.steps.security.dependencies",
+    "security.image": "harness.pipeline.steps.security.image",
+    "security.secrets": "harness.pipeline.steps.security.secrets",
+    "security.abuse": "harness.pipeline.steps.security.abuse",
 }
 
 

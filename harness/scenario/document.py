@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import yaml
 from yaml.composer import Composer
@@ -24,6 +24,7 @@ from harness.scenario.problem import START, KeyPath, Position, Positions, Proble
 MAX_DEPTH = 40
 MAX_NODES = 20_000  # aliases counted each time they are used: a "billion laughs" file stops here
 _TAG = "tag:yaml.org,2002:"
+_Read = TypeVar("_Read")
 
 # PyYAML's words -> what the author should do. First match wins.
 _HINTS = (
@@ -33,6 +34,7 @@ _HINTS = (
     (r"mapping values are not allowed", "check the indentation, and quote values that contain ': '"),
     (r"could not find expected ':'", "write `key: value`"),
     (r"expected ',' or '[}\]]'", "close the bracket, or add the comma"),
+    (r"expected the node content", "write the value, and close the bracket"),
     (r"unexpected end of stream", "close the quote"),
     (r"but found another document", "keep one document (one `---` at most)"),
     (r"undefined alias", "define it first with &name"),
@@ -100,6 +102,11 @@ _SCALARS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
+def scalar(node: ScalarNode) -> Any:
+    """Its value by the core schema. Raises KeyError for another tag, and ValueError for a text that is no such value."""
+    return _SCALARS[node.tag.removeprefix(_TAG)](node.value)
+
+
 class _Builder:
     """Turns nodes into plain data and notes where each part stands."""
 
@@ -110,7 +117,7 @@ class _Builder:
         self._open: set[int] = set()
 
     def build(self, node: Node, at: KeyPath) -> Any:
-        self.values[at] = _position(node)
+        self.values[at] = position(node)
         if len(self.values) > MAX_NODES:
             self.refuse(node, f"aliases expand to more than {MAX_NODES} values", "repeat less")
         if isinstance(node, ScalarNode):
@@ -134,7 +141,7 @@ class _Builder:
             if key in data:
                 first = self.keys[(*at, key)]
                 self.refuse(key_node, f"key {key!r} is given twice, first in line {first.line}", "keep one of them")
-            self.keys[(*at, key)] = _position(key_node)
+            self.keys[(*at, key)] = position(key_node)
             data[key] = self.build(value_node, (*at, key))
         return data
 
@@ -152,7 +159,7 @@ class _Builder:
         if tag not in _SCALARS:
             self.refuse(node, f"tag {node.tag!r} is not supported", "drop it")
         try:
-            return _SCALARS[tag](node.value)
+            return scalar(node)
         except (ValueError, KeyError):
             self.refuse(node, f"{node.value[:40]!r} is no valid {_KINDS[tag]}", "write it in quotes, without escapes")
 
@@ -161,7 +168,7 @@ class _Builder:
             self.refuse(node, f"tag {node.tag!r} is not supported", "drop it")
 
     def refuse(self, node: Node, message: str, hint: str) -> NoReturn:
-        at = _position(node)
+        at = position(node)
         raise ScenarioError([Problem(self.path, at.line, at.column, message, hint)])
 
 
@@ -189,11 +196,27 @@ def parse(text: str, path: str, kind: Kind = SCENARIO) -> tuple[dict[str, Any], 
     return data, Positions(builder.values, builder.keys)
 
 
+def compose_all(text: str, path: str) -> list[Node]:
+    """The nodes of every document of a file, for readers with rules of their own. Raises ScenarioError with one problem."""
+    return _guarded(text, path, _documents)
+
+
 def _compose(text: str, path: str) -> Node | None:
+    return _guarded(text, path, _Loader.get_single_node)
+
+
+def _documents(loader: _Loader) -> list[Node]:
+    found = []
+    while loader.check_node():
+        found.append(loader.get_node())
+    return found
+
+
+def _guarded(text: str, path: str, read: Callable[[_Loader], _Read]) -> _Read:
     loader: _Loader | None = None
     try:
         loader = _Loader(text)
-        return loader.get_single_node()
+        return read(loader)
     except ReaderError as error:
         at = place(text, error.position)
         message = f"control character U+{ord(str(error.character)) if isinstance(error.character, str) else error.character:04X}"
@@ -222,5 +245,6 @@ def place(text: str, offset: int) -> Position:
     return Position(before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
 
 
-def _position(node: Node) -> Position:
+def position(node: Node) -> Position:
+    """Where a node begins."""
     return Position(node.start_mark.line + 1, node.start_mark.column + 1)

@@ -64,7 +64,7 @@ def test_check_needs_no_extra() -> None:
 def test_judging_and_reporting_need_no_extra(record: Path) -> None:
     ended = gauntlet("judge", str(record), "--json")
     assert (ended.returncode, json.loads(ended.stdout)["verdict"]) == (3, "INCONCLUSIVE"), ended.stderr
-    assert {path.name for path in record.iterdir()} >= {"verdict.json", "junit.xml", "report.html"}
+    assert {path.name for path in record.iterdir()} >= {"verdict.json", "junit.xml", "verdict.sarif", "report.html"}
 
 
 def test_exported_files_need_no_extra(tmp_path: Path) -> None:

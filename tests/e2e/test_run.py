@@ -27,7 +27,7 @@ from tests.e2e.live_run import LiveRun, environment, gauntlet, in_phase
 
 pytestmark = pytest.mark.e2e
 
-DERIVED = {"verdict.json", "report.html", "junit.xml"}
+DERIVED = {"verdict.json", "report.html", "junit.xml", "verdict.sarif"}
 
 
 class Answer(BaseHTTPRequestHandler):

@@ -1,0 +1,1 @@
+"""Review of deployments from their files alone: compose files and Kubernetes manifests."""

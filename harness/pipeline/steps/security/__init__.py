@@ -1,0 +1,1 @@
+"""The security stage: code, dependencies, images, secrets, and abuse of what runs."""

@@ -1,0 +1,51 @@
+"""Is a built image fit to run? Its user, health check, secrets in settings, history and files, and packages with security updates."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from harness.findings import Finding
+from harness.pipeline.step import Context, StepResult
+from harness.pipeline.steps.security.telling import answer
+from harness.scenario.fields import Model
+from harness.security import images
+from harness.security.images import Docker, Engine, EngineError
+
+
+class Image(Model):
+    """Which images."""
+
+    images: Annotated[list[str], Field(min_length=1)] = Field(description="references, as the engine of this machine knows them")
+    packages: bool = Field(default=True, description="ask apt, inside a container of the image, for security updates: needs package lists")
+
+
+def carry_out(options: Image, context: Context) -> StepResult:
+    """FAIL for root, a secret or a package with a security update; INCONCLUSIVE without an engine, or where apt cannot ask."""
+    return looked_at(options, context, Docker())
+
+
+def looked_at(options: Image, context: Context, engine: Engine) -> StepResult:
+    """The same, by any engine."""
+    findings: list[Finding] = []
+    doubts: list[str] = []
+    files = 0
+    for reference in options.images:
+        context.say(f"looking into {reference}")
+        place = f"image:{reference}"
+        try:
+            findings += [*images.settings(engine.inspect(reference), place), *images.in_history(engine.history(reference), place)]
+            with engine.export(reference) as archive:
+                found, count = images.in_files(archive, place)
+            findings += found
+            files += count
+        except EngineError as error:
+            doubts.append(f"{reference}: {error}")
+            continue
+        if options.packages:
+            try:
+                findings += images.upgrades(engine.upgrades(reference), place)
+            except EngineError as error:
+                doubts.append(f"{reference}: its packages could not be compared with the distribution's: {error}")
+    return answer(context, "image", findings, f"{len(options.images)} images with {files} files: nothing above a note", doubts)

@@ -1,0 +1,1 @@
+"""What the security stage looks into: advisories, secrets, images, and what a running gateway lets pass."""
