@@ -8,6 +8,7 @@ from harness import __version__
 from harness.commands.catalogue import faults
 from harness.commands.compare import baseline, compare
 from harness.commands.console import EPILOG
+from harness.commands.deploy import deploy
 from harness.commands.files import check, init, schema
 from harness.commands.health import health
 from harness.commands.images import images
@@ -63,6 +64,7 @@ for _command in (
     diagnose,
     replay,
     mutate,
+    deploy,
     doctor,
     clean,
     up,

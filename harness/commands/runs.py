@@ -11,6 +11,7 @@ import click
 
 from harness.commands.compare import BASELINE, BASELINES, against, against_settled, judged_as_run, keep, recorded
 from harness.commands.console import EPILOG, FILES, JSON, OUT, RUN, STRICT, CommandError, command, emit, say
+from harness.commands.deploy import tell
 from harness.lifecycle.exit_codes import FAILED, OK, worst
 
 if TYPE_CHECKING:
@@ -95,8 +96,11 @@ def judge(run: Path, baseline: Path | None, baselines: Path, strict: bool, as_js
 
     Works from the record alone, on any machine: same record, same verdict, byte for byte.
     """
+    from harness.deploy.judging import is_deploy, judge_deploy
     from harness.judging import judge_run, write_reports
 
+    if is_deploy(run):
+        return tell(judge_deploy(run), strict=strict, as_json=as_json)
     if baseline is None:
         judged = keep(*judged_as_run(run, strict=strict))
     else:

@@ -1,0 +1,1 @@
+"""The router in front of the versions of a site: a process of its own, which outlives whoever shifts traffic."""

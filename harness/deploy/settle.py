@@ -1,0 +1,27 @@
+"""`python -m harness.deploy.settle NAME`: what the lease of a deploy does when whoever carried it out is dead."""
+
+from __future__ import annotations
+
+import sys
+
+from harness.deploy.routing import RoutingError
+from harness.deploy.side_api import SideError
+from harness.deploy.site import Site, SiteError
+
+
+def main(argv: list[str]) -> int:
+    """0 when exactly one version serves, or the site is gone; 1 when not, with the reason."""
+    site = Site(argv[1])
+    if not site.folder.is_dir():
+        sys.stdout.write(f"{site.name} is gone\n")
+        return 0
+    try:
+        sys.stdout.write(site.settle() + "\n")
+    except (SiteError, SideError, RoutingError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

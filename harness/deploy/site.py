@@ -1,0 +1,341 @@
+"""A standing site: a router, and behind it the versions that stand. Which of them serves is one word in one file.
+
+The file is the truth after any crash: whoever finds a site whose deploy died makes exactly the version serve that the file names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex, token_urlsafe
+from typing import Any
+
+import psutil
+
+from harness.deploy.plan import DeployPlan
+from harness.deploy.router.__main__ import TOKEN_VARIABLE
+from harness.deploy.routing import RouterClient, RoutingError
+from harness.deploy.side import SideSpec, write_private
+from harness.deploy.side_api import SideClient
+from harness.record.clock import NS_PER_S, Clock, SystemClock
+from harness.stack.base import AdminApi, StackError
+from harness.stack.ports import free_ports
+from harness.sweep import Found, end_processes, same_process
+
+READY_S = 180.0
+ROUTER_S = 20.0
+GONE_S = 30.0
+_POLL_S = 0.1
+_PREFIX = "gauntlet-site-"
+OTHER: Mapping[str, str] = {"blue": "green", "green": "blue"}
+
+
+class SiteError(RuntimeError):
+    """There is no such site, or one that is not whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A version that stands."""
+
+    name: str
+    version: str
+    run_id: str
+    process: Found
+    entry_url: str
+    api: AdminApi
+    corpus: Path
+    questions: Path
+    preferred_model: str
+    spec: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Side:
+        """From its state file."""
+        return cls(
+            name=state["name"],
+            version=state["version"],
+            run_id=state["run_id"],
+            process=Found(int(state["pid"]), float(state["create_time_s"]), state["name"]),
+            entry_url=state["entry_url"],
+            api=AdminApi(**state["api"]),
+            corpus=Path(state["corpus"]),
+            questions=Path(state["questions"]),
+            preferred_model=state["preferred_model"],
+            spec=state["spec"],
+        )
+
+    @property
+    def alive(self) -> bool:
+        return same_process(self.process) is not None
+
+
+class Site:
+    """One site of this user, by name."""
+
+    def __init__(self, name: str, clock: Clock | None = None) -> None:
+        self.name = name
+        self.clock = clock or SystemClock()
+        self.folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{os.getuid()}-{name}"
+
+    # --- what the files say
+
+    @property
+    def stands(self) -> bool:
+        """Whether its router lives."""
+        return self._file.is_file() and same_process(self._router) is not None
+
+    @property
+    def serving(self) -> str:
+        """The side that serves, or must once whatever goes on is over. Raises SiteError."""
+        return str(self._state()["serving"])
+
+    @property
+    def url(self) -> str:
+        """Where users come in. Raises SiteError."""
+        return str(self._state()["url"])
+
+    @property
+    def api_key(self) -> str:
+        """Raises SiteError."""
+        return str(self._state()["api_key"])
+
+    def side(self, name: str) -> Side | None:
+        """None where it does not stand."""
+        try:
+            side = Side.of(json.loads(self._side_file(name).read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return side if side.alive else None
+
+    def sides(self) -> Mapping[str, Side]:
+        """Those that stand."""
+        return {name: side for name in OTHER if (side := self.side(name)) is not None}
+
+    def router(self) -> RouterClient:
+        """Raises SiteError."""
+        state = self._state()
+        urls = {name: side.entry_url for name, side in self.sides().items()}
+        return RouterClient(AdminApi(**state["control"]), urls, self.clock)
+
+    def instances_of(self, side: str) -> SideClient:
+        """Raises SiteError where it does not stand."""
+        found = self.side(side)
+        if found is None:
+            raise SiteError(f"{side} of {self.name} does not stand")
+        return SideClient(found.api, self.clock)
+
+    def describe(self) -> dict[str, Any]:
+        """For people: no credential in it but the key of the load."""
+        sides = {name: {"version": side.version, "url": side.entry_url} for name, side in self.sides().items()}
+        return {"name": self.name, "url": self.url, "api_key": self.api_key, "serving": self.serving, "sides": sides}
+
+    # --- life
+
+    def open(self, seed: int = 1) -> None:
+        """Start the router, behind which nobody stands yet. Raises SiteError when the site stands already."""
+        if self.stands:
+            raise SiteError(f"{self.name} stands already: {self.url}")
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        if self.folder.is_symlink() or self.folder.stat().st_uid != os.getuid():
+            raise SiteError(f"{self.folder} belongs to somebody else")
+        listen, control = free_ports(2)
+        token = token_hex(16)
+        with (self.folder / "router.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "harness.deploy.router", f"--listen={listen}", f"--control={control}", f"--seed={seed}"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, TOKEN_VARIABLE: token},
+                start_new_session=True,
+            )
+        document = {
+            "pid": process.pid,
+            "create_time_s": psutil.Process(process.pid).create_time(),
+            "url": f"http://127.0.0.1:{listen}",
+            "control": {"url": f"http://127.0.0.1:{control}", "token": token},
+            "api_key": f"rk-{token_urlsafe(24)}",
+            "serving": "blue",
+        }
+        write_private(self._file, document)
+        self._await_router(process)
+
+    def start_side(self, name: str, plan: DeployPlan, *, changed: bool, logs: Path) -> Side:
+        """Start a version beside whatever stands; returns when it is ready. Raises StackError with its last words."""
+        spec = plan.stack.model_dump(mode="json", exclude_defaults=True)
+        if changed and plan.change.replicas:
+            spec["replicas"] = {**plan.stack.replicas, **plan.change.replicas}
+        side = SideSpec(
+            name=name,
+            version=plan.change.version if changed else plan.base,
+            stack=spec,
+            state_file=str(self._side_file(name)),
+            logs=str(logs),
+            api_key=self.api_key,
+            environment=plan.change.environment if changed else {},
+            seed=plan.seed,
+        )
+        self._side_file(name).unlink(missing_ok=True)
+        logs.mkdir(parents=True, exist_ok=True)
+        log = logs / f"{name}.log"
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "harness.deploy.side"], stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True
+            )
+        note = self._starting_file(name)
+        write_private(note, {"pid": process.pid, "create_time_s": psutil.Process(process.pid).create_time()})
+        assert process.stdin is not None
+        try:
+            process.stdin.write(side.to_json().encode())
+            process.stdin.close()
+            return self._await_side(name, process, log)
+        except BaseException:  # Ctrl-C too: what nobody waits for any more must not come up behind our back
+            process.terminate()
+            process.wait(GONE_S)
+            raise
+        finally:
+            note.unlink(missing_ok=True)
+
+    def commit(self, side: str) -> None:
+        """From now on that one serves, whatever becomes of us: one rename."""
+        write_private(self._file, {**self._state(), "serving": side, "rolling": [], "variables": {}})
+
+    def variables_of(self, instance: str) -> Mapping[str, str]:
+        """What an instance of the serving side is told besides, since a rolling deploy was committed. Raises SiteError."""
+        return dict(self._state().get("variables", {}).get(instance, {}))
+
+    def note_rolling(self, instance: str) -> None:
+        """Before an instance of the serving side is replaced: it must be put back, unless the deploy is committed."""
+        state = self._state()
+        touched = [name for name in state.get("rolling", []) if name != instance]
+        write_private(self._file, {**state, "rolling": [*touched, instance]})
+
+    def commit_rolling(self, variables: Mapping[str, Mapping[str, str]]) -> None:
+        """From now on the instances stay as they were rolled: one rename."""
+        state = self._state()
+        kept = {**state.get("variables", {}), **{name: dict(told) for name, told in variables.items()}}
+        write_private(self._file, {**state, "rolling": [], "variables": kept})
+
+    def roll_back(self) -> list[str]:
+        """Put every instance back that a rolling deploy replaced and did not commit, the last first; returns which. Raises SideError."""
+        state = self._state()
+        touched = list(reversed(state.get("rolling", [])))
+        for place, instance in enumerate(touched):
+            self.instances_of(self.serving).replace(instance, self.variables_of(instance))
+            write_private(self._file, {**self._state(), "rolling": list(reversed(touched[place + 1 :]))})
+        return touched
+
+    def end_side(self, name: str) -> None:
+        """End a version, and what was being started in its place. Idempotent. Raises SiteError when it survives."""
+        found = [self._found(file) for file in (self._side_file(name), self._starting_file(name))]
+        alive = [f for f in found if f is not None and same_process(f) is not None]
+        left = end_processes(alive, GONE_S)
+        for file in (self._side_file(name), self._starting_file(name)):
+            file.unlink(missing_ok=True)
+        if left:
+            raise SiteError(f"{name} of {self.name} survives: {', '.join(str(f.pid) for f in left)}")
+
+    def settle(self) -> str:
+        """Exactly one version serves afterwards, the one that the file names; the other one is ended. Says what was done.
+
+        Raises SiteError, SideError or RoutingError where that is not possible.
+        """
+        keep = self.serving
+        side = self.side(keep)
+        if side is None:
+            raise SiteError(f"{keep} of {self.name} must serve, and does not stand; take the site down: gauntlet deploy down {self.name}")
+        self.router().shift({keep: 100.0})
+        self.roll_back()
+        self.end_side(OTHER[keep])
+        return f"{keep} ({side.version}) serves {self.name}"
+
+    def close(self) -> bool:
+        """End the site, router last; False when there was none. Raises SiteError when something survives."""
+        there = self.folder.is_dir()
+        for name in OTHER:
+            self.end_side(name)
+        router = self._found(self._file)
+        if router is not None and end_processes([router] if same_process(router) is not None else [], GONE_S):
+            raise SiteError(f"the router of {self.name} survives")
+        for file in (self._file, self.folder / "router.log"):
+            file.unlink(missing_ok=True)
+        if there and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+        return there
+
+    # --- the rest
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "site.json"
+
+    def _side_file(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+    def _starting_file(self, name: str) -> Path:
+        return self.folder / f"{name}.starting.json"
+
+    @property
+    def _router(self) -> Found:
+        state = self._state()
+        return Found(int(state["pid"]), float(state["create_time_s"]), "router")
+
+    def _state(self) -> dict[str, Any]:
+        try:
+            if self.folder.lstat().st_uid != os.getuid():
+                raise SiteError(f"{self.folder} belongs to somebody else")
+            return dict(json.loads(self._file.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise SiteError(f"no site {self.name!r} stands; start it: gauntlet deploy up FILE") from error
+
+    def _found(self, file: Path) -> Found | None:
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+            return Found(int(document["pid"]), float(document["create_time_s"]), file.stem)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _await_router(self, process: subprocess.Popen[bytes]) -> None:
+        deadline_ns = self.clock.now_ns() + round(ROUTER_S * NS_PER_S)
+        while True:
+            try:
+                self.router().state()
+            except RoutingError as error:
+                if process.poll() is not None or self.clock.now_ns() > deadline_ns:
+                    words = (self.folder / "router.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+                    raise SiteError(f"the router did not start: {error}\n{words}") from error
+                self.clock.sleep(_POLL_S)
+            else:
+                return
+
+    def _await_side(self, name: str, process: subprocess.Popen[bytes], log: Path) -> Side:
+        deadline_ns = self.clock.now_ns() + round(READY_S * NS_PER_S)
+        while self.clock.now_ns() < deadline_ns:
+            if (side := self.side(name)) is not None:
+                return side
+            if process.poll() is not None:
+                raise StackError(f"{name} did not start:\n{_last_words(log)}")
+            self.clock.sleep(_POLL_S)
+        raise StackError(f"{name} was not ready within {READY_S:g} s; log: {log}")
+
+
+def sites() -> Iterator[Site]:
+    """Those of this user."""
+    prefix = f"{_PREFIX}{os.getuid()}-"
+    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{prefix}*")):
+        if folder.is_dir() and not folder.is_symlink() and folder.lstat().st_uid == os.getuid():
+            yield Site(folder.name.removeprefix(prefix))
+
+
+def _last_words(log: Path) -> str:
+    """What it died of: the StackError of its traceback with what came after, else the end of its log."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    _, found, rest = text.rpartition("StackError: ")
+    return (rest if found else text).strip()[-2000:]
