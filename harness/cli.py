@@ -9,6 +9,7 @@ from harness.commands.catalogue import faults
 from harness.commands.compare import baseline, compare
 from harness.commands.console import EPILOG
 from harness.commands.deploy import deploy
+from harness.commands.environments import config
 from harness.commands.files import check, init, schema
 from harness.commands.health import health
 from harness.commands.images import images
@@ -65,6 +66,7 @@ for _command in (
     replay,
     mutate,
     deploy,
+    config,
     doctor,
     clean,
     up,

@@ -64,7 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "testing": {"record"},
     "findings": set(),
 }
-ANYTHING = {"run", "cli", "commands", "deploy", "lifecycle", "pipeline"}  # the top: composes everything
+ANYTHING = {"run", "cli", "commands", "deploy", "environments", "lifecycle", "pipeline"}  # the top: composes everything
 THIRD_PARTY: dict[str, set[str]] = {
     "record": {"numpy"},
     "scenario": {"pydantic", "pydantic_core", "yaml"},

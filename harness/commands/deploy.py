@@ -12,23 +12,32 @@ from harness.commands.console import EPILOG, JSON, OUT, STRICT, CommandError, co
 from harness.lifecycle.exit_codes import FAILED, NOT_STARTED, OK, USAGE
 
 if TYPE_CHECKING:
+    from harness.deploy.carry_out import Options
     from harness.deploy.judging import JudgedDeploy
+    from harness.deploy.loading import LoadedPlan
     from harness.deploy.plan import Strategy
 
 _FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 
 
 def _deploy(file: Path, strategy: Strategy, out: Path, strict: bool, as_json: bool) -> int:
-    from harness.deploy.carry_out import Options, deploy
-    from harness.deploy.judging import judge_deploy
+    from harness.deploy.carry_out import Options
     from harness.deploy.loading import load_plan
+
+    loaded = load_plan(file, strategy)
+    return carried_out(loaded, strategy, Options(out=out, argv=tuple(sys.argv), say=say), strict=strict, as_json=as_json)
+
+
+def carried_out(loaded: LoadedPlan, strategy: Strategy, options: Options, *, strict: bool, as_json: bool) -> int:
+    """Carry a deploy out, judge it, and return its exit code. Raises CommandError."""
+    from harness.deploy.carry_out import deploy
+    from harness.deploy.judging import judge_deploy
     from harness.deploy.routing import RoutingError
     from harness.deploy.site import SiteError
     from harness.stack.base import StackError
 
-    loaded = load_plan(file, strategy)
     try:
-        directory = deploy(loaded, strategy, Options(out=out, argv=tuple(sys.argv), say=say))
+        directory = deploy(loaded, strategy, options)
     except SiteError as error:
         raise CommandError(USAGE, error) from error
     except (StackError, RoutingError) as error:

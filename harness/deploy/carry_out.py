@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -20,7 +20,7 @@ from harness.deploy.load import Asking, asking
 from harness.deploy.loading import LoadedPlan
 from harness.deploy.plan import DeployPlan, Strategy
 from harness.deploy.routing import Follower, Shiftable
-from harness.deploy.site import Side, Site, SiteError
+from harness.deploy.site import Settings, Side, Site, SiteError
 from harness.faults.base import Undo
 from harness.faults.lease import Lease
 from harness.lifecycle import host
@@ -39,13 +39,18 @@ _STRATEGIES: dict[Strategy, ModuleType] = {"blue_green": blue_green, "canary": c
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a deploy is carried out; what is asked is in its file. `actuator` stands in for the router, given that."""
+    """How a deploy is carried out; what is asked is in its file. `actuator` stands in for the router, given that.
+
+    `secrets` are variables by service that go to what is started, and into no record; `environment` is where it came from, for the record.
+    """
 
     out: Path = Path("runs")
     argv: tuple[str, ...] = ()
     say: Callable[[str], None] = lambda _line: None
     stopped: Callable[[], bool] = lambda: False
     actuator: Callable[[Shiftable], Shiftable] | None = field(default=None, repr=False)
+    secrets: Settings = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] | None = None
 
 
 def deploy(loaded: LoadedPlan, strategy: Strategy, options: Options | None = None, clock: Clock | None = None) -> store.RunDirectory:
@@ -61,7 +66,7 @@ def deploy(loaded: LoadedPlan, strategy: Strategy, options: Options | None = Non
     with ExitStack() as cleanup, closing(Journal(directory.events)) as journal, interruptible() as interruption:
         if not site.stands:
             cleanup.callback(site.close)
-            open_site(site, plan, directory.logs, options.say)
+            open_site(site, plan, directory.logs, options.say, options.secrets)
         old = site.side(site.serving)
         if old is None:
             raise SiteError(
@@ -85,6 +90,7 @@ def deploy(loaded: LoadedPlan, strategy: Strategy, options: Options | None = Non
             work_dir,
             old,
             stopped=options.stopped,
+            secrets=options.secrets,
         )
         if options.actuator is not None:
             one.actuator = _Late(one, options.actuator)
@@ -97,12 +103,12 @@ def deploy(loaded: LoadedPlan, strategy: Strategy, options: Options | None = Non
     return directory
 
 
-def open_site(site: Site, plan: DeployPlan, logs: Path, say: Callable[[str], None]) -> Side:
+def open_site(site: Site, plan: DeployPlan, logs: Path, say: Callable[[str], None], secrets: Settings | None = None) -> Side:
     """Start it with the base version, which serves. Raises StackError or SiteError; then nothing is left."""
     say(f"{site.name}: version {plan.base} starts, behind a router")
     try:
         site.open(plan.seed)
-        side = site.start_side("blue", plan, changed=False, logs=logs / "blue")
+        side = site.start_side("blue", plan, changed=False, logs=logs / "blue", secrets=secrets)
         site.router().shift({"blue": 100.0})
     except BaseException:
         site.close()
@@ -133,8 +139,8 @@ def _carry_out(one: Deployment, strategy: ModuleType, directory: store.RunDirect
             one.step("users", rate=plan.users.rate)
             became, because, reason = _try(one, strategy)
             one.users = None  # nothing is waited for that hangs on them any more
-            one.step("users_end")
-            one.clock.sleep(plan.users.timeout + 0.5)  # each that was due has its time
+            one.interruption.signal = None
+            one.until_told(one.step("users_end"))
         follower.catch_up()
     finally:
         follower.stop()
@@ -211,6 +217,7 @@ def _open_record(loaded: LoadedPlan, strategy: Strategy, options: Options) -> st
             "deploy": {"strategy": strategy, "name": loaded.plan.name, "version": loaded.plan.change.version},
             "deploy_file": loaded.path,
             "deploy_file_sha256": sha256(text).hexdigest(),
+            "environment": dict(options.environment) if options.environment is not None else None,
             "argv": list(options.argv),
             "seed": loaded.plan.seed,
             "git": {"sha": revision.sha, "dirty": revision.dirty},

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.deploy import gates
 from harness.deploy.evidence import DeployDirectory, Evidence
 from harness.deploy.load import Asking, asking, beside_record
 from harness.deploy.looking import MemorySampler, put_questions
 from harness.deploy.plan import DeployPlan
 from harness.deploy.routing import Follower, RouterClient, RoutingError, Shiftable
 from harness.deploy.side_api import SideClient, SideError
-from harness.deploy.site import OTHER, Side, Site, SiteError
+from harness.deploy.site import OTHER, Settings, Side, Site, SiteError
 from harness.lifecycle.signals import Interruption
 from harness.load.driver import LoadError, LoadProcess
 from harness.record import store
@@ -27,6 +28,8 @@ from harness.stack.topology import topology
 
 _POLL_S = 0.1
 _PROVED_EVERY_S = 1.0
+_TOLD_EVERY_S = 0.5
+_WRITTEN_S = 1.5  # rows are written in batches
 REFUSED = (StackError, SiteError, SideError, RoutingError, LoadError)
 """What goes wrong with a step, rather than with us."""
 
@@ -64,6 +67,7 @@ class Deployment:
     committed: bool = False
     before: Mapping[str, str] = field(default_factory=dict)  # of a rolling deploy: versions by instance
     stopped: Callable[[], bool] = lambda: False
+    secrets: Settings = field(default_factory=dict, repr=False)
     _new: Side | None = field(default=None, init=False)
 
     @property
@@ -116,7 +120,8 @@ class Deployment:
         self.say(f"{self.new_name}: version {self.plan.change.version} starts beside {self.old.version}")
         self.step("start_new", side=self.new_name, version=self.plan.change.version)
         try:
-            self._new = self.site.start_side(self.new_name, self.plan, changed=True, logs=self.files.path / "logs" / self.new_name)
+            logs = self.files.path / "logs" / self.new_name
+            self._new = self.site.start_side(self.new_name, self.plan, changed=True, logs=logs, secrets=self.secrets)
         except StackError as error:
             self.fact("started", Status.FAIL, f"version {self.plan.change.version} does not start: {_in_short(str(error))}")
         wrong = self._not_as_asked()
@@ -208,13 +213,9 @@ class Deployment:
         start_ns = self.step(f"bake.{name}")
         self.wait(length_s)
         end_ns = self.clock.now_ns()
-        self.wait(self._settling_s())
+        self.until_told(end_ns)
         self.gate("objectives", f"deploy.{name}", start_ns=start_ns, end_ns=end_ns)
         return start_ns, end_ns
-
-    def _settling_s(self) -> float:
-        """Requests that are still under way have no row yet, and the slow ones are those that matter."""
-        return min(self.plan.users.timeout, 3.0)
 
     def drain(self) -> None:
         """Wait until the old version has answered all that it was asked."""
@@ -238,6 +239,13 @@ class Deployment:
         self.step("old_ended", side=self.old.name)
 
     # --- waiting
+
+    def until_told(self, end_ns: int) -> None:
+        """Wait until every request that was due before then has its row, at most for its time limit: the slow ones matter most."""
+        deadline_ns = end_ns + round((self.plan.users.timeout + _WRITTEN_S) * NS_PER_S)
+        self.wait(_WRITTEN_S)  # whoever was due last may not have begun
+        while self.clock.now_ns() < deadline_ns and gates.untold(store.read(self.files.path, live=True), end_ns):
+            self.wait(_TOLD_EVERY_S)
 
     def wait(self, length_s: float) -> None:
         """Raises InterruptedDeployError, or StoppedError where the users are gone."""

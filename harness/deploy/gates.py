@@ -35,6 +35,7 @@ _SAMPLES_LEAST = 12  # of memory, after the warm-up
 _WARM_UP = 0.4  # share of the samples: caches fill, and the allocator takes its first arenas
 _BLOCKS = 8
 _LISTED = 5
+_EXPECTED_LEAST = 5.0  # where fewer answers are expected, that there is none proves nothing
 _IMPROBABLE = 0.001  # a weight is doubted where chance explains the share that was seen so rarely
 
 
@@ -129,7 +130,7 @@ def weight(name: str, answers: Sequence[Answer], version: str, share: float, spa
     chance = min(stats.at_least(new, len(here), share), stats.at_least(len(here) - new, len(here), 1.0 - share))
     if chance < _IMPROBABLE / 2:
         return replace(result, status=Status.FAIL, reason=f"{told}, which a weight of {share:.0%} does not explain")
-    if not new and share * len(here) < 5:  # noqa: PLR2004  # so few are expected that none proves nothing
+    if not new and share * len(here) < _EXPECTED_LEAST:
         return replace(result, reason=f"{told}: too few to tell whether it is asked at all")
     return replace(result, status=Status.PASS, reason=told)
 
@@ -176,6 +177,12 @@ def objectives(name: str, users: History, limits: Mapping[str, Limit], span: Spa
     return found
 
 
+def untold(users: History, end_ns: int) -> int:
+    """Requests that were due before then and have no row: they are under way, or their end was never written down."""
+    seqs = users.between(0, end_ns)["seq"]
+    return int(seqs.max()) + 1 - len(np.unique(seqs)) if len(seqs) else 0
+
+
 def lost(users: History, span: Span) -> Result:
     """Requests that were due while versions changed and were not answered in full: counted, all of them, and not sampled."""
     blank = Result("deploy.lost_requests", GROUP, Status.INCONCLUSIVE, "", limit="== 0", unit="number")
@@ -185,8 +192,7 @@ def lost(users: History, span: Span) -> Result:
     if not len(rows):
         return replace(blank, samples=0, reason="no request was due: who lost nothing had nothing to lose")
     own = int(((rows["outcome"] == Outcome.DROPPED) & (rows["drop_cause"] == DROPPED_BY_GENERATOR)).sum())
-    before = users.between(0, span.end_ns).rows()
-    gaps = int(before["seq"].max()) + 1 - len(np.unique(before["seq"]))
+    gaps = untold(users, span.end_ns)
     bad = rows[(rows["outcome"] != Outcome.OK) & ((rows["outcome"] != Outcome.DROPPED) | (rows["drop_cause"] != DROPPED_BY_GENERATOR))]
     count = len(bad) + gaps
     told = [

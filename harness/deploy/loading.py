@@ -167,7 +167,7 @@ def _rolling(plan: DeployPlan) -> Iterator[tuple[KeyPath, str, str]]:
             yield at, f"{name} has no version of ours", "name a service of the application"
         elif services[name].single:
             yield at, f"{name} runs exactly once, so replacing it would interrupt it", "deploy it blue-green"
-        elif (count := have[name].replicas) <= plan.rolling.max_unavailable:
+        elif (count := have[name]) <= plan.rolling.max_unavailable:
             most = plan.rolling.max_unavailable
             hint = f"write `stack: {{replicas: {{{name}: {most + 1}}}}}`, or a lower max_unavailable"
             yield at, f"{name} has {count} instance(s), of which {most} may be out at a time: nobody would serve", hint

@@ -103,7 +103,6 @@ def _write_state(spec: SideSpec, stack: ReferenceStack, api: SideApi, run_id: st
         "corpus": str(stack.corpus_path),
         "questions": str(stack.questions_path),
         "preferred_model": stack.preferred_model,
-        "spec": asdict(spec) | {"api_key": ""},
     }
     write_private(Path(spec.state_file), document)
 

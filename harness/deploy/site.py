@@ -34,6 +34,8 @@ GONE_S = 30.0
 _POLL_S = 0.1
 _PREFIX = "gauntlet-site-"
 OTHER: Mapping[str, str] = {"blue": "green", "green": "blue"}
+Settings = Mapping[str, Mapping[str, str]]
+"""Variables by service."""
 
 
 class SiteError(RuntimeError):
@@ -53,7 +55,6 @@ class Side:
     corpus: Path
     questions: Path
     preferred_model: str
-    spec: Mapping[str, Any]
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Side:
@@ -68,7 +69,6 @@ class Side:
             corpus=Path(state["corpus"]),
             questions=Path(state["questions"]),
             preferred_model=state["preferred_model"],
-            spec=state["spec"],
         )
 
     @property
@@ -167,8 +167,11 @@ class Site:
         write_private(self._file, document)
         self._await_router(process)
 
-    def start_side(self, name: str, plan: DeployPlan, *, changed: bool, logs: Path) -> Side:
-        """Start a version beside whatever stands; returns when it is ready. Raises StackError with its last words."""
+    def start_side(self, name: str, plan: DeployPlan, *, changed: bool, logs: Path, secrets: Settings | None = None) -> Side:
+        """Start a version beside whatever stands; returns when it is ready. Raises StackError with its last words.
+
+        `secrets` are variables by service; they go through a pipe, and are written down nowhere.
+        """
         spec = plan.stack.model_dump(mode="json", exclude_defaults=True)
         if changed and plan.change.replicas:
             spec["replicas"] = {**plan.stack.replicas, **plan.change.replicas}
@@ -179,7 +182,7 @@ class Site:
             state_file=str(self._side_file(name)),
             logs=str(logs),
             api_key=self.api_key,
-            environment=plan.change.environment if changed else {},
+            environment=_together(plan.change.environment if changed else {}, secrets or {}),
             seed=plan.seed,
         )
         self._side_file(name).unlink(missing_ok=True)
@@ -332,6 +335,10 @@ def sites() -> Iterator[Site]:
     for folder in sorted(Path(tempfile.gettempdir()).glob(f"{prefix}*")):
         if folder.is_dir() and not folder.is_symlink() and folder.lstat().st_uid == os.getuid():
             yield Site(folder.name.removeprefix(prefix))
+
+
+def _together(one: Settings, other: Settings) -> dict[str, dict[str, str]]:
+    return {service: {**one.get(service, {}), **other.get(service, {})} for service in {**one, **other}}
 
 
 def _last_words(log: Path) -> str:

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.deploy_switches [--out DIR] [--times 10] [--rate 40] [--minutes M] [--stack processes|containers]
 
-All on one standing site. Each deploy is a record below DIR; one that is there already is not made again, so that the script goes on where it
-was broken off (the site is started anew then). At the end it prints the table, and exits with 1 where a request was lost, a switch was not
-proved, or a rollback did not come.
+All on one standing site. Each deploy is a record below DIR; one that is there already is not made again, so that the script goes on where
+it was broken off (the site is started anew then). At the end it prints the table, and exits with 1 where a request was lost, a switch was
+not proved, or a rollback did not come.
 """
 
 from __future__ import annotations

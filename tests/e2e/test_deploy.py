@@ -1,7 +1,7 @@
 """Deploys on one standing site of real processes: what is good is promoted, each planted defect is stopped, and users lose nothing.
 
-The load is light and its limits are wide: what is counted is requests lost, and who answered, not how fast. `tests/benchmarks/deploy_switches.py`
-does it at 40/s, ten times each.
+The load is light and its limits are wide: what is counted is requests lost, and who answered, not how fast.
+`tests/benchmarks/deploy_switches.py` does it at 40/s, ten times each.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from harness.record.clock import SystemClock
 from harness.score.check import Status
 from tests.e2e.live_run import ROOT, environment, gauntlet
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("deploy")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PLAN = """
 name: shop
 stack: {documents: 60, replicas: {retrieval: 2, generation: 1, query: 1}}
 change: {version: VERSION, environment: {CHANGED}}
-users: {rate: 6/s, mix: {ask: 7, ask_stream: 3}, timeout: 15s}
-objectives: {availability: ">= 90%", latency_p50: "<= 3s"}
+users: {rate: 5/s, mix: {ask_stream: 1, search: 1}, timeout: 40s}
+objectives: {availability: ">= 90%", latency_p50: "<= 6s"}
 smoke: {questions: 10}
-bake: 7s
+bake: 8s
 proof: {answers: 20}
 """
 FIRST = "1.0.0"
@@ -141,8 +141,8 @@ def test_a_good_version_is_promoted_and_no_request_is_lost(site: Site, tmp: Path
 
 def test_a_slow_version_is_taken_back_and_no_request_is_lost(site: Site, tmp: Path) -> None:
     serving = site.sides()[site.serving].version
-    judged = carried_out(site, tmp, "1.2.0-slow", "query: {BUILD_LATENCY_MS: '4000'}", smoke="{questions: 5}")
-    assert_stopped(judged, "deploy.bake.latency_p50", "breaks <= 3s", site)
+    judged = carried_out(site, tmp, "1.2.0-slow", "query: {BUILD_LATENCY_MS: '9000'}", smoke="{questions: 5}")
+    assert_stopped(judged, "deploy.bake.latency_p50", "breaks <= 6s", site)
     assert judged.serving == serving
 
 
@@ -176,7 +176,7 @@ class Dropping:
         self._router = router
 
     def shift(self, weights: Mapping[str, float]) -> None:
-        self._router.shift({side: 0.0 for side in weights})
+        self._router.shift(dict.fromkeys(weights, 0.0))
         SystemClock().sleep(1.5)
         self._router.shift(weights)
 
@@ -202,7 +202,7 @@ class Deaf:
 
 def test_a_rollback_that_does_not_roll_back_is_not_believed(site: Site, tmp: Path) -> None:
     before = site.sides()[site.serving].version
-    judged = carried_out(site, tmp, "1.4.0-slow", "query: {BUILD_LATENCY_MS: '4000'}", actuator=Deaf, smoke="{questions: 5}")
+    judged = carried_out(site, tmp, "1.4.0-slow", "query: {BUILD_LATENCY_MS: '9000'}", actuator=Deaf, smoke="{questions: 5}")
     assert judged.verdict.status is Status.FAIL
     outcome = results(judged)["deploy.outcome"]
     assert outcome.value == "unproved"
@@ -258,7 +258,7 @@ def test_canary_gives_each_share_its_time_and_proves_who_answered(site: Site, tm
 
 
 def test_rolling_replaces_one_instance_after_the_other(site: Site, tmp: Path) -> None:
-    judged = carried_out(site, tmp, "2.1.0", strategy="rolling", rolling="{services: [retrieval], pause: 7s}")
+    judged = carried_out(site, tmp, "2.1.0", strategy="rolling", rolling="{services: [retrieval], pause: 8s}")
     assert judged.verdict.status is Status.PASS, judged.verdict.reason
     found = results(judged)
     assert found["deploy.served.retrieval-1"].status is found["deploy.served.retrieval-2"].status is Status.PASS
@@ -268,7 +268,7 @@ def test_rolling_replaces_one_instance_after_the_other(site: Site, tmp: Path) ->
 
 def test_rolling_goes_back_in_reverse(site: Site, tmp: Path) -> None:
     changed = "retrieval: {BUILD_LATENCY_MS: '9000'}"
-    judged = carried_out(site, tmp, "2.2.0", changed, strategy="rolling", rolling="{services: [retrieval], pause: 7s}")
+    judged = carried_out(site, tmp, "2.2.0", changed, strategy="rolling", rolling="{services: [retrieval], pause: 8s}")
     assert judged.verdict.status is Status.FAIL
     assert results(judged)["deploy.outcome"].value == "rolled_back", judged.verdict.reason
     versions = {seen.version for seen in site.instances_of(site.serving).instances("retrieval")}

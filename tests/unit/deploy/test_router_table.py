@@ -36,7 +36,7 @@ def test_shares_follow_the_weights() -> None:
 
 @pytest.mark.parametrize("weights", [{"red": 100.0}, {"blue": -1.0}, {"blue": 101.0}])
 def test_a_weight_for_nobody_or_beyond_all_is_refused_whole(weights: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="weight|no side"):
+    with pytest.raises(ValueError, match=r"weight|no side"):
         Weights(URLS, weights)
 
 
