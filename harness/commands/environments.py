@@ -13,6 +13,7 @@ from harness.lifecycle.exit_codes import OK, USAGE
 
 if TYPE_CHECKING:
     from harness.environments.checking import LoadedEnvironment
+    from harness.scenario.problem import Problem
 
 _DIR = click.option(
     "--dir",
@@ -43,7 +44,7 @@ def check(names: tuple[str, ...], folder: Path, as_json: bool) -> int:
     if not wanted:
         say(f"{folder}: there is no environment; see docs/environments.md")
         return USAGE
-    problems = []
+    problems: list[Problem] = []
     ids: dict[str, str] = {}
     for name in wanted:
         try:

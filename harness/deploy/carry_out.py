@@ -123,7 +123,7 @@ class _Late:
         self._one = one
         self._make = make
 
-    def shift(self, weights: dict[str, float]) -> None:
+    def shift(self, weights: Mapping[str, float]) -> None:
         self._make(self._one.router).shift(weights)
 
 

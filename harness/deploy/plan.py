@@ -12,8 +12,8 @@ from harness.scenario.system import StackSpec
 
 Strategy = Literal["blue_green", "canary", "rolling"]
 Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
-ASKING = ("ask", "ask_stream", "search")
-Journey = Literal["ask", "ask_stream", "search"]
+Journey = Annotated[str, Field(pattern=r"^(ask|ask_stream|search)$")]
+_MIX = {"ask": 7.0, "ask_stream": 3.0}
 
 
 class Change(Model):
@@ -28,7 +28,7 @@ class Users(Model):
     """Who is served meanwhile: a continuous open load, so that a request that a switch loses is seen and not sampled."""
 
     rate: Rate = 40.0
-    mix: dict[Journey, Annotated[float, Field(gt=0)]] = Field(default_factory=lambda: {"ask": 7.0, "ask_stream": 3.0}, min_length=1)
+    mix: dict[Journey, Annotated[float, Field(gt=0)]] = Field(default_factory=lambda: dict(_MIX), min_length=1)
     timeout: PositiveDuration = 10.0
 
 

@@ -44,6 +44,7 @@ bake: 8s
 proof: {answers: 20}
 """
 FIRST = "1.0.0"
+nightly = pytest.mark.skipif("GAUNTLET_NIGHTLY" not in os.environ, reason="takes minutes: pipelines/nightly/deploys")
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +75,9 @@ def site(tmp: Path) -> Iterator[Site]:
 
 
 def plan_text(version: str, changed: str = "", **also: str) -> str:
-    text = PLAN.replace("VERSION", version).replace("CHANGED", changed)
-    return text + "".join(f"{key}: {value}\n" for key, value in also.items())
+    lines = PLAN.replace("VERSION", version).replace("CHANGED", changed).splitlines(keepends=True)
+    kept = [line for line in lines if line.partition(":")[0] not in also]
+    return "".join([*kept, *(f"{key}: {value}\n" for key, value in also.items())])
 
 
 def plan_file(tmp: Path, version: str, changed: str = "", **also: str) -> Path:
@@ -146,6 +148,7 @@ def test_a_slow_version_is_taken_back_and_no_request_is_lost(site: Site, tmp: Pa
     assert judged.serving == serving
 
 
+@nightly
 def test_a_version_that_answers_wrongly_meets_no_user(site: Site, tmp: Path) -> None:
     judged = carried_out(site, tmp, "1.2.0-wrong", "generation: {BUILD_ANSWERS_FROM_LAST: '1'}")
     assert_stopped(judged, "deploy.smoke", "wrong answers", site)
@@ -157,11 +160,13 @@ def test_a_version_that_crashes_at_its_start_meets_no_user(site: Site, tmp: Path
     assert_stopped(judged, "deploy.started", "version 1.2.0-crash does not start: retrieval-", site)
 
 
+@nightly
 def test_a_version_whose_health_check_is_broken_meets_no_user(site: Site, tmp: Path) -> None:
     judged = carried_out(site, tmp, "1.2.0-health", "query: {BUILD_NEVER_READY: '1'}")
     assert_stopped(judged, "deploy.started", "query-1", site)
 
 
+@nightly
 def test_a_version_that_leaks_is_stopped_by_the_slope_of_its_memory(site: Site, tmp: Path) -> None:
     judged = carried_out(
         site, tmp, "1.2.0-leak", "query: {BUILD_LEAK_BYTES: '1048576'}", memory="{length: 20s, rate: 6/s, per_request_kib: 200}"
@@ -181,6 +186,7 @@ class Dropping:
         self._router.shift(weights)
 
 
+@nightly
 def test_requests_that_the_switch_drops_are_counted(site: Site, tmp: Path) -> None:
     judged = carried_out(site, tmp, "1.3.0", actuator=Dropping)
     assert judged.verdict.status is Status.FAIL
@@ -200,6 +206,7 @@ class Deaf:
             self._router.shift(weights)
 
 
+@nightly
 def test_a_rollback_that_does_not_roll_back_is_not_believed(site: Site, tmp: Path) -> None:
     before = site.sides()[site.serving].version
     judged = carried_out(site, tmp, "1.4.0-slow", "query: {BUILD_LATENCY_MS: '9000'}", actuator=Deaf, smoke="{questions: 5}")
@@ -213,6 +220,7 @@ def test_a_rollback_that_does_not_roll_back_is_not_believed(site: Site, tmp: Pat
     assert_one_serves(site, before)
 
 
+@nightly
 def test_killed_in_the_middle_exactly_one_version_serves(site: Site, tmp: Path) -> None:
     before = site.sides()[site.serving].version
     file = plan_file(tmp, "1.5.0", bake="60s")
@@ -249,6 +257,7 @@ def wait_for(condition: Any, within_s: float) -> None:
         time.sleep(0.1)
 
 
+@nightly
 def test_canary_gives_each_share_its_time_and_proves_who_answered(site: Site, tmp: Path) -> None:
     judged = carried_out(site, tmp, "2.0.0", strategy="canary", canary="{weights: [40, 100], hold: 10s}")
     assert judged.verdict.status is Status.PASS, judged.verdict.reason
@@ -257,6 +266,7 @@ def test_canary_gives_each_share_its_time_and_proves_who_answered(site: Site, tm
     assert_one_serves(site, "2.0.0")
 
 
+@nightly
 def test_rolling_replaces_one_instance_after_the_other(site: Site, tmp: Path) -> None:
     judged = carried_out(site, tmp, "2.1.0", strategy="rolling", rolling="{services: [retrieval], pause: 8s}")
     assert judged.verdict.status is Status.PASS, judged.verdict.reason
@@ -266,6 +276,7 @@ def test_rolling_replaces_one_instance_after_the_other(site: Site, tmp: Path) ->
     assert versions == {"2.1.0"}
 
 
+@nightly
 def test_rolling_goes_back_in_reverse(site: Site, tmp: Path) -> None:
     changed = "retrieval: {BUILD_LATENCY_MS: '9000'}"
     judged = carried_out(site, tmp, "2.2.0", changed, strategy="rolling", rolling="{services: [retrieval], pause: 8s}")
