@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.console import EPILOG, JSON, OUT, STRICT, command, emit, say
-from harness.lifecycle.exit_codes import OK, USAGE
+from harness.commands.console import EPILOG, JSON, OUT, STRICT, CommandError, command, emit, say
+from harness.lifecycle.exit_codes import FAILED, NOT_STARTED, OK, USAGE
 
 if TYPE_CHECKING:
     from harness.environments.checking import LoadedEnvironment
@@ -113,8 +113,78 @@ def deploy(name: str, folder: Path, out: Path, strict: bool, as_json: bool) -> i
     return carried_out(found.loaded, found.strategy, options, strict=strict, as_json=as_json)
 
 
+@command("backup")
+@click.argument("name", metavar="ENVIRONMENT")
+@_DIR
+@click.option("--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Where it is written; must not exist yet.")
+@JSON
+def backup(name: str, folder: Path, out: Path, as_json: bool) -> int:
+    """Save what the site of an environment holds: its database, vectors and all, and its configuration."""
+    from dataclasses import asdict
+
+    from harness.deploy.site import Site, SiteError
+    from harness.environments.backup import BackupError, back_up
+    from harness.environments.deploying import deploy_of
+    from harness.environments.showing import shown
+
+    loaded = _load(folder, name)
+    if out.exists():
+        raise CommandError(USAGE, f"{out} exists already; name a new folder")
+    try:
+        made = back_up(Site(deploy_of(loaded, folder).loaded.plan.name), out, shown(loaded), loaded.environment.config_id)
+    except SiteError as error:
+        raise CommandError(USAGE, error) from error
+    except BackupError as error:
+        raise CommandError(FAILED, error) from error
+    if as_json:
+        emit(asdict(made))
+    else:
+        click.echo(f"{out}: {made.contents.documents} documents of {made.site} {made.version}, taken at {made.taken}")
+    return OK
+
+
+@command("drill", epilog=EPILOG)
+@click.argument("name", metavar="ENVIRONMENT")
+@click.argument("saved", metavar="BACKUP", type=click.Path(path_type=Path))
+@_DIR
+@STRICT
+@JSON
+def drill(name: str, saved: Path, folder: Path, strict: bool, as_json: bool) -> int:
+    """Restore a backup into a fresh stack, and measure RPO and RTO against the limits of the environment."""
+    import tempfile
+
+    from harness.deploy.site import SiteError
+    from harness.environments.backup import Backup, BackupError
+    from harness.environments.deploying import deploy_of
+    from harness.environments.drill import drill as carry_out
+    from harness.gate import compared
+    from harness.stack.base import StackError
+
+    loaded = _load(folder, name)
+    wanted = loaded.environment.recovery
+    if wanted is None:
+        problem = loaded.layered.problem((), f"{name} does not say what a backup must give", "add `recovery: {rpo: 5m, rto: 10m}`")
+        raise CommandError(USAGE, problem)
+    found = deploy_of(loaded, folder)
+    try:
+        with tempfile.TemporaryDirectory(prefix="drill-") as work:
+            results = carry_out(Backup.read(saved), found.loaded.plan, wanted, say, Path(work), found.secrets)
+    except BackupError as error:
+        raise CommandError(USAGE, error) from error
+    except (StackError, SiteError) as error:
+        raise CommandError(NOT_STARTED, error) from error
+    verdict = compared(results, strict=strict)
+    if as_json:
+        emit(verdict.to_json())
+    for result in results if not as_json else ():
+        click.echo(f"{result.status.value:<13} {result.name:<20} {result.reason}{f' ({result.limit})' if result.limit else ''}")
+    return verdict.exit_code
+
+
 def _text(value: object) -> str:
     return "(nothing)" if value is None else str(value)
 
 
-config = click.Group("config", commands=[check, show, diff, deploy], help="Environments: layers of configuration, checked and compared.")
+config = click.Group(
+    "config", commands=[check, show, diff, deploy, backup, drill], help="Environments: layers of configuration, checked and compared."
+)

@@ -123,7 +123,8 @@ class Deployment:
             logs = self.files.path / "logs" / self.new_name
             self._new = self.site.start_side(self.new_name, self.plan, changed=True, logs=logs, secrets=self.secrets)
         except StackError as error:
-            self.fact("started", Status.FAIL, f"version {self.plan.change.version} does not start: {_in_short(str(error))}")
+            told = _in_short(str(error).removeprefix(f"{self.new_name} did not start:"))
+            self.fact("started", Status.FAIL, f"version {self.plan.change.version} does not start: {told}")
         wrong = self._not_as_asked()
         told = f"not every instance is ready and {self.plan.change.version}: {'; '.join(wrong)}"
         self.fact("started", Status.FAIL if wrong else Status.PASS, told if wrong else f"every instance of {self.new.version} is ready")

@@ -91,7 +91,7 @@ def supervise(spec: SideSpec) -> None:
 
 def _write_state(spec: SideSpec, stack: ReferenceStack, api: SideApi, run_id: str) -> None:
     assert isinstance(stack, Questioned)
-    me = psutil.Process()
+    me, documents = psutil.Process(), stack.documents()
     document = {
         "name": spec.name,
         "version": spec.version,
@@ -103,6 +103,7 @@ def _write_state(spec: SideSpec, stack: ReferenceStack, api: SideApi, run_id: st
         "corpus": str(stack.corpus_path),
         "questions": str(stack.questions_path),
         "preferred_model": stack.preferred_model,
+        "database": documents.dsn if documents.points is None else None,
     }
     write_private(Path(spec.state_file), document)
 

@@ -55,6 +55,7 @@ class Side:
     corpus: Path
     questions: Path
     preferred_model: str
+    database: str | None = None  # its PostgreSQL, which holds the vectors, too; None where those are elsewhere
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Side:
@@ -69,6 +70,7 @@ class Side:
             corpus=Path(state["corpus"]),
             questions=Path(state["questions"]),
             preferred_model=state["preferred_model"],
+            database=state.get("database"),
         )
 
     @property

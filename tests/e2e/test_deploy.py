@@ -157,7 +157,9 @@ def test_a_version_that_answers_wrongly_meets_no_user(site: Site, tmp: Path) -> 
 
 def test_a_version_that_crashes_at_its_start_meets_no_user(site: Site, tmp: Path) -> None:
     judged = carried_out(site, tmp, "1.2.0-crash", "retrieval: {BUILD_CRASHES: '1'}")
-    assert_stopped(judged, "deploy.started", "version 1.2.0-crash does not start: retrieval-", site)
+    assert_stopped(
+        judged, "deploy.started", "version 1.2.0-crash does not start: retrieval-1 ended before it was ready: exit status 70", site
+    )
 
 
 @nightly

@@ -9,7 +9,6 @@ import pytest
 
 from harness.pipeline.step import Context
 from harness.pipeline.steps.monitor.alerts import Alerts, carry_out
-from harness.scenario.system import StackSpec
 from harness.score.check import Status
 from tests.e2e.live_run import ROOT, environment
 
@@ -21,8 +20,8 @@ def test_an_alert_reaches_its_channel_and_resolves(tmp: Path) -> None:
     directory.mkdir()
     said: list[str] = []
     context = Context(directory, ROOT, environment(tmp), {}, said.append, lambda: False)
-    stack = StackSpec(documents=60, replicas={"retrieval": 2, "generation": 1})
-    result = carry_out(Alerts(stack=stack, rate=2.0), context)
+    stack = {"documents": 60, "replicas": {"retrieval": 2, "generation": 1}}
+    result = carry_out(Alerts.model_validate({"stack": stack, "rate": "2/s"}), context)
     assert result.status is Status.PASS, result.reason
     assert "InstanceDown reached its channel" in result.reason
     told = [json.loads(line) for line in result.evidence["notifications"].read_text(encoding="utf-8").splitlines()]

@@ -41,7 +41,7 @@ def context(tmp_path: Path) -> Context:
     [
         (rule("rag_requests_totl > 1"), "a rule that can never fire: own.yml:"),
         (rule("up == 0", lasts="2m"), "InstanceDown can never fire in time: its `for` of 120s, compressed 2 times, is no less than 25s"),
-        (rule("1 > 2"), "looks at no series: it always fires, or never"),
+        (rule("vector(1) > 2"), "looks at no series: it always fires, or never"),
         (rule("up == 0", name="Other"), "no rule tells InstanceDown; there are Other"),
         ("groups: [", "the rules cannot be read"),
     ],
