@@ -54,14 +54,19 @@ def tell(judged: JudgedDeploy, *, strict: bool, as_json: bool) -> int:
 
     judged = replace(judged, verdict=compared(judged.verdict.results, strict=strict))
     write_verdict(judged)
+    show_deploy(judged, as_json=as_json)
+    return judged.verdict.exit_code
+
+
+def show_deploy(judged: JudgedDeploy, *, as_json: bool) -> None:
+    """The verdict and what it comes from."""
     if as_json:
         emit(judged.to_json())
-        return judged.verdict.exit_code
+        return
     for result in judged.verdict.results:
         click.echo(f"{result.status.value:<13} {result.name:<36} {result.reason}")
     click.echo(f"{judged.verdict.status.value}: {judged.verdict.reason}")
     click.echo(f"serving: {judged.serving or 'nobody can tell'}; record: {judged.directory.path}")
-    return judged.verdict.exit_code
 
 
 @command("blue-green", epilog=EPILOG)

@@ -11,7 +11,7 @@ import click
 
 from harness.commands.compare import BASELINE, BASELINES, against, against_settled, judged_as_run, keep, recorded
 from harness.commands.console import EPILOG, FILES, JSON, OUT, RUN, STRICT, CommandError, command, emit, say
-from harness.commands.deploy import tell
+from harness.commands.deploy import show_deploy, tell
 from harness.lifecycle.exit_codes import FAILED, OK, worst
 
 if TYPE_CHECKING:
@@ -118,6 +118,11 @@ def show(run: Path, as_json: bool) -> int:
 
     Judges without writing anything, and exits with 0 whatever the verdict.
     """
+    from harness.deploy.judging import is_deploy, judge_deploy
+
+    if is_deploy(run):
+        show_deploy(judge_deploy(run), as_json=as_json)
+        return OK
     _tell(judged_as_run(run)[0], as_json)
     return OK
 

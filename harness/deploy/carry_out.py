@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +19,7 @@ from harness.deploy.evidence import DeployDirectory
 from harness.deploy.load import Asking, asking
 from harness.deploy.loading import LoadedPlan
 from harness.deploy.plan import DeployPlan, Strategy
-from harness.deploy.routing import Follower, Shiftable
+from harness.deploy.routing import Follower, RoutingError, Shiftable
 from harness.deploy.site import Settings, Side, Site, SiteError
 from harness.faults.base import Undo
 from harness.faults.lease import Lease
@@ -67,6 +67,8 @@ def deploy(loaded: LoadedPlan, strategy: Strategy, options: Options | None = Non
         if not site.stands:
             cleanup.callback(site.close)
             open_site(site, plan, directory.logs, options.say, options.secrets)
+        site.claim()
+        cleanup.callback(site.disclaim)
         old = site.side(site.serving)
         if old is None:
             raise SiteError(
@@ -141,9 +143,10 @@ def _carry_out(one: Deployment, strategy: ModuleType, directory: store.RunDirect
             one.users = None  # nothing is waited for that hangs on them any more
             one.interruption.signal = None
             one.until_told(one.step("users_end"))
-        follower.catch_up()
     finally:
         follower.stop()
+        with suppress(RoutingError):  # what is missing then is missed by the judgement
+            follower.catch_up()
     serving = one.site.side(one.site.serving)
     version = plan.change.version if one.committed else (serving.version if serving is not None else None)
     one.step("serving", side=one.site.serving, version=version if became != "unproved" else None)

@@ -121,8 +121,11 @@ class Deployment:
         self.step("start_new", side=self.new_name, version=self.plan.change.version)
         try:
             logs = self.files.path / "logs" / self.new_name
-            self._new = self.site.start_side(self.new_name, self.plan, changed=True, logs=logs, secrets=self.secrets)
+            self._new = self.site.start_side(
+                self.new_name, self.plan, changed=True, logs=logs, secrets=self.secrets, stopped=lambda: self._unwanted
+            )
         except StackError as error:
+            self.wait(0.0)
             told = _in_short(str(error).removeprefix(f"{self.new_name} did not start:"))
             self.fact("started", Status.FAIL, f"version {self.plan.change.version} does not start: {told}")
         wrong = self._not_as_asked()
@@ -249,14 +252,21 @@ class Deployment:
             self.wait(_TOLD_EVERY_S)
 
     def wait(self, length_s: float) -> None:
-        """Raises InterruptedDeployError, or StoppedError where the users are gone."""
+        """Raises InterruptedDeployError, or StoppedError where the users are gone; at once, also for 0."""
         deadline_ns = self.clock.now_ns() + round(length_s * NS_PER_S)
-        while (left_ns := deadline_ns - self.clock.now_ns()) > 0:
-            if self.interruption.signal is not None or self.stopped():
+        while True:
+            left_ns = deadline_ns - self.clock.now_ns()
+            if self._unwanted:
                 raise InterruptedDeployError(self.interruption.signal or "stopped")
             if self.users is not None and (code := self.users.poll()) is not None:
                 raise StoppedError("deploy.users", Status.INCONCLUSIVE, f"the load process ended with {code}: nobody was served any more")
+            if left_ns <= 0:
+                return
             self.clock.sleep(min(_POLL_S, left_ns / NS_PER_S))
+
+    @property
+    def _unwanted(self) -> bool:
+        return self.interruption.signal is not None or self.stopped()
 
     def _until_ended(self, load: LoadProcess, within_s: float) -> None:
         deadline_ns = self.clock.now_ns() + round(within_s * NS_PER_S)

@@ -1,4 +1,4 @@
-"""`python -m harness.deploy.settle NAME`: what the lease of a deploy does when whoever carried it out is dead."""
+"""What is done about a deploy whose carrier is dead: by its lease (`python -m harness.deploy.settle NAME`), and by `gauntlet clean`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ import sys
 
 from harness.deploy.routing import RoutingError
 from harness.deploy.side_api import SideError
-from harness.deploy.site import Site, SiteError
+from harness.deploy.site import Site, SiteError, sites
+
+
+def settle_abandoned() -> tuple[list[str], list[str]]:
+    """Every site of this user on which a deploy died: what was done, and what could not be."""
+    done: list[str] = []
+    left: list[str] = []
+    for site in sites():
+        try:
+            if site.stands and site.abandoned:
+                done.append(site.settle())
+        except (SiteError, SideError, RoutingError) as error:
+            left.append(f"{site.name}: {error}")
+    return done, left
 
 
 def main(argv: list[str]) -> int:

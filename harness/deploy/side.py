@@ -6,48 +6,24 @@ file once it is ready, and ends with the stack at SIGTERM. Killed, its watchdog 
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Self, cast
+from typing import cast
 
 import psutil
 
 from harness.deploy.side_api import SideApi
+from harness.deploy.side_spec import SideSpec, write_private
 from harness.faults.lease import Lease
 from harness.lifecycle.systems import build_stack
 from harness.record.clock import SystemClock
 from harness.scenario.model import StackSpec
 from harness.stack.base import Questioned
 from harness.stack.reference import ReferenceStack
-
-
-@dataclass(frozen=True, slots=True)
-class SideSpec:
-    """What is started. Holds the key of the load: it goes through a pipe, never by the command line."""
-
-    name: str
-    version: str
-    stack: Mapping[str, Any]
-    state_file: str
-    logs: str
-    api_key: str = field(repr=False)
-    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    seed: int = 1
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The inverse of `to_json`."""
-        return cls(**json.loads(text))
 
 
 def supervise(spec: SideSpec) -> None:
@@ -106,14 +82,6 @@ def _write_state(spec: SideSpec, stack: ReferenceStack, api: SideApi, run_id: st
         "database": documents.dsn if documents.points is None else None,
     }
     write_private(Path(spec.state_file), document)
-
-
-def write_private(path: Path, document: Mapping[str, Any]) -> None:
-    """Replace a JSON file that only its owner reads, in one step."""
-    part = path.with_name(path.name + ".part")
-    part.touch(mode=0o600)
-    part.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    part.replace(path)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
@@ -19,14 +20,14 @@ from typing import Any
 import psutil
 
 from harness.deploy.plan import DeployPlan
-from harness.deploy.router.__main__ import TOKEN_VARIABLE
+from harness.deploy.router import TOKEN_VARIABLE
 from harness.deploy.routing import RouterClient, RoutingError
-from harness.deploy.side import SideSpec, write_private
 from harness.deploy.side_api import SideClient
+from harness.deploy.side_spec import SideSpec, write_private
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.stack.base import AdminApi, StackError
 from harness.stack.ports import free_ports
-from harness.sweep import Found, end_processes, same_process
+from harness.sweep import Found, end_processes, identify, same_process
 
 READY_S = 180.0
 ROUTER_S = 20.0
@@ -169,7 +170,16 @@ class Site:
         write_private(self._file, document)
         self._await_router(process)
 
-    def start_side(self, name: str, plan: DeployPlan, *, changed: bool, logs: Path, secrets: Settings | None = None) -> Side:
+    def start_side(
+        self,
+        name: str,
+        plan: DeployPlan,
+        *,
+        changed: bool,
+        logs: Path,
+        secrets: Settings | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Side:
         """Start a version beside whatever stands; returns when it is ready. Raises StackError with its last words.
 
         `secrets` are variables by service; they go through a pipe, and are written down nowhere.
@@ -200,13 +210,40 @@ class Site:
         try:
             process.stdin.write(side.to_json().encode())
             process.stdin.close()
-            return self._await_side(name, process, log)
+            return self._await_side(name, process, log, stopped)
         except BaseException:  # Ctrl-C too: what nobody waits for any more must not come up behind our back
             process.terminate()
             process.wait(GONE_S)
             raise
         finally:
             note.unlink(missing_ok=True)
+
+    def claim(self) -> None:
+        """Note that we deploy here. Raises SiteError where somebody else does."""
+        if (other := self._deployer()) is not None:
+            raise SiteError(f"process {other.pid} deploys on {self.name} already; wait until it has ended")
+        me = identify(os.getpid())
+        assert me is not None, "this process is alive"
+        write_private(self._file, {**self._state(), "deployer": {"pid": me.pid, "create_time_s": me.create_time_s}})
+
+    def disclaim(self) -> None:
+        """We have ended; harmless where the site is gone."""
+        with suppress(SiteError):
+            write_private(self._file, {**self._state(), "deployer": None})
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether a deploy died here half-way, and nobody has settled it. Raises SiteError."""
+        state = self._state()
+        return bool(state.get("deployer") or state.get("rolling")) and self._deployer() is None
+
+    def _deployer(self) -> Found | None:
+        """Who deploys here and lives, other than we."""
+        noted = self._state().get("deployer")
+        if noted is None:
+            return None
+        found = Found(int(noted["pid"]), float(noted["create_time_s"]), "deployer")
+        return found if found.pid != os.getpid() and same_process(found) is not None else None
 
     def commit(self, side: str) -> None:
         """From now on that one serves, whatever becomes of us: one rename."""
@@ -259,6 +296,8 @@ class Site:
         self.router().shift({keep: 100.0})
         self.roll_back()
         self.end_side(OTHER[keep])
+        if self._deployer() is None:
+            self.disclaim()
         return f"{keep} ({side.version}) serves {self.name}"
 
     def close(self) -> bool:
@@ -320,13 +359,15 @@ class Site:
             else:
                 return
 
-    def _await_side(self, name: str, process: subprocess.Popen[bytes], log: Path) -> Side:
+    def _await_side(self, name: str, process: subprocess.Popen[bytes], log: Path, stopped: Callable[[], bool]) -> Side:
         deadline_ns = self.clock.now_ns() + round(READY_S * NS_PER_S)
         while self.clock.now_ns() < deadline_ns:
             if (side := self.side(name)) is not None:
                 return side
             if process.poll() is not None:
                 raise StackError(f"{name} did not start:\n{_last_words(log)}")
+            if stopped():
+                raise StackError(f"{name} was starting, and is not wanted any more")
             self.clock.sleep(_POLL_S)
         raise StackError(f"{name} was not ready within {READY_S:g} s; log: {log}")
 

@@ -171,7 +171,7 @@ def test_a_version_whose_health_check_is_broken_meets_no_user(site: Site, tmp: P
 @nightly
 def test_a_version_that_leaks_is_stopped_by_the_slope_of_its_memory(site: Site, tmp: Path) -> None:
     judged = carried_out(
-        site, tmp, "1.2.0-leak", "query: {BUILD_LEAK_BYTES: '1048576'}", memory="{length: 20s, rate: 6/s, per_request_kib: 200}"
+        site, tmp, "1.2.0-leak", "query: {BUILD_LEAK_BYTES: '1048576'}", memory="{length: 45s, rate: 6/s, per_request_kib: 200}"
     )
     assert_stopped(judged, "deploy.memory.query-1", "leaking memory: query-1 keeps", site)
 

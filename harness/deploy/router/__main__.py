@@ -12,12 +12,12 @@ from contextlib import contextmanager
 import uvicorn
 import uvloop
 
+from harness.deploy.router import TOKEN_VARIABLE
 from harness.deploy.router.control import control
 from harness.deploy.router.passage import Passages
 from harness.deploy.router.table import Table
 from harness.record.clock import SystemClock
 
-TOKEN_VARIABLE = "ROUTER_TOKEN"
 _BACKLOG = 1024
 
 
