@@ -144,7 +144,7 @@ def run_tool(name: str, *arguments: str) -> None:
 
 
 def _row(connection: psycopg.Connection[Any], statement: str) -> tuple[Any, ...]:
-    row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+    row = connection.execute(statement).fetchone()
     assert row is not None, "an aggregate has one row"
     return tuple(row)
 

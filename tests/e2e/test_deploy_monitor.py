@@ -21,7 +21,7 @@ def test_an_alert_reaches_its_channel_and_resolves(tmp: Path) -> None:
     said: list[str] = []
     context = Context(directory, ROOT, environment(tmp), {}, said.append, lambda: False)
     stack = {"documents": 60, "replicas": {"retrieval": 2, "generation": 1}}
-    result = carry_out(Alerts.model_validate({"stack": stack, "rate": "2/s"}), context)
+    result = carry_out(Alerts.model_validate({"stack": stack, "rate": "4/s"}), context)
     assert result.status is Status.PASS, result.reason
     assert "InstanceDown reached its channel" in result.reason
     told = [json.loads(line) for line in result.evidence["notifications"].read_text(encoding="utf-8").splitlines()]
