@@ -20,4 +20,4 @@ class Deploy(Model):
 
 def carry_out(options: Deploy, context: Context) -> StepResult:
     """Roll it out."""
-    return carry_out_deploy("blue-green", options.file, context)
+    return carry_out_deploy("blue_green", options.file, context)

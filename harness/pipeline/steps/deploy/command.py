@@ -9,9 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from harness.deploy.loading import DeployError, load_plan
+from harness.deploy.plan import Strategy
+from harness.findings import Finding
 from harness.lifecycle.exit_codes import INTERRUPTED, NOT_STARTED, USAGE
 from harness.pipeline.step import Context, StepResult
 from harness.record.clock import SystemClock
+from harness.scenario.problem import Problem
 from harness.score.check import Status
 
 OUTPUTS = {"run_dir": "the record of the deploy", "serving": "the version that serves since", "strategy": "how it was rolled out"}
@@ -19,10 +23,26 @@ _POLL_S = 0.1
 _TROUBLE = {USAGE: "the file cannot be used", NOT_STARTED: "the base version did not start", INTERRUPTED: "the deploy was interrupted"}
 
 
-def carry_out_deploy(strategy: str, file: Path, context: Context) -> StepResult:
-    """The verdict of the deploy; the way back is part of it, also where somebody interrupts."""
+def carry_out_deploy(strategy: Strategy, file: Path, context: Context) -> StepResult:
+    """The verdict of the deploy; the way back is part of it, also where somebody interrupts. A file that cannot be used fails at once."""
+    try:
+        load_plan(context.root / file, strategy)
+    except DeployError as error:
+        findings = tuple(_finding(problem, context.root) for problem in error.problems)
+        return StepResult(Status.FAIL, str(findings[0]), findings=findings)
     answer = context.directory / "verdict.json"
-    argv = [sys.executable, "-P", "-m", "harness.cli", "deploy", strategy, str(file), "--json", "--out", str(context.directory / "runs")]
+    argv = [
+        sys.executable,
+        "-P",
+        "-m",
+        "harness.cli",
+        "deploy",
+        strategy.replace("_", "-"),
+        str(file),
+        "--json",
+        "--out",
+        str(context.directory / "runs"),
+    ]
     code = _run(argv, answer, context)
     document = _read(answer)
     evidence = {"verdict": answer, "log": context.directory / "deploy.log"}
@@ -31,6 +51,12 @@ def carry_out_deploy(strategy: str, file: Path, context: Context) -> StepResult:
         return StepResult(Status.INCONCLUSIVE, f"{_TROUBLE.get(code, f'gauntlet deploy ended with {code}')}: {why}", evidence=evidence)
     outputs = {"run_dir": str(document["run_dir"]), "strategy": strategy, "serving": str(document.get("serving") or "")}
     return StepResult(Status(document["verdict"]), str(document["reason"]), evidence=evidence, outputs=outputs)
+
+
+def _finding(problem: Problem, root: Path) -> Finding:
+    path = Path(problem.path)
+    shown = str(path.relative_to(root)) if path.is_relative_to(root) else problem.path
+    return Finding("deploy.file", "error", problem.message, problem.hint or "see docs/deploy.md", shown, problem.line, problem.column)
 
 
 def _run(argv: list[str], answer: Path, context: Context) -> int:
