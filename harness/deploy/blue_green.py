@@ -25,5 +25,7 @@ def roll_back(deploy: Deployment) -> None:
     """
     back_ns = deploy.shift({deploy.old.name: 100.0}, "back") if deploy.shifted else deploy.step("kept", side=deploy.old.name)
     deploy.prove_served("deploy.rollback", deploy.old.version, back_ns)
+    if deploy.shifted:
+        deploy.drained(deploy.new_name)  # users who met it are answered, too, if it answers at all
     deploy.site.end_side(deploy.new_name)
     deploy.step("new_ended", side=deploy.new_name)

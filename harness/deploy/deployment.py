@@ -222,17 +222,23 @@ class Deployment:
         return start_ns, end_ns
 
     def drain(self) -> None:
-        """Wait until the old version has answered all that it was asked."""
-        self.step("drain", side=self.old.name)
-        deadline_ns = self.clock.now_ns() + round(self.plan.drain * NS_PER_S)
-        while (left := self.router.in_flight(self.old.name)) and self.clock.now_ns() < deadline_ns:
-            self.wait(_POLL_S)
+        """Wait until the old version has answered all that it was asked. Raises StoppedError where it does not in time."""
+        left = self.drained(self.old.name)
         told = (
             f"{left} requests are still with {self.old.version} after {self.plan.drain:g}s"
             if left
             else f"{self.old.version} has answered all"
         )
         self.fact("drained", Status.FAIL if left else Status.PASS, told)
+
+    def drained(self, side: str) -> int:
+        """Wait for what a side still has to answer, at most for `drain`; returns how many requests that is then."""
+        self.step("drain", side=side)
+        deadline_ns = self.clock.now_ns() + round(self.plan.drain * NS_PER_S)
+        while (left := self.router.in_flight(side)) and self.clock.now_ns() < deadline_ns:
+            self.wait(_POLL_S)
+        self.step("drained", side=side, left=left)
+        return left
 
     def commit(self) -> None:
         """From here on the new version stays, whatever becomes of us; the old one ends."""
