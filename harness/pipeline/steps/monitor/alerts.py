@@ -23,6 +23,7 @@ from harness.pipeline.step import Context, StepResult
 from harness.pipeline.steps.monitor.channel import Channel, opened, proved
 from harness.record import store
 from harness.record.clock import SystemClock
+from harness.record.events import ABORT
 from harness.scenario.fields import Duration, Model, PositiveDuration, Rate
 from harness.scenario.system import StackSpec
 from harness.score.check import Status
@@ -175,8 +176,12 @@ def _judged(code: int, channel: Channel, options: Alerts, context: Context) -> t
     if code in _TROUBLE or run is None:
         lines = (context.directory / "run.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return Status.INCONCLUSIVE, f"{_TROUBLE.get(code, 'the run left no record')}: {lines[-1] if lines else code}", run
-    fault = store.read(run).fault(_FAULT)
-    onset_ns, healed_ns = (fault.onset_ns, fault.healed_ns) if fault is not None else (None, None)
+    history = store.read(run)
+    fault = history.fault(_FAULT)
+    if fault is None:
+        aborted = next((str(e.data.get("reason") or e.data.get("rule")) for e in history.of_kind(ABORT)), "it came to no end")
+        return Status.INCONCLUSIVE, f"nothing was broken, for the run stopped before: {aborted}", run
+    onset_ns, healed_ns = fault.onset_ns, fault.healed_ns
     status, reason = proved(channel.seen, frozenset(options.expect), onset_ns, healed_ns, options.within)
     return status, reason, run
 
