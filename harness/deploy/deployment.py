@@ -254,7 +254,9 @@ class Deployment:
         """Wait until every request that was due before then has its row, at most for its time limit: the slow ones matter most."""
         deadline_ns = end_ns + round((self.plan.users.timeout + _WRITTEN_S) * NS_PER_S)
         self.wait(_WRITTEN_S)  # whoever was due last may not have begun
-        while self.clock.now_ns() < deadline_ns and gates.untold(store.read(self.files.path, live=True), end_ns):
+        while self.clock.now_ns() < deadline_ns:
+            if gates.untold(store.read(self.files.path, live=True), end_ns, self.plan.users.rate) == 0:
+                return
             self.wait(_TOLD_EVERY_S)
 
     def wait(self, length_s: float) -> None:

@@ -66,6 +66,11 @@ class Evidence:
         self.answers, self.missing = _answers(self._files.answers)
         self._live = live
 
+    @property
+    def rate(self) -> float:
+        """Requests of users a second."""
+        return self._plan.users.rate
+
     def judge(self, gate: Mapping[str, Any]) -> list[Result]:
         """One gate, as it was recorded: `gate` is its kind, `name` what it is called, the rest what it is about."""
         return self._kinds[str(gate["gate"])](gate)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from harness.score.check import Result, Status
 from harness.score.context import Context
 from harness.score.sli import DROPPED_BY_GENERATOR, Observations
 from harness.score.slo import judge_absolute
-from harness.score.spans import Span, seconds
+from harness.score.spans import NS_PER_S, Span, seconds
 from harness.score.student import critical
 
 GROUP = "deploy"
@@ -35,6 +36,7 @@ _SAMPLES_LEAST = 12  # of memory, after the warm-up
 _WARM_UP = 0.4  # share of the samples: caches fill, and the allocator takes its first arenas
 _BLOCKS = 8
 _LISTED = 5
+_ROUNDING = 1e-3  # of a request: due times are whole nanoseconds
 _EXPECTED_LEAST = 5.0  # where fewer answers are expected, that there is none proves nothing
 _IMPROBABLE = 0.001  # a weight is doubted where chance explains the share that was seen so rarely
 
@@ -177,13 +179,20 @@ def objectives(name: str, users: History, limits: Mapping[str, Limit], span: Spa
     return found
 
 
-def untold(users: History, end_ns: int) -> int:
-    """Requests that were due before then and have no row: they are under way, or their end was never written down."""
-    seqs = users.between(0, end_ns)["seq"]
-    return int(seqs.max()) + 1 - len(np.unique(seqs)) if len(seqs) else 0
+def untold(users: History, end_ns: int, rate: float) -> int | None:
+    """Requests that were due before then and have no row: they are under way, or their end was never written down.
+
+    Arrivals are evenly spaced, at `rate` a second, so that any row tells when each was due. None without a row.
+    """
+    rows = users.requests.rows()
+    if not len(rows):
+        return None
+    start_ns = float((rows["intended_ns"] - (rows["seq"] + 0.5) * (NS_PER_S / rate)).min())
+    due = ceil((end_ns - start_ns) * rate / NS_PER_S - 0.5 - _ROUNDING)
+    return max(0, due - len(np.unique(rows["seq"][rows["intended_ns"] < end_ns])))
 
 
-def lost(users: History, span: Span) -> Result:
+def lost(users: History, span: Span, rate: float) -> Result:
     """Requests that were due while versions changed and were not answered in full: counted, all of them, and not sampled."""
     blank = Result("deploy.lost_requests", GROUP, Status.INCONCLUSIVE, "", limit="== 0", unit="number")
     rows = users.between(span.start_ns, span.end_ns).rows()
@@ -192,7 +201,7 @@ def lost(users: History, span: Span) -> Result:
     if not len(rows):
         return replace(blank, samples=0, reason="no request was due: who lost nothing had nothing to lose")
     own = int(((rows["outcome"] == Outcome.DROPPED) & (rows["drop_cause"] == DROPPED_BY_GENERATOR)).sum())
-    gaps = untold(users, span.end_ns)
+    gaps = untold(users, span.end_ns, rate) or 0
     bad = rows[(rows["outcome"] != Outcome.OK) & ((rows["outcome"] != Outcome.DROPPED) | (rows["drop_cause"] != DROPPED_BY_GENERATOR))]
     count = len(bad) + gaps
     told = [

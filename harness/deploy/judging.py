@@ -79,7 +79,7 @@ def _judge(evidence: Evidence) -> Iterator[Result]:
     judged = [result for event in users.of_kind(DEPLOY) if "gate" in event.data for result in _again(evidence, event.data)]
     yield _outcome(users, judged)
     yield from judged
-    yield gates.lost(users, _watched(users))
+    yield gates.lost(users, _watched(users), evidence.rate)
 
 
 def _again(evidence: Evidence, gate: Mapping[str, Any]) -> list[Result]:

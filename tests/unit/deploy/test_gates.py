@@ -127,7 +127,7 @@ class TestLost:
     SPAN = Span(at_ns(0.0), at_ns(10.0))
 
     def test_none_of_all_passes_with_its_bound(self) -> None:
-        result = gates.lost(history(requests=rows(0, 10)), self.SPAN)
+        result = gates.lost(history(requests=rows(0, 10)), self.SPAN, 25.0)
         assert (result.status, result.value) == (Status.PASS, 0)
         assert "bounds the share by 0.012" in result.reason
 
@@ -135,24 +135,31 @@ class TestLost:
     def test_each_that_was_not_answered_in_full_is_lost(self, outcome: Outcome) -> None:
         found = rows(0, 10)
         found[100]["outcome"], found[100]["status"] = outcome, 503
-        result = gates.lost(history(requests=found), self.SPAN)
+        result = gates.lost(history(requests=found), self.SPAN, 25.0)
         assert (result.status, result.value) == (Status.FAIL, 1)
         assert "due at 4s" in result.reason
 
-    def test_one_without_a_row_is_lost_too(self) -> None:
-        result = gates.lost(history(requests=np.delete(rows(0, 10), 77)), self.SPAN)
+    @pytest.mark.parametrize("missing", [0, 77, 249], ids=["the first", "one in the middle", "the last"])
+    def test_one_without_a_row_is_lost_too(self, missing: int) -> None:
+        result = gates.lost(history(requests=np.delete(rows(0, 10), missing)), self.SPAN, 25.0)
         assert (result.status, result.value) == (Status.FAIL, 1)
 
     def test_what_the_generator_itself_did_not_send_is_nobodys_loss_and_no_proof(self) -> None:
         found = rows(0, 10)
         found[100]["outcome"], found[100]["drop_cause"] = Outcome.DROPPED, 1
-        assert gates.lost(history(requests=found), self.SPAN).status is Status.INCONCLUSIVE
+        assert gates.lost(history(requests=found), self.SPAN, 25.0).status is Status.INCONCLUSIVE
+
+    def test_what_is_still_under_way_is_told_by_when_it_was_due(self) -> None:
+        under_way = history(requests=rows(0, 10)[:200])
+        assert gates.untold(under_way, at_ns(10.0), 25.0) == 50
+        assert gates.untold(under_way, at_ns(8.0), 25.0) == 0
+        assert gates.untold(history(), at_ns(10.0), 25.0) is None
 
     def test_without_requests_nothing_is_proved(self) -> None:
-        assert gates.lost(history(), self.SPAN).status is Status.INCONCLUSIVE
+        assert gates.lost(history(), self.SPAN, 25.0).status is Status.INCONCLUSIVE
 
     def test_a_damaged_record_proves_nothing(self) -> None:
-        assert gates.lost(history(requests=rows(0, 10), damage=("torn",)), self.SPAN).status is Status.INCONCLUSIVE
+        assert gates.lost(history(requests=rows(0, 10), damage=("torn",)), self.SPAN, 25.0).status is Status.INCONCLUSIVE
 
 
 class TestMemory:
