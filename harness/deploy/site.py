@@ -12,21 +12,22 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex, token_urlsafe
+from secrets import token_urlsafe
 from typing import Any
 
 import psutil
 
 from harness.deploy.plan import DeployPlan
-from harness.deploy.router import TOKEN_VARIABLE
+from harness.deploy.router.process import start_router
 from harness.deploy.routing import RouterClient, RoutingError
 from harness.deploy.side_api import SideClient
 from harness.deploy.side_spec import SideSpec, write_private
+from harness.deploy.standing import Settings as Settings
+from harness.deploy.standing import Side as Side
+from harness.deploy.standing import last_words, together
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.stack.base import AdminApi, StackError
-from harness.stack.ports import free_ports
 from harness.sweep import Found, end_processes, identify, same_process
 
 READY_S = 180.0
@@ -35,48 +36,10 @@ GONE_S = 30.0
 _POLL_S = 0.1
 _PREFIX = "gauntlet-site-"
 OTHER: Mapping[str, str] = {"blue": "green", "green": "blue"}
-Settings = Mapping[str, Mapping[str, str]]
-"""Variables by service."""
 
 
 class SiteError(RuntimeError):
     """There is no such site, or one that is not whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """A version that stands."""
-
-    name: str
-    version: str
-    run_id: str
-    process: Found
-    entry_url: str
-    api: AdminApi
-    corpus: Path
-    questions: Path
-    preferred_model: str
-    database: str | None = None  # its PostgreSQL, which holds the vectors, too; None where those are elsewhere
-
-    @classmethod
-    def of(cls, state: Mapping[str, Any]) -> Side:
-        """From its state file."""
-        return cls(
-            name=state["name"],
-            version=state["version"],
-            run_id=state["run_id"],
-            process=Found(int(state["pid"]), float(state["create_time_s"]), state["name"]),
-            entry_url=state["entry_url"],
-            api=AdminApi(**state["api"]),
-            corpus=Path(state["corpus"]),
-            questions=Path(state["questions"]),
-            preferred_model=state["preferred_model"],
-            database=state.get("database"),
-        )
-
-    @property
-    def alive(self) -> bool:
-        return same_process(self.process) is not None
 
 
 class Site:
@@ -86,8 +49,6 @@ class Site:
         self.name = name
         self.clock = clock or SystemClock()
         self.folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{os.getuid()}-{name}"
-
-    # --- what the files say
 
     @property
     def stands(self) -> bool:
@@ -139,8 +100,6 @@ class Site:
         sides = {name: {"version": side.version, "url": side.entry_url} for name, side in self.sides().items()}
         return {"name": self.name, "url": self.url, "api_key": self.api_key, "serving": self.serving, "sides": sides}
 
-    # --- life
-
     def open(self, seed: int = 1) -> None:
         """Start the router, behind which nobody stands yet. Raises SiteError when the site stands already."""
         if self.stands:
@@ -148,26 +107,8 @@ class Site:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         if self.folder.is_symlink() or self.folder.stat().st_uid != os.getuid():
             raise SiteError(f"{self.folder} belongs to somebody else")
-        listen, control = free_ports(2)
-        token = token_hex(16)
-        with (self.folder / "router.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "harness.deploy.router", f"--listen={listen}", f"--control={control}", f"--seed={seed}"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, TOKEN_VARIABLE: token},
-                start_new_session=True,
-            )
-        document = {
-            "pid": process.pid,
-            "create_time_s": psutil.Process(process.pid).create_time(),
-            "url": f"http://127.0.0.1:{listen}",
-            "control": {"url": f"http://127.0.0.1:{control}", "token": token},
-            "api_key": f"rk-{token_urlsafe(24)}",
-            "serving": "blue",
-        }
-        write_private(self._file, document)
+        process, document = start_router(self.folder / "router.log", seed)
+        write_private(self._file, {**document, "api_key": f"rk-{token_urlsafe(24)}", "serving": "blue"})
         self._await_router(process)
 
     def start_side(
@@ -194,7 +135,7 @@ class Site:
             state_file=str(self._side_file(name)),
             logs=str(logs),
             api_key=self.api_key,
-            environment=_together(plan.change.environment if changed else {}, secrets or {}),
+            environment=together(plan.change.environment if changed else {}, secrets or {}),
             seed=plan.seed,
         )
         self._side_file(name).unlink(missing_ok=True)
@@ -314,8 +255,6 @@ class Site:
             self.folder.rmdir()
         return there
 
-    # --- the rest
-
     @property
     def _file(self) -> Path:
         return self.folder / "site.json"
@@ -365,7 +304,7 @@ class Site:
             if (side := self.side(name)) is not None:
                 return side
             if process.poll() is not None:
-                raise StackError(f"{name} did not start:\n{_last_words(log)}")
+                raise StackError(f"{name} did not start:\n{last_words(log)}")
             if stopped():
                 raise StackError(f"{name} was starting, and is not wanted any more")
             self.clock.sleep(_POLL_S)
@@ -378,14 +317,3 @@ def sites() -> Iterator[Site]:
     for folder in sorted(Path(tempfile.gettempdir()).glob(f"{prefix}*")):
         if folder.is_dir() and not folder.is_symlink() and folder.lstat().st_uid == os.getuid():
             yield Site(folder.name.removeprefix(prefix))
-
-
-def _together(one: Settings, other: Settings) -> dict[str, dict[str, str]]:
-    return {service: {**one.get(service, {}), **other.get(service, {})} for service in {**one, **other}}
-
-
-def _last_words(log: Path) -> str:
-    """What it died of: the StackError of its traceback with what came after, else the end of its log."""
-    text = log.read_text(encoding="utf-8", errors="replace")
-    _, found, rest = text.rpartition("StackError: ")
-    return (rest if found else text).strip()[-2000:]

@@ -26,7 +26,7 @@ def test_a_configuration_with_a_bad_url_is_stopped_with_its_place(tmp_path: Path
     (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
     result = blue_green.carry_out(blue_green.Deploy(file=Path("shop.yaml")), context(tmp_path))
     assert result.status is Status.FAIL
-    assert result.reason.startswith("shop.yaml:2:55: error: LLM_URL: the URL has no scheme, or no host [deploy.file]")
+    assert result.reason.startswith("shop.yaml:2:53: error: LLM_URL: the URL has no scheme, or no host [deploy.file]")
     assert (result.findings[0].path, result.findings[0].line) == ("shop.yaml", 2)
 
 
