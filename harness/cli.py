@@ -9,7 +9,9 @@ from harness.commands.audit import audit
 from harness.commands.catalogue import faults
 from harness.commands.compare import baseline, compare
 from harness.commands.console import EPILOG
+from harness.commands.deploy import deploy
 from harness.commands.diff import diff
+from harness.commands.environments import config
 from harness.commands.files import check, init, schema
 from harness.commands.gameday import gameday
 from harness.commands.health import health
@@ -71,6 +73,8 @@ for _command in (
     diagnose,
     replay,
     mutate,
+    deploy,
+    config,
     doctor,
     clean,
     up,

@@ -67,7 +67,7 @@ ALLOWED: dict[str, set[str]] = {
     "audit": {"findings", "scenario.document", "scenario.problem"},
     "security": {"audit.known", "findings", "scenario", "score.check"},
 }
-ANYTHING = {"run", "cli", "commands", "lifecycle", "pipeline"}  # the top: composes everything
+ANYTHING = {"run", "cli", "commands", "deploy", "environments", "lifecycle", "pipeline"}  # the top: composes everything
 THIRD_PARTY: dict[str, set[str]] = {
     "record": {"numpy"},
     "scenario": {"pydantic", "pydantic_core", "yaml"},

@@ -79,7 +79,7 @@ def test_every_command_is_in_the_readme(words: tuple[str, ...]) -> None:
 def test_every_command_that_is_named_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     code = [*re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL), *re.findall(r"`([^`\n]+)`", text)]
-    for words in re.findall(r"(?:^|[\s(/])gauntlet ((?:[a-z]+ ?){1,2})", "\n".join(code)):
+    for words in re.findall(r"(?:^|[\s(/])gauntlet ((?:[a-z][a-z-]* ?){1,2})", "\n".join(code)):
         found: click.Command | None = cli
         for word in words.split():
             if isinstance(found, click.Group):

@@ -32,14 +32,16 @@ def doctor(as_json: bool) -> int:
 @JSON
 def clean(as_json: bool) -> int:
     """Heal and remove what dead runs left; live ones are spared."""
+    from harness.deploy.settle import settle_abandoned
     from harness.faults.clean import clean_up
 
     done = clean_up()
+    settled, unsettled = settle_abandoned()
     if as_json:
-        emit(done.to_json())
+        emit({**done.to_json(), **({"settled": settled} if settled else {}), **({"unsettled": unsettled} if unsettled else {})})
     else:
-        click.echo(done.summary)
-    return OK if done.complete else FAILED
+        click.echo("\n".join([done.summary, *settled, *unsettled]))
+    return OK if done.complete and not unsettled else FAILED
 
 
 @command()

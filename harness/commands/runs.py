@@ -11,6 +11,7 @@ import click
 
 from harness.commands.compare import BASELINE, BASELINES, against, against_settled, judged_as_run, keep, recorded
 from harness.commands.console import EPILOG, FILES, JSON, OUT, RUN, STRICT, CommandError, command, emit, say
+from harness.commands.deploy import show_deploy, tell
 from harness.commands.github import GITHUB, part_of, part_of_none, tell_github
 from harness.lifecycle.exit_codes import FAILED, OK, worst
 
@@ -102,8 +103,11 @@ def judge(run: Path, baseline: Path | None, baselines: Path, strict: bool, githu
 
     Works from the record alone, on any machine: same record, same verdict, byte for byte.
     """
+    from harness.deploy.judging import is_deploy, judge_deploy
     from harness.judging import judge_run, write_reports
 
+    if is_deploy(run):
+        return tell(judge_deploy(run), strict=strict, as_json=as_json)
     if baseline is None:
         judged = keep(*judged_as_run(run, strict=strict))
     else:
@@ -122,6 +126,11 @@ def show(run: Path, as_json: bool) -> int:
 
     Judges without writing anything, and exits with 0 whatever the verdict.
     """
+    from harness.deploy.judging import is_deploy, judge_deploy
+
+    if is_deploy(run):
+        show_deploy(judge_deploy(run), as_json=as_json)
+        return OK
     _tell(judged_as_run(run)[0], as_json)
     return OK
 

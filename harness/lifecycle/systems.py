@@ -28,6 +28,7 @@ def build_stack(
     environment: Mapping[str, Mapping[str, str]] | None = None,
     version: str | None = None,
     side: str = "",
+    api_key: str | None = None,
 ) -> Stack:
     """The stack, not started."""
     if spec.use == "external":
@@ -48,6 +49,7 @@ def build_stack(
         environment=environment or {},
         version=version or DEFAULT_VERSION,
         side=side,
+        api_key=api_key,
     )
     if spec.use == "compose":
         from harness.stack.compose.stack import ComposeStack

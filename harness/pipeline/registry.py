@@ -31,6 +31,10 @@ KINDS: dict[str, str] = {
     "security.image": "harness.pipeline.steps.security.image",
     "security.secrets": "harness.pipeline.steps.security.secrets",
     "security.abuse": "harness.pipeline.steps.security.abuse",
+    "deploy.blue_green": "harness.pipeline.steps.deploy.blue_green",
+    "deploy.canary": "harness.pipeline.steps.deploy.canary",
+    "deploy.rolling": "harness.pipeline.steps.deploy.rolling",
+    "monitor.alerts": "harness.pipeline.steps.monitor.alerts",
 }
 
 

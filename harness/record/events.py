@@ -14,6 +14,7 @@ SCHEMA_VERSION = 1
 PHASE = "phase"  # name, state: start | end, planned_start_ns, planned_end_ns
 STACK = "stack"  # state: starting | ready | failed | stopping | stopped, detail
 CANDIDATE = "candidate"  # of a run that serves two versions: state: starting | ready | failed | stopped, detail, instances
+DEPLOY = "deploy"  # of a deploy: step and what it did, or gate, name, what it is about, status and reason
 INSTANCE = "instance"  # service, instance, state: ready | down (the harness's own readiness probe)
 PROBE = "probe"  # id, ok: true | false | null (it could not be asked), took_s, value, detail
 SAMPLER = "sampler"  # state: failed, detail: the harness's own look at metrics and readiness went wrong

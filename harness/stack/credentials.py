@@ -27,9 +27,10 @@ class Credentials:
     admin_token: str
 
     @classmethod
-    def fresh(cls) -> Credentials:
+    def fresh(cls, api_key: str | None = None) -> Credentials:
+        """All new; but that key, where one is given."""
         return cls(
-            api_key=f"rk-{secrets.token_urlsafe(24)}",
+            api_key=api_key or f"rk-{secrets.token_urlsafe(24)}",
             jwt_secret=secrets.token_urlsafe(48),
             provider_key=f"sk-{secrets.token_urlsafe(24)}",
             admin_token=secrets.token_urlsafe(24),

@@ -30,6 +30,7 @@ class StackOptions:
     `proxied_edges` are (caller, callee) pairs of `StackInfo.proxyable` that get a proxy in between. `volumes` are
     engines whose data lie on a small file system of their own, where the driver can make one. `tls`: users come in over it.
     `timing` is by provider, `environment` by service: what its instances are told besides. `side` tells a second stack of a run apart.
+    `api_key`: the load's, where it must be that of another stack, as behind one router; None: a fresh one.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class StackOptions:
     proxied_edges: frozenset[tuple[str, str]] = frozenset()
     volumes: frozenset[str] = frozenset()
     version: str = DEFAULT_VERSION
+    api_key: str | None = field(default=None, repr=False)
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     timing: Mapping[str, ProviderTiming] = field(
         default_factory=lambda: {"llm": ProviderTiming(100.0, 6.0), "llm_fallback": ProviderTiming(130.0, 6.0)}

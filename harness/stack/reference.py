@@ -65,7 +65,7 @@ class ReferenceStack(Conditions, ABC):
         self._info = info
         self._options = options
         self._clock = clock or SystemClock()
-        self._credentials = Credentials.fresh()
+        self._credentials = Credentials.fresh(options.api_key)
         self._given_up = threading.Event()
         self._stopping = threading.Lock()
         self._roster = Roster(self._topology)

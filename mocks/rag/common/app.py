@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mocks.rag.common import log
-from mocks.rag.common.build import Build, Slower
+from mocks.rag.common.build import Build, Leaking, Slower
 from mocks.rag.common.checks import Check
 from mocks.rag.common.config import ConfigError, ServiceConfig
 from mocks.rag.common.errors import ApiError, UpstreamError, render_api_error, render_http_error
@@ -56,10 +56,14 @@ def create_app(
     `checks` run concurrently at every `/ready`, each for at most CHECK_TIMEOUT_S; `middleware` sits inside the telemetry.
     """
     BUILD_INFO.labels(config.service, config.version).set(1)
-    latency_s = Build.from_env().latency_s
+    build = Build.from_env()
+    worse = [
+        *([Middleware(Slower, build.latency_s)] if build.latency_s else []),
+        *([Middleware(Leaking, build.leaks_bytes)] if build.leaks_bytes else []),
+    ]
     return Starlette(
-        routes=[*routes, *_probe_routes(config, checks or {})],
-        middleware=[Middleware(Telemetry), *([Middleware(Slower, latency_s)] if latency_s else []), *middleware],
+        routes=[*routes, *_probe_routes(config, checks or {}, never_ready=build.never_ready)],
+        middleware=[Middleware(Telemetry, config.version), *worse, *middleware],
         exception_handlers={ApiError: render_api_error, HTTPException: render_http_error},
         lifespan=lifespan,
     )
@@ -139,7 +143,7 @@ def _exit_cleanly(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(0)
 
 
-def _probe_routes(config: ServiceConfig, checks: Mapping[str, Check]) -> list[Route]:
+def _probe_routes(config: ServiceConfig, checks: Mapping[str, Check], *, never_ready: bool = False) -> list[Route]:
     identity = {"status": "ok", "service": config.service, "instance": config.instance, "version": config.version}
 
     async def health(_request: Request) -> Response:
@@ -147,6 +151,8 @@ def _probe_routes(config: ServiceConfig, checks: Mapping[str, Check]) -> list[Ro
 
     async def ready(_request: Request) -> Response:
         reasons = await failing_checks(checks)
+        if never_ready:
+            return JSONResponse({"error": "NameError: name 'checks' is not defined"}, 500)
         return JSONResponse({"ready": not reasons, "checks": reasons}, 503 if reasons else 200)
 
     observing = Observing.from_env()

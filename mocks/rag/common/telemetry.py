@@ -1,4 +1,4 @@
-"""The middleware of every service: ids, metrics and one log line per request.
+"""The middleware of every service: ids, the build that answers, metrics and one log line per request.
 
 Raw ASGI: it wraps `send` and looks at the first message only, so streams pass through unbuffered. Probes and scrapes
 (`/health`, `/ready`, `/metrics`) are not counted: they would drown the service's own traffic and a 503 of `/ready` is no failed request.
@@ -26,8 +26,9 @@ CLIENT_GONE = 499
 class Telemetry:
     """ASGI middleware; see the module."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, version: str) -> None:
         self._app = app
+        self._version = version
         self._log: Logger = get_logger("access")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +39,7 @@ class Telemetry:
         token = request_context.enter(context)
         REQUESTS_IN_PROGRESS.inc()
         started = time.perf_counter()
-        answer = _Answer(send, context.request_id)
+        answer = _Answer(send, context.request_id, self._version)
         try:
             await self._app(scope, receive, answer.send)
         except Exception:  # noqa: BLE001 - the outermost frame: whatever a handler raises becomes a 500 and a log line
@@ -69,19 +70,19 @@ class Telemetry:
 
 
 class _Answer:
-    """Notes the status of the answer and marks it with the request id."""
+    """Notes the status of the answer and marks it with the request id, and with the version of the build that answers."""
 
-    __slots__ = ("_header", "_send", "status")
+    __slots__ = ("_headers", "_send", "status")
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, version: str) -> None:
         self._send = send
-        self._header = (b"x-request-id", request_id.encode("latin-1"))
+        self._headers = ((b"x-request-id", request_id.encode("latin-1")), (b"x-app-version", version.encode("latin-1")))
         self.status = CLIENT_GONE
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), self._header]
+            message["headers"] = [*message.get("headers", ()), *self._headers]
         await self._send(message)
 
     async def fail(self) -> None:

@@ -30,11 +30,12 @@ _HISTOGRAM = re.compile(r"_(bucket|sum|count)$")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing about a rule. `message` says what, `hint` what to do about it."""
+    """One thing about a rule. `message` says what, `hint` what to do about it; `silent`: with it, the rule can never fire."""
 
     place: Place
     message: str
     hint: str = ""
+    silent: bool = False
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}{f'; {self.hint}' if self.hint else ''}"
@@ -70,7 +71,7 @@ def _metrics(rule: Rule, known: frozenset[str]) -> Iterator[Finding]:
             continue
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else "nobody in the telemetry contract exposes it (docs/reference-stack.md)"
-        yield Finding(rule.place, f"{name} is no metric of the telemetry contract; silent, unless your own services have it", hint)
+        yield Finding(rule.place, f"{name} is no metric of the telemetry contract; silent, unless your own services have it", hint, True)
 
 
 def _scored(rule: Rule, name: str, base: str, detector: str) -> Iterator[Finding]:
@@ -84,12 +85,12 @@ def _ranges(rule: Rule) -> Iterator[Finding]:
     for node in walk(rule.expr):
         if isinstance(node, Range) and node.range_ms < 2 * ROUND_S * 1000:
             message = f"a range of {node.range_ms / 1000:g}s holds less than two scrapes"
-            yield Finding(rule.place, message, f"write at least {4 * ROUND_S:g}s")
+            yield Finding(rule.place, message, f"write at least {4 * ROUND_S:g}s", silent=True)
 
 
 def _constant(rule: AlertRule) -> Iterator[Finding]:
     if not any(isinstance(node, Selector) for node in walk(rule.expr)):
-        yield Finding(rule.place, f"{rule.alert} looks at no series: it always fires, or never")
+        yield Finding(rule.place, f"{rule.alert} looks at no series: it always fires, or never", silent=True)
 
 
 def _in_time(rule: AlertRule, time_scale: float, lasts_s: float | None) -> Iterator[Finding]:
@@ -98,7 +99,7 @@ def _in_time(rule: AlertRule, time_scale: float, lasts_s: float | None) -> Itera
         compressed = f", compressed {time_scale:g} times," if time_scale != 1.0 else ""
         hint = f"a time_scale above {rule.for_s / lasts_s:.3g} would do"
         message = f"{rule.alert} can never fire in time: its `for` of {rule.for_s:g}s{compressed} is no less than {lasts_s:g}s"
-        yield Finding(rule.place, message, hint)
+        yield Finding(rule.place, message, hint, silent=True)
 
 
 def _placed(rule: AlertRule, rules: Sequence[Rule]) -> Iterator[Finding]:

@@ -1,0 +1,57 @@
+"""From an environment to the deploy that brings a version there: its strategy, its stack and settings, and the values of its secrets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.deploy.loading import LoadedPlan, load_plan, plan_of_text
+from harness.deploy.plan import Strategy
+from harness.environments.checking import LoadedEnvironment
+from harness.environments.layers import LayersError
+from harness.scenario.document import parse
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentDeploy:
+    """What is carried out. `secrets` are variables by service; they are written down nowhere."""
+
+    loaded: LoadedPlan
+    strategy: Strategy
+    origin: Mapping[str, str]  # for the record: which environment, with which id
+    secrets: Mapping[str, Mapping[str, str]] = field(repr=False)
+
+
+def deploy_of(loaded: LoadedEnvironment, folder: Path, variables: Mapping[str, str] | None = None) -> EnvironmentDeploy:
+    """Raises LayersError where the environment names no deploy file, DeployError where that cannot be used."""
+    environment = loaded.environment
+    if environment.deploy is None:
+        message = f"{loaded.name} does not say how a version gets there"
+        raise LayersError([loaded.layered.problem((), message, "add `deploy: deploy.yaml`; see docs/deploy.md")])
+    path = folder / environment.deploy
+    own = load_plan(path, environment.strategy)  # what is wrong with the file is told at its place there
+    data: dict[str, Any]
+    data, _ = parse(own.text, own.path)
+    stack = environment.stack.model_dump(mode="json", exclude_defaults=True)
+    data["stack"] = {**data.get("stack", {}), **stack}
+    changed = data["change"].setdefault("environment", {})
+    for service, settings in environment.settings.items():
+        changed[service] = {**settings, **changed.get(service, {})}
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    origin = {"name": loaded.name, "config_id": environment.config_id}
+    secrets = _read(environment.secrets, folder, os.environ if variables is None else variables)
+    return EnvironmentDeploy(plan_of_text(text, str(path), environment.strategy), environment.strategy, origin, secrets)
+
+
+def _read(references: Mapping[str, Mapping[str, str]], folder: Path, variables: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {service: {name: _value(one, folder, variables) for name, one in own.items()} for service, own in references.items()}
+
+
+def _value(reference: str, folder: Path, variables: Mapping[str, str]) -> str:
+    scheme, _, rest = reference.partition(":")
+    return variables[rest] if scheme == "env" else (folder / rest).read_text(encoding="utf-8").strip()

@@ -1,0 +1,1 @@
+"""Steps that roll a version out."""

@@ -1,0 +1,107 @@
+"""`gauntlet deploy` as a step: a program of its own, for a deploy hears signals, and its lease outlives the step."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.deploy.loading import DeployError, load_plan
+from harness.deploy.plan import Strategy
+from harness.findings import Finding
+from harness.lifecycle.exit_codes import INTERRUPTED, NOT_STARTED, USAGE
+from harness.pipeline.step import Context, StepResult
+from harness.record.clock import SystemClock
+from harness.scenario.problem import Problem
+from harness.score.check import Status
+
+OUTPUTS = {"run_dir": "the record of the deploy", "serving": "the version that serves since", "strategy": "how it was rolled out"}
+_POLL_S = 0.1
+_TROUBLE = {USAGE: "the file cannot be used", NOT_STARTED: "the base version did not start", INTERRUPTED: "the deploy was interrupted"}
+
+
+def carry_out_deploy(strategy: Strategy, file: Path, context: Context) -> StepResult:
+    """The verdict of the deploy; the way back is part of it, also where somebody interrupts. A file that cannot be used fails at once."""
+    try:
+        load_plan(context.root / file, strategy)
+    except DeployError as error:
+        findings = tuple(_finding(problem, context.root) for problem in error.problems)
+        return StepResult(Status.FAIL, str(findings[0]), findings=findings)
+    answer = context.directory / "verdict.json"
+    argv = [
+        sys.executable,
+        "-P",
+        "-m",
+        "harness.cli",
+        "deploy",
+        strategy.replace("_", "-"),
+        str(file),
+        "--json",
+        "--out",
+        str(context.directory / "runs"),
+    ]
+    code = _run(argv, answer, context)
+    document = _read(answer)
+    evidence = {"verdict": answer, "log": context.directory / "deploy.log"}
+    if "verdict" not in document:
+        why = str(document.get("error") or _last_line(context.directory / "deploy.log"))
+        return StepResult(Status.INCONCLUSIVE, f"{_TROUBLE.get(code, f'gauntlet deploy ended with {code}')}: {why}", evidence=evidence)
+    outputs = {"run_dir": str(document["run_dir"]), "strategy": strategy, "serving": str(document.get("serving") or "")}
+    return StepResult(Status(document["verdict"]), str(document["reason"]), evidence=evidence, outputs=outputs)
+
+
+def _finding(problem: Problem, root: Path) -> Finding:
+    path = Path(problem.path)
+    shown = str(path.relative_to(root)) if path.is_relative_to(root) else problem.path
+    return Finding("deploy.file", "error", problem.message, problem.hint or "see docs/deploy.md", shown, problem.line, problem.column)
+
+
+def _run(argv: list[str], answer: Path, context: Context) -> int:
+    """Its exit status. Who stops the step interrupts the deploy, once, and waits for its way back."""
+    clock = SystemClock()
+    log = context.directory / "deploy.log"
+    told = 0
+    with answer.open("wb") as out, log.open("wb") as errors:
+        process = subprocess.Popen(
+            argv,
+            cwd=context.root,
+            env=dict(context.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=errors,
+            start_new_session=True,
+        )
+        interrupted = False
+        while process.poll() is None:
+            if context.stopped() and not interrupted:
+                interrupted = True
+                process.send_signal(signal.SIGINT)
+            told = _tell(log, told, context)
+            clock.sleep(_POLL_S)
+        _tell(log, told, context)
+    return process.returncode
+
+
+def _tell(log: Path, told: int, context: Context) -> int:
+    """Pass whole new lines on; returns how many bytes have been."""
+    text = log.read_bytes()[told:]
+    whole = text[: text.rfind(b"\n") + 1]
+    for line in whole.decode("utf-8", errors="replace").splitlines():
+        context.say(line)
+    return told + len(whole)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _read(answer: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(answer.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}

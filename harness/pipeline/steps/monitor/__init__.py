@@ -1,0 +1,1 @@
+"""Steps that prove that somebody would be told."""
