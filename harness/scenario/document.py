@@ -208,7 +208,9 @@ def _compose(text: str, path: str) -> Node | None:
 def _documents(loader: _Loader) -> list[Node]:
     found = []
     while loader.check_node():
-        found.append(loader.get_node())
+        node = loader.get_node()
+        if node is not None:
+            found.append(node)
     return found
 
 
