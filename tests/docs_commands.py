@@ -146,6 +146,39 @@ COMMANDS: Mapping[str, Here | By | Not] = {
         "tests/e2e/test_proxy.py::test_a_hundred_milliseconds_are_a_hundred_milliseconds"
     ),
     'pytest tests/contract/test_faults.py -m "not e2e" -k process.slow': Not("names the fault that the page has the reader write"),
+    # docs/audit.md
+    "gauntlet audit compose.yaml": By("tests/unit/audit/test_review.py::test_exit_codes_by_level"),
+    "gauntlet audit deploy/ --strict --sarif audit.sarif": By("tests/unit/audit/test_review.py::test_json_and_sarif"),
+    # docs/report.md, docs/gameday.md
+    "gauntlet diff A B": Here(),
+    "gauntlet diff A B --json": Here(),
+    "gauntlet compare BASE CANDIDATE --html comparison.html": Here(3),
+    "gauntlet gameday scenarios/llm-brownout.yaml": By("tests/browser/test_gameday_page.py::test_a_whole_game_day"),
+    # docs/deploy.md, docs/environments.md
+    "gauntlet deploy up shop.yaml": By("tests/e2e/test_deploy.py::test_killed_in_the_middle_exactly_one_version_serves"),
+    "gauntlet deploy blue-green shop.yaml": By("tests/e2e/test_deploy.py::test_a_good_version_is_promoted_and_no_request_is_lost"),
+    "gauntlet deploy status shop": By("tests/e2e/test_deploy.py::test_killed_in_the_middle_exactly_one_version_serves"),
+    "gauntlet deploy down shop": By("tests/e2e/test_deploy.py::test_killed_in_the_middle_exactly_one_version_serves"),
+    "gauntlet judge runs/shop/…": By("tests/e2e/test_deploy.py::test_a_good_version_is_promoted_and_no_request_is_lost"),
+    "gauntlet config check": By("tests/unit/environments/test_environments.py::test_the_commands_say_the_same"),
+    "gauntlet config show production": By("tests/unit/environments/test_environments.py::test_the_commands_say_the_same"),
+    "gauntlet config diff staging production": By("tests/unit/environments/test_environments.py::test_the_commands_say_the_same"),
+    "gauntlet config deploy staging": By(
+        "tests/unit/environments/test_environments.py::test_an_environment_is_deployed_by_its_strategy_with_its_settings_and_secrets_apart"
+    ),
+    "gauntlet config backup staging --out FOLDER": By(
+        "tests/e2e/test_deploy_drill.py::test_a_backup_is_restored_and_what_it_lacks_is_counted"
+    ),
+    "gauntlet config drill staging FOLDER": By("tests/e2e/test_deploy_drill.py::test_a_backup_is_restored_and_what_it_lacks_is_counted"),
+    # docs/pipeline.md
+    "gauntlet pipeline check pipelines/release.yaml": Here(),
+    "gauntlet pipeline run pipelines/release.yaml": Not("takes a quarter of an hour; what it does at each stage is tested by itself"),
+    "gauntlet pipeline run pipelines/release.yaml --resume": By(
+        "tests/integration/test_pipeline.py::test_what_is_killed_can_be_read_and_resumed"
+    ),
+    "gauntlet pipeline show RUN": By("tests/integration/test_pipeline.py::test_what_is_killed_can_be_read_and_resumed"),
+    # docs/replay.md
+    "gauntlet mutate --live runs/llm-brownout/… runs/cache-down/…": Not("takes one run for each strategy that was used"),
     # docs/pytest.md, docs/ci.md
     "pip install 'rag-gauntlet[pytest]'": Not("installs a release, which a checkout is not"),
     "pip install 'rag-gauntlet[all]'": Not("installs a release, likewise"),

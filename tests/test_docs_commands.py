@@ -84,7 +84,7 @@ def _arguments(command: str) -> list[str]:
     """As the shell passes them, after `gauntlet`; words that stand for a run are that of the folder."""
     name, *words = shlex.split(command)
     assert name == "gauntlet", f"{command}: only gauntlet is run here"
-    stands_for = {"RUN": "run", "BASE": "run", "CANDIDATE": "run"}
+    stands_for = dict.fromkeys(("RUN", "BASE", "CANDIDATE", "A", "B"), "run")
     words = [stands_for.get(word, word) for word in words]
     return [path for word in words for path in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
 
@@ -93,7 +93,8 @@ def _arguments(command: str) -> list[str]:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that holds what the pages speak of."""
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
+    for folder in ("scenarios", "pipelines"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     with tarfile.open(ROOT / "tests" / "records" / "schema-1.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
     (tmp_path / "schema-1").rename(tmp_path / "run")
