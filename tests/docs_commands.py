@@ -155,10 +155,10 @@ COMMANDS: Mapping[str, Here | By | Not] = {
     "gauntlet compare BASE CANDIDATE --html comparison.html": Here(3),
     "gauntlet gameday scenarios/llm-brownout.yaml": By("tests/browser/test_gameday_page.py::test_a_whole_game_day"),
     # docs/deploy.md, docs/environments.md
-    "gauntlet deploy up shop.yaml": By("tests/e2e/test_deploy.py::test_killed_in_the_middle_exactly_one_version_serves"),
+    "gauntlet deploy up shop.yaml": By("tests/e2e/test_deploy.py::test_a_good_version_is_promoted_and_no_request_is_lost"),
     "gauntlet deploy blue-green shop.yaml": By("tests/e2e/test_deploy.py::test_a_good_version_is_promoted_and_no_request_is_lost"),
-    "gauntlet deploy status shop": By("tests/e2e/test_deploy.py::test_killed_in_the_middle_exactly_one_version_serves"),
-    "gauntlet deploy down shop": By("tests/e2e/test_deploy.py::test_killed_in_the_middle_exactly_one_version_serves"),
+    "gauntlet deploy status shop": By("tests/e2e/test_deploy.py::test_a_good_version_is_promoted_and_no_request_is_lost"),
+    "gauntlet deploy down shop": By("tests/e2e/test_deploy.py::test_a_good_version_is_promoted_and_no_request_is_lost"),
     "gauntlet judge runs/shop/…": By("tests/e2e/test_deploy.py::test_a_good_version_is_promoted_and_no_request_is_lost"),
     "gauntlet config check": By("tests/unit/environments/test_environments.py::test_the_commands_say_the_same"),
     "gauntlet config show production": By("tests/unit/environments/test_environments.py::test_the_commands_say_the_same"),

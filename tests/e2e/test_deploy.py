@@ -139,6 +139,10 @@ def test_a_good_version_is_promoted_and_no_request_is_lost(site: Site, tmp: Path
     assert results(judged)["deploy.lost_requests"].samples > 100
     assert judged.serving == "1.1.0"
     assert_one_serves(site, "1.1.0")
+    status = gauntlet("deploy", "status", "shop", tmp=tmp)
+    assert status.returncode == 0 and "1.1.0" in status.stdout, status.stdout + status.stderr
+    record = max((tmp / "runs").rglob("run.json")).parent
+    assert json.loads(gauntlet("judge", record, "--json", tmp=tmp).stdout)["verdict"] == "PASS"
 
 
 def test_a_slow_version_is_taken_back_and_no_request_is_lost(site: Site, tmp: Path) -> None:
