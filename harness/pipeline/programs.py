@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def carry_out(
             process = subprocess.Popen(
                 list(argv),
                 cwd=cwd or context.root,
-                env={**context.environment, **(environment or {})},
+                env=_environment({**context.environment, **(environment or {})}),
                 stdin=subprocess.DEVNULL,
                 stdout=file or subprocess.PIPE,
                 stderr=subprocess.PIPE if file else subprocess.STDOUT,
@@ -74,6 +75,11 @@ def carry_out(
         stopped = _wait(process, context)
         reader.join(_REST_WAIT_S)  # whoever still holds the pipe is ended with the step
     return Ended(process.returncode, tuple(kept), stopped)
+
+
+def _environment(given: Mapping[str, str]) -> dict[str, str]:
+    """With the commands of the environment that runs the pipeline, `gauntlet` among them, whether it has been activated or not."""
+    return {**given, "PATH": os.pathsep.join((given.get("PATH", os.defpath), str(Path(sys.executable).parent)))}
 
 
 def _wait(process: subprocess.Popen[bytes], context: Context) -> bool:

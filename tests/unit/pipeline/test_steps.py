@@ -13,6 +13,7 @@ import pytest
 
 from harness.pipeline.fingerprint import Tree
 from harness.pipeline.programs import Ended
+from harness.pipeline.step import Context
 from harness.pipeline.steps import command, scenario
 from harness.pipeline.steps.build import parts_image, parts_python, provenance, push, sbom, wheel
 from harness.pipeline.steps.build.parts import Part, PartsError
@@ -39,6 +40,12 @@ def ended(code: int, *lines: str, stopped: bool = False) -> Ended:
 )
 def test_a_command(end: Ended, status: Status, reason: str) -> None:
     assert command._judged(end) == (status, reason)
+
+
+def test_a_command_of_the_environment_that_runs_the_pipeline_is_found(tmp_path: Path) -> None:
+    context = Context(tmp_path, tmp_path, {"PATH": "/nowhere"}, {}, lambda _: None, lambda: False)
+    done = command.carry_out(command.Command(argv=["gauntlet", "--help"]), context)
+    assert done.status is Status.PASS, done.reason
 
 
 def case(inner: str = "", name: str = "test_a") -> str:
