@@ -23,7 +23,7 @@ _VERDICTS = {OK: "PASS", FAILED: "FAIL", INCONCLUSIVE: "INCONCLUSIVE"}
 @click.option("--rules", is_flag=True, help="Say what is looked for, instead.")
 @JSON
 def audit(paths: tuple[Path, ...], sarif: Path | None, strict: bool, rules: bool, as_json: bool) -> int:
-    """Review compose files and Kubernetes manifests, or folders of them, without starting anything.
+    """Review compose files and Kubernetes manifests.
 
     Redundancy, health checks, limits, authentication, encryption, secrets, isolation: each finding with file, line and column. A comment
     `# gauntlet: allow RULE because …` allows one.

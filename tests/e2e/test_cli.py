@@ -57,10 +57,11 @@ def test_every_command_has_help(path: tuple[str, ...], command: click.Command) -
 
 
 def test_the_commands_of_the_contract_are_there() -> None:
-    runs = "run stop judge report show list compare baseline load"
-    files = "check schema init faults mock openslo rules detect diagnose replay mutate"
+    runs = "run stop judge report show list compare diff baseline load gameday"
+    files = "check schema init faults mock openslo rules detect diagnose replay mutate audit"
     machine = "doctor clean up down images kubernetes completion watch health logs"
-    contract = f"{runs} {files} {machine}"
+    release = "pipeline deploy config"
+    contract = f"{runs} {files} {machine} {release}"
     assert set(cli.commands) == set(contract.split())
     overview = call("--help").stdout
     assert "..." not in overview.partition("Commands:")[2], "every command says in one line what it does"
