@@ -68,6 +68,11 @@ class Came:
         return found if isinstance(found, str) else str(found) if found is not None else ""
 
 
+def _client() -> httpx.Client:
+    """A connection for each request: a gateway that hangs up after it has refused one would leave the next without an answer."""
+    return httpx.Client(trust_env=False, follow_redirects=False, timeout=TIMEOUT_S, limits=httpx.Limits(max_keepalive_connections=0))
+
+
 @dataclass(slots=True)
 class Gate:
     """The gateway with valid credentials, and how often it was asked."""
@@ -78,7 +83,7 @@ class Gate:
     second_key: str | None = None
     signing_key: str | None = None
     asked: int = 0
-    _http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, follow_redirects=False, timeout=TIMEOUT_S))
+    _http: httpx.Client = field(default_factory=_client)
 
     def close(self) -> None:
         self._http.close()
