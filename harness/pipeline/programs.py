@@ -78,8 +78,12 @@ def carry_out(
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
-    """With the commands of the environment that runs the pipeline, `gauntlet` among them, whether it has been activated or not."""
-    return {**given, "PATH": os.pathsep.join((given.get("PATH", os.defpath), str(Path(sys.executable).parent)))}
+    """With the commands of the environment that runs the pipeline, `gauntlet` among them, whether it has been activated or not.
+
+    Where a worker of pytest-xdist runs it, its programs are none.
+    """
+    kept = {name: value for name, value in given.items() if not name.startswith("PYTEST_XDIST_")}
+    return {**kept, "PATH": os.pathsep.join((given.get("PATH", os.defpath), str(Path(sys.executable).parent)))}
 
 
 def _wait(process: subprocess.Popen[bytes], context: Context) -> bool:

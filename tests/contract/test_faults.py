@@ -45,10 +45,15 @@ def _cases(benign: bool) -> list[object]:
         for kind in kinds_for(name)
         if sampled(name, kind)
     ]
-    # families may be shared out among workers: all of them would keep one busy long after the others
-    marks = [[pytest.mark.xdist_group(f"faults.{name.partition('.')[0]}") if kind.tiny else pytest.mark.e2e] for name, kind in chosen]
-    rows = sorted(zip(chosen, marks, strict=True), key=lambda row: order(*row[0]))
+    rows = sorted(((one, _marks(*one)) for one in chosen), key=lambda row: order(*row[0]))
     return [pytest.param(name, kind, id=f"{name}-{kind.name}", marks=mark) for (name, kind), mark in rows]
+
+
+def _marks(name: str, kind: Kind) -> list[pytest.MarkDecorator]:
+    """What a worker takes together: families of the tiny stack, else all rows of one stack. Three engines on one machine want it alone."""
+    if kind.tiny:
+        return [pytest.mark.xdist_group(f"faults.{name.partition('.')[0]}")]
+    return [pytest.mark.e2e] if kind.spread else [pytest.mark.e2e, pytest.mark.beside, pytest.mark.xdist_group(f"faults.{kind.name}")]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from harness.stack.images import NAMES, build, deployment
 from tests.e2e.docker_engine import allowed_s, docker, published, why_not
 from tests.integration.backends import wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.beside, pytest.mark.timeout(300)]
 
 READY_WITHIN_S = 12.0
 ALERT_WITHIN_S = 60.0  # two scrapes, ten seconds of `for`, an evaluation, two seconds of grouping; and a machine that does other things

@@ -31,7 +31,7 @@ from harness.record.clock import SystemClock
 from harness.score.check import Status
 from tests.e2e.live_run import ROOT, environment, gauntlet
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.beside, pytest.mark.timeout(300)]
 
 PLAN = """
 name: shop
@@ -159,6 +159,7 @@ def test_a_version_that_answers_wrongly_meets_no_user(site: Site, tmp: Path) -> 
     assert "deploy.served" not in results(judged)
 
 
+@nightly
 def test_a_version_that_crashes_at_its_start_meets_no_user(site: Site, tmp: Path) -> None:
     judged = carried_out(site, tmp, "1.2.0-crash", "retrieval: {BUILD_CRASHES: '1'}")
     assert_stopped(

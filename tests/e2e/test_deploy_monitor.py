@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,11 @@ from harness.pipeline.steps.monitor.alerts import Alerts, carry_out
 from harness.score.check import Status
 from tests.e2e.live_run import ROOT, environment
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif("GAUNTLET_NIGHTLY" not in os.environ, reason="takes over a minute: pipelines/nightly/deploys"),
+]
 
 
 def test_an_alert_reaches_its_channel_and_resolves(tmp: Path) -> None:

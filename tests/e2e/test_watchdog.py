@@ -22,7 +22,7 @@ from harness.record.events import FAULT, WATCHDOG
 from harness.record.journal import read_journal
 from harness.sweep import processes_of
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
 WITHIN_S = 15.0
 EVERYTHING = 7  # five processes (one a grandchild, one paused, one deaf to SIGTERM), the directory, the port

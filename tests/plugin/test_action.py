@@ -11,6 +11,7 @@ from tests.test_ci_files import REAL, Runner
 
 
 @pytest.mark.e2e
+@pytest.mark.beside
 def test_a_run_as_a_step_of_the_action(service: str, tmp_path: Path) -> None:
     (tmp_path / "three.yaml").write_text(SCENARIO.format(url=service), encoding="utf-8")
     runner = Runner(tmp_path, REAL)

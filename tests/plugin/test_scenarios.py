@@ -50,6 +50,7 @@ def test_a_file_that_is_wrong(gauntlet_run):
 
 
 @pytest.mark.e2e
+@pytest.mark.beside
 @pytest.mark.timeout(300)
 def test_a_run_from_a_test_and_its_checks_as_tests(session: Session, service: str, pytester: pytest.Pytester) -> None:
     scenario = SCENARIO.format(url=service)
@@ -113,6 +114,7 @@ def test_it(mock_llm, gauntlet_run):
 
 
 @pytest.mark.e2e
+@pytest.mark.beside
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
 def test_whatever_ends_the_tests_ends_what_they_started(how: int, service: str, tmp_path: Path) -> None:
     (tmp_path / "three.yaml").write_text(SCENARIO.format(url=service), encoding="utf-8")

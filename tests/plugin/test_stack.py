@@ -47,6 +47,7 @@ objectives: {steady_state: {availability: ">= 90%"}}
 
 
 @pytest.mark.e2e
+@pytest.mark.beside
 @pytest.mark.timeout(300)
 def test_faults_in_a_standing_stack(session: Session) -> None:
     ended = session("--gauntlet-stack=small.yaml", files={"small.yaml": SMALL}, test_it=BREAKS)

@@ -22,7 +22,7 @@ from harness.record.events import ACTION, ALERT, DIAGNOSIS, Event
 from tests.unit.inbox.stacks import AbleStack
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "agent.md"
-(AGENT,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+AGENT, *_ = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
