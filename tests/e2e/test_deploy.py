@@ -145,6 +145,7 @@ def test_a_good_version_is_promoted_and_no_request_is_lost(site: Site, tmp: Path
     assert json.loads(gauntlet("judge", record, "--json", tmp=tmp).stdout)["verdict"] == "PASS"
 
 
+@nightly
 def test_a_slow_version_is_taken_back_and_no_request_is_lost(site: Site, tmp: Path) -> None:
     serving = site.sides()[site.serving].version
     judged = carried_out(site, tmp, "1.2.0-slow", "query: {BUILD_LATENCY_MS: '9000'}", smoke="{questions: 5}")
