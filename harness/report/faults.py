@@ -85,7 +85,9 @@ def _proof(fault: Mapping[str, Any], proved: Mapping[str, Mapping[str, Any]], st
     if found is not None:
         return f"effective {found['effective_s']:.1f} s, gone {found['gone_s']:.1f} s"
     lacking = fault["stacks"].get(stack, [])
-    return f"cannot take it: not {', '.join(lacking)}" if lacking else "not run yet"
+    if lacking:
+        return f"cannot take it: not {', '.join(lacking)}"
+    return "a change, which stays" if fault["benign"] else "not run yet"
 
 
 def _able(fault: Mapping[str, Any]) -> list[str]:

@@ -64,14 +64,20 @@ def fault(name: str, **fields: object) -> dict[str, Any]:
 
 
 def test_the_index_lists_by_family_and_says_what_was_proved() -> None:
-    faults = [fault("a.one"), fault("b.two", stacks={"processes": ["Networked"], "containers": []}), fault("a.three")]
+    faults = [
+        fault("a.one"),
+        fault("b.two", stacks={"processes": ["Networked"], "containers": []}),
+        fault("a.three"),
+        fault("a.four", benign=True),
+    ]
     text = index(faults, {"a.one": {"processes": {"effective_s": 0.52, "gone_s": 1.0}}})
     assert [line for line in text.splitlines() if line.startswith("## ")] == ["## a", "## b", "## Proved"]
     assert text.index("a.one.md") < text.index("a.three.md") < text.index("b.two.md")
-    assert text.splitlines()[-3:] == [
+    assert text.splitlines()[-4:] == [
         "| a.one | effective 0.5 s, gone 1.0 s | not run yet |",
         "| b.two | cannot take it: not Networked | not run yet |",
         "| a.three | not run yet | not run yet |",
+        "| a.four | a change, which stays | a change, which stays |",
     ]
 
 
