@@ -34,7 +34,7 @@ def typed(keys: bytes, waits_s: float) -> str:
         os.execv(sys.executable, [sys.executable, "-c", WAITS, str(waits_s)])
     try:
         said = b""
-        while b"ready" not in said:
+        while b"\n" not in said:  # the whole line: a key that comes between the word and its end cuts it off
             said += os.read(terminal, 1024)
         os.write(terminal, keys)
         while b"interrupted" not in said and b"nobody" not in said:
