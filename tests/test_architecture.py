@@ -42,7 +42,8 @@ ALLOWED: dict[str, set[str]] = {
         "sweep_swarm",
         "stack.base",
     },
-    "inbox": {"record", "scenario", "stack.base"},
+    "app_thread": {"record.clock"},
+    "inbox": {"app_thread", "record", "scenario", "stack.base"},
     # Of the scenario, only how YAML is read with positions, and quantities: nothing that knows a scenario.
     "ops": {
         "telemetry",
@@ -62,7 +63,7 @@ ALLOWED: dict[str, set[str]] = {
     "replay": {"ops", "inbox.bodies", "judging", "gate", "score", "record", "scenario"},
     "baselines": {"score", "record"},
     "testing": {"faults", "judging", "lifecycle", "record", "report", "scenario", "score", "stack.base"},
-    "gameday": {"faults.permission", "report", "score", "record", "scenario"},
+    "gameday": {"app_thread", "faults.permission", "report", "score", "record", "scenario"},
     "findings": set(),
     "audit": {"findings", "scenario.document", "scenario.problem"},
     "security": {"audit.known", "findings", "scenario", "score.check"},

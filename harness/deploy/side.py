@@ -6,10 +6,7 @@ file once it is ready, and ends with the stack at SIGTERM. Killed, its watchdog 
 
 from __future__ import annotations
 
-import signal
 import sys
-import tempfile
-import threading
 from pathlib import Path
 from secrets import token_hex
 from typing import cast
@@ -18,9 +15,8 @@ import psutil
 
 from harness.deploy.side_api import SideApi
 from harness.deploy.side_spec import SideSpec, write_private
-from harness.faults.lease import Lease
+from harness.lifecycle.supervised import Supervision, supervision
 from harness.lifecycle.systems import build_stack
-from harness.record.clock import SystemClock
 from harness.scenario.model import StackSpec
 from harness.stack.base import Questioned
 from harness.stack.reference import ReferenceStack
@@ -28,41 +24,39 @@ from harness.stack.reference import ReferenceStack
 
 def supervise(spec: SideSpec) -> None:
     """From the start of the stack to its end."""
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    run_id = token_hex(6)
-    work_dir = Path(tempfile.gettempdir()) / f"gauntlet-{run_id}"
-    lease = Lease.take(run_id, work_dir, None, SystemClock())
     try:
-        logs = Path(spec.logs)
-        logs.mkdir(parents=True, exist_ok=True)
-        stack = cast(
-            ReferenceStack,  # others are refused when the file is read
-            build_stack(
-                StackSpec.model_validate(dict(spec.stack)),
-                run_id=run_id,
-                work_dir=work_dir / "stack",
-                logs_dir=logs,
-                seed=spec.seed,
-                environment=spec.environment,
-                version=spec.version,
-                side=spec.name,
-                api_key=spec.api_key,
-            ),
-        )
-        api = SideApi(stack, token_hex(16))
-        try:
-            stack.start()
-            api.start()
-            _write_state(spec, stack, api, run_id)
-            ended.wait()
-        finally:
-            api.stop()
-            stack.stop()
+        with supervision() as mine:
+            _serve(spec, mine)
     finally:
-        lease.release()
         Path(spec.state_file).unlink(missing_ok=True)
+
+
+def _serve(spec: SideSpec, mine: Supervision) -> None:
+    logs = Path(spec.logs)
+    logs.mkdir(parents=True, exist_ok=True)
+    stack = cast(
+        ReferenceStack,  # others are refused when the file is read
+        build_stack(
+            StackSpec.model_validate(dict(spec.stack)),
+            run_id=mine.run_id,
+            work_dir=mine.work_dir / "stack",
+            logs_dir=logs,
+            seed=spec.seed,
+            environment=spec.environment,
+            version=spec.version,
+            side=spec.name,
+            api_key=spec.api_key,
+        ),
+    )
+    api = SideApi(stack, token_hex(16))
+    try:
+        stack.start()
+        api.start()
+        _write_state(spec, stack, api, mine.run_id)
+        mine.ended.wait()
+    finally:
+        api.stop()
+        stack.stop()
 
 
 def _write_state(spec: SideSpec, stack: ReferenceStack, api: SideApi, run_id: str) -> None:

@@ -6,12 +6,10 @@ import asyncio
 import hmac
 import json
 import socket
-import threading
 from collections.abc import AsyncIterator, Sequence
 from importlib.resources import files
 from secrets import token_urlsafe
 
-import uvicorn
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,15 +17,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from harness.app_thread import AppThread
 from harness.gameday.asks import ASK, Role
 from harness.gameday.desk import AskError, Desk
 from harness.gameday.view import document
-from harness.record.clock import NS_PER_S, Clock
+from harness.record.clock import Clock
 
 EVERY_S = 0.5
 _BODY_LIMIT = 64 * 1024
-_START_S = 5.0
-_STOP_S = 5.0
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
@@ -52,8 +49,7 @@ class Pages:
         self._at = (host, port)
         self._tokens: dict[Role, str] = {"master": token_urlsafe(18), "players": token_urlsafe(18)}
         self._socket: socket.socket | None = None
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._served: AppThread | None = None
 
     def url(self, role: Role) -> str:
         """Where that role's page is. Raises GameDayError before `start`."""
@@ -68,26 +64,14 @@ class Pages:
             self._socket = socket.create_server(self._at)
         except OSError as error:
             raise GameDayError(f"cannot listen on {self._at[0]}:{self._at[1]}: {error}") from error
-        config = uvicorn.Config(
-            self.app(), log_config=None, access_log=False, lifespan="off", ws="none", loop="asyncio", timeout_graceful_shutdown=2
-        )
-        self._server = server = uvicorn.Server(config)
-        self._thread = thread = threading.Thread(target=server.run, args=([self._socket],), name="gameday", daemon=True)
-        thread.start()
-        deadline_ns = self._clock.now_ns() + int(_START_S * NS_PER_S)
-        while not server.started:
-            if not thread.is_alive() or self._clock.now_ns() > deadline_ns:
-                self.stop()
-                raise GameDayError("the page is not served")
-            self._clock.sleep(0.005)
+        self._served = AppThread(self.app(), self._socket, self._clock, "gameday", graceful_s=2)
+        if not self._served.start():
+            raise GameDayError("the page is not served")
 
     def stop(self) -> None:
         """Open pages get the last state first; idempotent."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(_STOP_S)
-        if self._socket is not None:
-            self._socket.close()
+        if self._served is not None:
+            self._served.stop()
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -131,7 +115,7 @@ class Pages:
             if text != last:
                 last = text
                 yield f"data: {text}\n\n"
-            if found["over"] or (self._server is not None and self._server.should_exit):
+            if found["over"] or (self._served is not None and self._served.ending):
                 return
             await asyncio.sleep(EVERY_S)
 

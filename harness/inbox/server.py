@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Literal, Self
 
-import uvicorn
-
+from harness.app_thread import AppThread
 from harness.inbox.actions import Actions
 from harness.inbox.routes import Routes
 from harness.inbox.verbs import Verbs
-from harness.record.clock import NS_PER_S, Clock
+from harness.record.clock import Clock
 from harness.record.events import Event
 from harness.stack.base import Stack
-
-_START_S = 5.0
-_STOP_S = 5.0
-_POLL_S = 0.005
 
 
 class InboxError(RuntimeError):
@@ -39,8 +33,7 @@ class Inbox:
         self._actions = Actions(self._verbs, record, clock)
         self._routes = Routes(self._actions, record, clock, token)
         self._socket: socket.socket | None = None
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._served: AppThread | None = None
 
     @property
     def url(self) -> str:
@@ -77,26 +70,15 @@ class Inbox:
         """Listen; returns when requests are served. Raises InboxError."""
         self._verbs.remember_versions()
         self._socket = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            self._routes.app(), log_config=None, access_log=False, lifespan="off", ws="none", loop="asyncio", timeout_graceful_shutdown=1
-        )
-        self._server = server = uvicorn.Server(config)
-        self._thread = thread = threading.Thread(target=server.run, args=([self._socket],), name="inbox", daemon=True)
-        thread.start()
-        deadline_ns = self._clock.now_ns() + int(_START_S * NS_PER_S)
-        while not server.started:
-            if not thread.is_alive() or self._clock.now_ns() > deadline_ns:
-                self.stop()
-                raise InboxError("the inbox does not listen")
-            self._clock.sleep(_POLL_S)
+        self._served = AppThread(self._routes.app(), self._socket, self._clock, "inbox", graceful_s=1)
+        if not self._served.start():
+            self.stop()
+            raise InboxError("the inbox does not listen")
 
     def stop(self) -> None:
         """Stop listening, then wait for actions that are still running; idempotent."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(_STOP_S)
-        if self._socket is not None:
-            self._socket.close()
+        if self._served is not None:
+            self._served.stop()
         self._actions.close()
 
     def __enter__(self) -> Self:

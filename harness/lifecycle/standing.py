@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import psutil
 
-from harness.faults.lease import Lease
 from harness.lifecycle import standing_stack
 from harness.lifecycle.checking import load_checked
+from harness.lifecycle.supervised import supervision
 from harness.lifecycle.systems import build_stack, front_of
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.scenario.model import StackSpec
@@ -116,24 +113,16 @@ def supervisor() -> psutil.Process | None:
 
 def supervise(spec: StackSpec) -> None:
     """Start the stack, say so in the state file, wait for a signal, stop it. Leased, so that nothing outlives a killed supervisor."""
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    run_id = token_hex(6)
-    work_dir = Path(tempfile.gettempdir()) / f"gauntlet-{run_id}"
-    lease = Lease.take(run_id, work_dir, None, SystemClock())
-    try:
-        logs = work_dir / "logs"
+    with supervision() as mine:
+        logs = mine.work_dir / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        stack = build_stack(spec, run_id=run_id, work_dir=work_dir / "stack", logs_dir=logs)
+        stack = build_stack(spec, run_id=mine.run_id, work_dir=mine.work_dir / "stack", logs_dir=logs)
         try:
             stack.start()
             _write_state(stack, logs)
-            ended.wait()
+            mine.ended.wait()
         finally:
             stack.stop()
-    finally:
-        lease.release()
 
 
 def _write_state(stack: Any, logs: Path) -> None:

@@ -23,6 +23,15 @@ def document(result: StepResult) -> dict[str, Any]:
     }
 
 
+def said_in(file: Path) -> dict[str, Any]:
+    """The JSON document that a command of ours wrote there; empty where it did not."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def result_of(answer: Mapping[str, Any]) -> StepResult:
     """The inverse. Raises KeyError, TypeError or ValueError for what is no answer."""
     return StepResult(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.record.events import GAMEDAY, Event
 from harness.record.history import History
 from harness.record.views import FaultTruth
-from harness.score.detection import detect
+from harness.score.detection import DetectionScore, detect
 from harness.score.diagnosis import diagnose, right_names
 from harness.score.recovery import actions_for
 from harness.score.spans import after_onset, of_claims
@@ -45,16 +45,18 @@ class PeopleScore:
 
 def people(history: History) -> PeopleScore | None:
     """None of a run without people."""
-    said = [e for e in history.of_kind(GAMEDAY) if e.data.get("by") == "players"]
-    if not any(True for _ in history.of_kind(GAMEDAY)):
+    day = list(history.of_kind(GAMEDAY))
+    if not day:
         return None
+    said = [e for e in day if e.data.get("by") == "players"]
     bitten = [f for f in history.faults if not f.benign and f.onset_ns is not None]
     spans = [span for f in bitten if (span := of_claims(history, f)) is not None]
     cried = sum(1 for e in said if e.data.get("do") == "saw" and not any(span.holds(e.t_ns) for span in spans))
-    return PeopleScore(tuple(_score(history, fault, said) for fault in bitten), cried)
+    alerts = detect(history)
+    return PeopleScore(tuple(_score(history, fault, said, alerts) for fault in bitten), cried)
 
 
-def _score(history: History, fault: FaultTruth, said: Sequence[Event]) -> FaultScore:
+def _score(history: History, fault: FaultTruth, said: Sequence[Event], alerts: DetectionScore) -> FaultScore:
     span = of_claims(history, fault)
     within = [e for e in said if span is not None and span.holds(e.t_ns)]
     guesses = [e for e in within if e.data.get("do") == "suspect"]
@@ -67,11 +69,11 @@ def _score(history: History, fault: FaultTruth, said: Sequence[Event]) -> FaultS
         right=right is not None,
         acted_s=_first(fault, [e for e in within if e.data.get("do") == "acted"]),
     )
-    return FaultScore(fault.id, side, _machines(history, fault), tuple(_guess(e) for e in guesses))
+    return FaultScore(fault.id, side, _machines(history, fault, alerts), tuple(_guess(e) for e in guesses))
 
 
-def _machines(history: History, fault: FaultTruth) -> Side:
-    alert, named = detect(history).of(fault.id), diagnose(history, fault)
+def _machines(history: History, fault: FaultTruth, alerts: DetectionScore) -> Side:
+    alert, named = alerts.of(fault.id), diagnose(history, fault)
     cause = named.causes[0] if named is not None and named.causes else None
     acted = [after_onset(fault.onset_ns, a.t_ns) for a in actions_for(history, fault) if fault.onset_ns is not None]
     return Side(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from harness.lifecycle.exit_codes import FAILED, INCONCLUSIVE, INTERRUPTED, NOT_STARTED, OK, USAGE
+from harness.pipeline.answers import said_in
 from harness.pipeline.programs import Ended, ProgramError
 from harness.pipeline.programs import carry_out as carry_out_program
 from harness.pipeline.step import Context, StepResult
@@ -39,7 +39,7 @@ def carry_out(options: Scenario, context: Context) -> StepResult:
         ended = carry_out_program(_argv(options, context), context, stdout=answer)
     except ProgramError as error:
         return StepResult(Status.INCONCLUSIVE, f"it cannot be started: {error}")
-    document = _read(answer)
+    document = said_in(answer)
     runs = document.get("runs", [document]) if document else []
     status, reason = _judged(ended, runs, wanted=len(options.files) * options.repeat)
     places = [str(run["run_dir"]) for run in runs if run.get("run_dir")]
@@ -54,14 +54,6 @@ def _argv(options: Scenario, context: Context) -> list[str]:
         if (value := getattr(options, name)) is not None:
             argv += [f"--{name}", str(value)]
     return [*argv, "--repeat", str(options.repeat)] if options.repeat > 1 else argv
-
-
-def _read(answer: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(answer.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _judged(ended: Ended, runs: Sequence[dict[str, Any]], wanted: int) -> tuple[Status, str]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from harness.deploy.loading import DeployError, load_plan
 from harness.deploy.plan import Strategy
 from harness.findings import Finding
 from harness.lifecycle.exit_codes import INTERRUPTED, NOT_STARTED, USAGE
+from harness.pipeline.answers import said_in
 from harness.pipeline.step import Context, StepResult
 from harness.record.clock import SystemClock
 from harness.scenario.problem import Problem
@@ -44,7 +43,7 @@ def carry_out_deploy(strategy: Strategy, file: Path, context: Context) -> StepRe
         str(context.directory / "runs"),
     ]
     code = _run(argv, answer, context)
-    document = _read(answer)
+    document = said_in(answer)
     evidence = {"verdict": answer, "log": context.directory / "deploy.log"}
     if "verdict" not in document:
         why = str(document.get("error") or _last_line(context.directory / "deploy.log"))
@@ -97,11 +96,3 @@ def _tell(log: Path, told: int, context: Context) -> int:
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else "it said nothing"
-
-
-def _read(answer: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(answer.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
