@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.running_stack import until
+from tests.integration.backends import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN_S = 20.0
@@ -68,9 +68,7 @@ def serving(points: Points, directory: Path) -> Iterator[Prometheus]:
     source.write_text(_openmetrics(points), encoding="utf-8")
     _run([program("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(source), str(directory / "data")])
     (directory / "prometheus.yml").write_text("{}", encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     argv = [
         program("prometheus"),
         f"--config.file={directory / 'prometheus.yml'}",

@@ -4,7 +4,6 @@ Starts `CHROMA run` on a free port over a directory that is deleted afterwards.
 """
 
 import json
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.integration.backends import free_port
 from tests.integration.chroma_conversation import Answer, Ask, hold
 
 RECORD = Path(__file__).parent / "recorded" / "chroma-1.5.9.json"
@@ -20,9 +20,7 @@ RECORD = Path(__file__).parent / "recorded" / "chroma-1.5.9.json"
 
 def main(chroma: str) -> None:
     """Write the record anew."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as data:
         process = subprocess.Popen(
             [chroma, "run", "--path", data, "--host", "127.0.0.1", "--port", str(port)],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import socket
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from harness.record.clock import SystemClock
 from harness.score.check import Status
 from harness.stack.images import ImageError
 from harness.stack.images.engine import check
+from tests.integration.backends import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,9 +55,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
     """One of Debian's package, on a free port."""
     if not Path(PROGRAM).exists():
         pytest.skip("no registry: pipelines/registry unpacks one")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     config = tmp_path / "registry.yml"
     config.write_text(CONFIG.format(folder=tmp_path / "data", port=port), encoding="utf-8")
     with subprocess.Popen([PROGRAM, "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -103,9 +101,7 @@ def test_what_is_pushed_is_looked_up_again(tmp_path: Path, image: str, registry:
 
 
 def test_a_registry_that_is_not_there_is_no_verdict(tmp_path: Path, image: str) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     result = push.carry_out(push.Push(images=image, registry=address), context(tmp_path / "one"))
     assert result.status is Status.INCONCLUSIVE and result.reason.startswith(f"no registry answers at {address}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from harness.ops.alerting.channels.spool import Spool
 from harness.ops.alerting.channels.through_apprise import AppriseChannel
 from harness.ops.alerting.life.desk import Notification
 from harness.ops.monitoring.alerts import Alert
+from harness.stack.ports import free_ports
 
 # On Python below 3.13, Apprise imports a module that is deprecated there.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -91,9 +91,7 @@ class Mailbox:
 @contextmanager
 def serving(box: Mailbox, **settings: Any) -> Iterator[int]:
     """An SMTP server that puts mails into the box; its port."""
-    with socket.socket() as probe:  # aiosmtpd connects to the port that it was told
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)  # aiosmtpd connects to the port that it was told
     controller = Controller(box, hostname="127.0.0.1", port=port, **settings)
     controller.start()
     try:
