@@ -70,12 +70,13 @@ class Watchdog:
     def watch(self, heartbeat: int, alarm: int | None = None) -> None:
         """Return after the harness has ended, in whatever way, and everything is cleaned up. A byte in `alarm` is a signal that arrived."""
         self._notes.write(WATCHDOG, {"state": "started", "pid": os.getpid()})
-        heard_ns = self._clock.now_ns()
+        since_ns = self._clock.now_ns()  # the last heartbeat, or the last look at what a silent harness has injected
         while True:
-            silent_s = (self._clock.now_ns() - heard_ns) / NS_PER_S
+            silent_s = (self._clock.now_ns() - since_ns) / NS_PER_S
             readable, _, _ = select.select([heartbeat, *(() if alarm is None else (alarm,))], [], [], max(0.0, self._ttl_s - silent_s))
             if not readable:
                 self._harness_hangs()
+                since_ns = self._clock.now_ns()
             if alarm is not None and alarm in readable and SIGNALLED in os.read(alarm, 4096):
                 self._asked("by a signal")
             if heartbeat not in readable:
@@ -86,7 +87,7 @@ class Watchdog:
                 return self._harness_finished()
             if TAKE_BACK in said:
                 self._asked("by the harness, where healing takes too long")
-            heard_ns = self._clock.now_ns()
+            since_ns = self._clock.now_ns()
 
     def _harness_hangs(self) -> None:
         if set(outstanding(self._holder.work_dir)) <= self._undone:

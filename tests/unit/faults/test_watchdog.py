@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from harness.faults.lease_files import LeaseFiles
 from harness.faults.watchdog import BEAT, FINISH, Notes, Watchdog
 from harness.record.clock import SystemClock
 from harness.record.journal import read_journal
+from harness.testing.clock import FakeClock
 
 NOBODY = Undo("http", {"method": "DELETE", "url": "http://127.0.0.1:1/faults/slow", "token": "t"})
 
@@ -62,6 +64,27 @@ def test_a_harness_that_hangs_loses_its_faults_once_and_keeps_its_stack(tmp_path
         os.close(write_end)
         thread.join(10)
         os.close(read_end)
+
+
+def test_it_waits_for_a_silent_harness_and_does_not_spin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    def nobody_speaks(readable: list[int], _w: list[int], _x: list[int], timeout_s: float) -> tuple[list[int], list[int], list[int]]:
+        clock.sleep(timeout_s)
+        looks.append(timeout_s)
+        return (readable if len(looks) == 5 else [], [], [])
+
+    clock = FakeClock()
+    files = LeaseFiles.create("silent", tmp_path / "gauntlet-silent", None)
+    read_end, write_end = os.pipe()
+    monkeypatch.setattr(select, "select", nobody_speaks)
+    try:
+        os.write(write_end, FINISH)
+        Watchdog(files.holder, clock, Notes(None, clock), ttl_s=10.0).watch(read_end)
+    finally:
+        os.close(write_end)
+        os.close(read_end)
+    assert looks == [10.0] * 5
 
 
 @pytest.mark.parametrize("signalled", [False, True], ids=["by the harness", "by a signal"])
