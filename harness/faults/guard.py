@@ -14,8 +14,8 @@ from harness.faults.watchdog import BEAT, FINISH, HEARTBEAT_TTL_S, TAKE_BACK
 from harness.record.clock import NS_PER_S, Clock
 from harness.sweep import LABEL
 
-START_TIMEOUT_S = 10.0
-FINISH_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 30.0
+FINISH_TIMEOUT_S = 60.0
 POLL_S = 0.01
 BEAT_EVERY_S = 1.0
 
