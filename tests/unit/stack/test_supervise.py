@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.stack import http_probe, supervise
 from harness.stack.base import StackError
 from harness.stack.ports import free_ports, is_free
+from harness.stack.ready import Probe, wait_ready
 from harness.stack.registry import RegistryFile
 from harness.stack.rollout import Rollout, Roster
 from harness.stack.supervise import Member
@@ -141,10 +144,17 @@ def test_restart_through_the_rollout_puts_it_back_into_rotation(fleet: Fleet) ->
 
 
 def test_a_restart_that_does_not_get_ready_fails_but_leaves_the_process_to_recover(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervise, "RESTART_DEADLINE_S", 0.5)
+    def wait(what: str, probe: Probe, deadline_s: float, **options: Any) -> None:
+        end_s = time.monotonic() + 60.0
+        while "HTTP 503" not in (probe() or "") and time.monotonic() < end_s:
+            time.sleep(0.02)  # the deadline is not for its start, which takes as long as the machine needs
+        wait_ready(what, probe, deadline_s, **options)
+
     (member,) = fleet.start(1)
+    monkeypatch.setattr(supervise, "RESTART_DEADLINE_S", 0.1)
+    monkeypatch.setattr(supervise, "wait_ready", wait)
     member.version = "never-ready"
-    with pytest.raises(StackError, match=r"query-1 not ready within 0\.5 s: HTTP 503: never-ready"):
+    with pytest.raises(StackError, match=r"query-1 not ready within 0\.1 s: HTTP 503: never-ready"):
         fleet.rollout.restart(member)
     assert member.running and fleet.versions() == ["never-ready"]
 
