@@ -14,6 +14,7 @@ import pytest
 
 from harness.stack.base import StackError
 from harness.stack.child import Child, Command
+from harness.sweep import identify
 
 TREE = """
 import os, subprocess, sys, time
@@ -39,7 +40,7 @@ class Nursery:
         return child
 
 
-def until(condition: Callable[[], object], deadline_s: float = 10.0) -> None:
+def until(condition: Callable[[], object], deadline_s: float = 60.0) -> None:
     end = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < end, "condition not met in time"
@@ -80,7 +81,7 @@ def test_kill_ends_the_tree_also_children_in_sessions_of_their_own(nursery: Nurs
     assert {found.pid for found in child.identities()} == {child.pid, grandchild.pid}
     child.kill()
     assert child.ended() == "killed by SIGKILL"
-    assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
+    assert identify(grandchild.pid) is None
     child.kill()  # idempotent
     assert child.identities() == []
 
@@ -97,15 +98,15 @@ def test_a_paused_tree_is_frozen_whole_and_thaws(nursery: Nursery) -> None:
 
 def test_stop_lets_it_finish(nursery: Nursery) -> None:
     child = nursery.start(POLITE)
-    child.stop(10.0)
+    child.stop(60.0)
     assert child.ended() == "exit status 3"
-    child.stop(10.0)
+    child.stop(60.0)
 
 
 def test_stop_is_heard_by_a_paused_process(nursery: Nursery) -> None:
     child = nursery.start(POLITE)
     child.set_paused(True)
-    child.stop(10.0)
+    child.stop(60.0)
     assert child.ended() == "exit status 3"
 
 

@@ -103,13 +103,12 @@ def test_end_processes_ends_obedient_paused_and_stubborn_ones(children: Children
     run_id = uuid.uuid4().hex
     obedient, _ = children.start(SLEEP, label=run_id)
     paused, _ = children.start(SLEEP, label=run_id)
-    stubborn, _ = children.start(STUBBORN, label=run_id)
     os.kill(paused.pid, signal.SIGSTOP)
 
-    assert end_processes(processes_of(run_id), grace_s=1.0) == []
-
+    assert end_processes(processes_of(run_id), grace_s=30.0) == []
+    stubborn, _ = children.start(STUBBORN, label=run_id)
+    assert end_processes(processes_of(run_id), grace_s=0.2) == []
     assert processes_of(run_id) == []
-
     assert {obedient.wait(5), paused.wait(5)} == {-signal.SIGTERM}
     assert stubborn.wait(5) == -signal.SIGKILL
 
