@@ -63,6 +63,7 @@ def dripping(sock: socket.socket) -> None:
 
 
 stopped = threading.Event()
+TIMEOUT_S = 2.0  # in which whoever answers does so on a busy machine, too
 
 
 def target(port: int, name: str = "a-1") -> Target:
@@ -79,7 +80,7 @@ def test_results_come_in_the_order_of_the_targets_with_the_reason_of_each_failur
         listening(metrics("<html>")) as strange,
     ):
         ports = [good, refusing, hanging, drip, strange, *free_ports(1)]
-        with Scraper([target(port, f"t-{i}") for i, port in enumerate(ports)], clock, timeout_s=0.4) as scraper:
+        with Scraper([target(port, f"t-{i}") for i, port in enumerate(ports)], clock, timeout_s=TIMEOUT_S) as scraper:
             begun_ns = clock.now_ns()
             results = scraper.scrape()
             took_s = (clock.now_ns() - begun_ns) / 1e9
@@ -90,7 +91,7 @@ def test_results_come_in_the_order_of_the_targets_with_the_reason_of_each_failur
     assert "answer" in (results[2].error or "") or "timed out" in (results[2].error or "")
     assert "ParseError" in (results[4].error or "")
     assert "Refused" in (results[5].error or "")
-    assert took_s < 1.5
+    assert took_s < 2 * TIMEOUT_S, "who hangs and who drips are waited for together"
 
 
 def test_nobody_who_accepts_is_told_from_nobody_who_answers() -> None:
@@ -119,7 +120,7 @@ def test_a_kept_connection_that_died_is_replaced_by_a_new_one() -> None:
 
 def test_a_target_that_hung_is_scraped_again_once_it_answers() -> None:
     answers = iter([silent, metrics("up 1\n")])
-    with listening(lambda sock: next(answers)(sock)) as port, Scraper([target(port)], SystemClock(), timeout_s=0.2) as scraper:
+    with listening(lambda sock: next(answers)(sock)) as port, Scraper([target(port)], SystemClock(), timeout_s=TIMEOUT_S / 2) as scraper:
         assert scraper.scrape()[0].error is not None
         assert scraper.scrape()[0].samples == [("up", {}, 1.0)]
 
