@@ -127,7 +127,7 @@ def write_registry(path: Path, services: dict[str, list[str]], *, revision: int 
     draft.replace(path)
 
 
-async def until(condition: Callable[[], bool], what: str, deadline_s: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], what: str, deadline_s: float = 30.0) -> None:
     """Poll on the event loop until `condition()`; fail with `what` after the deadline."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + deadline_s

@@ -31,7 +31,7 @@ def callee() -> str:
 
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 20))
+    asyncio.run(asyncio.wait_for(test(), 60))
 
 
 @asynccontextmanager
@@ -149,7 +149,7 @@ def test_a_body_that_cannot_be_passed_on_is_its_author_s_fault(tmp_path: Path, c
 def test_timeout_is_tried_again_on_another_replica_only(tmp_path: Path, callee: str) -> None:
     async def scenario() -> None:
         async with StubServer(never) as slow, StubServer() as quick:
-            async with client_of(tmp_path, callee, slow, quick, timeout_s=0.1) as client:
+            async with client_of(tmp_path, callee, slow, quick, timeout_s=0.5) as client:
                 assert (await client.request("GET", "/x")).status_code == 200
             async with client_of(tmp_path, callee + "alone", slow, timeout_s=0.1) as client:
                 with pytest.raises(UpstreamError) as caught:
@@ -325,9 +325,10 @@ def test_waiting_time_is_that_of_the_callee(tmp_path: Path, callee: str) -> None
         request = context.new_context(None, None)
         context.enter(request)
         async with StubServer(slow) as server, client_of(tmp_path, callee, server) as client:
+            begun_s = asyncio.get_running_loop().time()
             await asyncio.gather(*(client.request("GET", "/x") for _ in range(3)))
-        # Three calls at once waited once, not three times.
-        assert 0.1 <= request.waited_s < 0.25
+            took_s = asyncio.get_running_loop().time() - begun_s
+        assert 0.1 <= request.waited_s <= took_s, "three calls at once waited once, not three times"
 
     run(scenario)
 

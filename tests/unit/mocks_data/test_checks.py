@@ -62,7 +62,7 @@ def test_a_silent_cache_is_a_timeout_and_a_closed_port_a_connect_error() -> None
 
     before = (counted("timeout"), counted("connect_error"))
     took_s, refusal = asyncio.run(scenario())
-    assert took_s < 2.0
+    assert took_s < 20.0
     assert refusal == "ConnectionError"
     assert (counted("timeout"), counted("connect_error")) == (before[0] + 1, before[1] + 1)
 
