@@ -21,7 +21,7 @@ from harness.stack.base import AdminApi, Instance, Stack, StackError
 from tests.unit.faults.fake_network import FakeNetwork
 
 EDGE = ("query", "cache")
-WITHIN_S = 10.0
+WITHIN_S = 60.0
 
 
 class Networks(FakeNetwork):

@@ -64,7 +64,7 @@ class Case:
         document = response.json()
         if response.status_code != 202:
             return response.status_code, document
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while (state := self.client.get(f"/actions/{document['action_id']}").json())["status"] == "requested":
             assert time.monotonic() < deadline
             time.sleep(0.005)

@@ -74,12 +74,12 @@ class Target:
         started = threading.Event()
         thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve(started)))
         thread.start()
-        assert started.wait(5)
+        assert started.wait(60)
         try:
             yield self
         finally:
             self._loop.call_soon_threadsafe(self._stopped.set)
-            thread.join(10)
+            thread.join(60)
             self._loop.close()
 
 

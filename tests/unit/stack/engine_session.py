@@ -52,7 +52,7 @@ def live(folder: Path) -> dict[str, Any]:
     def start() -> Child:
         child = Child(server.command(port, {LABEL: "engine-session"}, folder / "log"))
         children.append(child)
-        wait_ready("postgres", lambda: server.probe(url), 20.0, alive=child.ended, log_tail=child.log_tail)
+        wait_ready("postgres", lambda: server.probe(url), 60.0, alive=child.ended, log_tail=child.log_tail)
         return child
 
     try:
@@ -65,7 +65,7 @@ def live(folder: Path) -> dict[str, Any]:
         second = start()
         with psycopg.connect(url) as connection:
             row = connection.execute("SELECT count(*) FROM t WHERE v <-> '[1,2]' = 0").fetchone()
-        second.stop(10.0)
+        second.stop(60.0)
         left = processes_of("engine-session", folder) + processes_in(folder)
         return {"rung": server.account.rung, "rows": row and row[0], "swept": sorted(swept), "left": left, "end": second.ended()}
     finally:

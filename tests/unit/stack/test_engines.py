@@ -141,7 +141,7 @@ def test_a_killed_cache_comes_back_with_what_it_acknowledged(tmp_path: Path) -> 
 
     def start() -> Child:
         child = Child(server.command(port, {"PATH": os.defpath}, tmp_path / "log"))
-        wait_ready("cache", lambda: server.probe(url), 10.0, alive=child.ended, log_tail=child.log_tail)
+        wait_ready("cache", lambda: server.probe(url), 60.0, alive=child.ended, log_tail=child.log_tail)
         return child
 
     assert server.probe(url) is not None
