@@ -121,16 +121,17 @@ def test_nothing_accepted_is_lost_when_the_cache_is_killed_in_a_burst(document: 
 
     thread = threading.Thread(target=burst)
     thread.start()
-    assert enough.wait(20)
+    assert enough.wait(60)
     valkey.kill()
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive()
     assert set(accepted.values()) == {"queued", "spooled"}
     assert document.metric("rag_queue_length", queue="spool") > 0
     assert document.http.get("/documents/burst-119").json() == {"doc_id": "burst-119", "status": "spooled", "chunks": 0}
     valkey.start()
     wait_until(lambda: all_indexed(document, list(accepted)), "all of the burst indexed")
-    assert (len(accepted), document.metric("rag_queue_length", queue="spool")) == (120, 0)
+    assert len(accepted) == 120
+    wait_until(lambda: document.metric("rag_queue_length", queue="spool") == 0, "spool empty")
 
 
 def test_a_frozen_cache_is_as_good_as_a_dead_one(document: ServiceProcess, valkey: Valkey) -> None:
@@ -152,7 +153,7 @@ def test_the_spool_outlives_the_service(document: ServiceProcess, valkey: Valkey
     assert document.metric("rag_queue_length", queue="spool") == 5
     valkey.start()
     wait_until(lambda: all_indexed(document, [f"kept-{number}" for number in range(5)]), "all indexed after the restart")
-    assert list((tmp_path / "spool").iterdir()) == []
+    wait_until(lambda: list((tmp_path / "spool").iterdir()) == [], "spool empty")
 
 
 def test_without_database_documents_wait_and_without_both_none_is_accepted(
@@ -167,7 +168,7 @@ def test_without_database_documents_wait_and_without_both_none_is_accepted(
     assert list((tmp_path / "spool").iterdir()) == []
     postgres.start()
     valkey.start()
-    wait_until(lambda: all_indexed(document, ["waits"]), "indexed once both are back", 30)
+    wait_until(lambda: all_indexed(document, ["waits"]), "indexed once both are back")
     assert document.http.get("/documents/lost").status_code == 404
 
 
@@ -225,7 +226,7 @@ async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await cancel_all([task])
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str, deadline_s: float = 15.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], what: str, deadline_s: float = 60.0) -> None:
     try:
         async with asyncio.timeout(deadline_s):
             while not await condition():  # noqa: ASYNC110 - another process makes it true
