@@ -276,7 +276,7 @@ def test_a_body_of_many_megabytes(served: Served) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_patience_with_clients(loop: str) -> None:
-    with Served(handle, loop, Limits(request_s=0.2, idle_s=0.8, linger_s=0.2)) as served, served.client() as waiting:
+    with Served(handle, loop, Limits(request_s=0.2, idle_s=1.5, linger_s=0.2)) as served, served.client() as waiting:
         waiting.get("/later")
         with served.client() as client:
             client.send(b"GET / HTT")
