@@ -105,7 +105,7 @@ def gauge(name: str) -> float | None:
 
 def test_pool_is_bounded_and_reports_itself(database_url: str) -> None:
     async def scenario() -> None:
-        async with pool_of(database_url, max_size=1, wait_s=0.2) as pool, pool.connection():
+        async with pool_of(database_url, max_size=1, wait_s=1.0) as pool, pool.connection():
             assert (gauge("rag_pool_size"), gauge("rag_pool_in_use"), gauge("rag_pool_waiting")) == (1, 1, 0)
             waiter = asyncio.create_task(backend_pid(pool))
             await until(lambda: gauge("rag_pool_waiting") == 1, "one waiting")
@@ -126,7 +126,8 @@ def test_refused_before_the_wait_is_no_timeout() -> None:
                 with pytest.raises(UpstreamError) as caught:
                     await backend_pid(pool)
                 outcomes.append(caught.value.outcome)
-            assert set(outcomes[1:]) == {"connect_error"}
+            assert set(outcomes[outcomes.index("connect_error") :]) == {"connect_error"}
+            assert outcomes.index("connect_error") < 10
 
     asyncio.run(scenario())
 
@@ -147,6 +148,13 @@ def test_pool_reopens_with_a_new_epoch(database_url: str, tmp_path: Path) -> Non
     asyncio.run(scenario())
 
 
+async def is_back(pool: Pool) -> bool:
+    try:
+        return await backend_pid(pool) > 0
+    except UpstreamError:
+        return False
+
+
 def test_pool_outlives_a_restart_of_the_database(postgres: Postgres, database_url: str) -> None:
     async def scenario() -> None:
         async with pool_of(database_url) as pool:
@@ -156,7 +164,9 @@ def test_pool_outlives_a_restart_of_the_database(postgres: Postgres, database_ur
                 await backend_pid(pool)
             assert caught.value.outcome == "connect_error"
             await asyncio.to_thread(postgres.start)
-            assert await backend_pid(pool) > 0
+            async with asyncio.timeout(60):
+                while not await is_back(pool):  # noqa: ASYNC110 - the longer it was away, the longer the pool pauses between attempts
+                    await asyncio.sleep(0.05)
 
     asyncio.run(scenario())
 
@@ -202,14 +212,14 @@ def test_frozen_server_costs_no_more_than_the_time_limit(database_url: str) -> N
                         started = loop.time()
                         await connection.execute("SELECT 1")
             assert caught.value.outcome == "timeout"
-            assert loop.time() - started < 2.0
+            assert loop.time() - started < 4.0
 
     asyncio.run(scenario())
 
 
 def test_frozen_connection_is_replaced_at_hand_out(database_url: str) -> None:
     async def scenario() -> None:
-        async with pool_of(database_url, max_size=1, wait_s=3.0) as pool:
+        async with pool_of(database_url, max_size=1, wait_s=20.0) as pool:
             pid = await backend_pid(pool)
             with frozen(pid):
                 assert await backend_pid(pool) != pid
