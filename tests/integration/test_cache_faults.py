@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.faults.base import FaultError
-from tests.integration.backends import Valkey
+from tests.integration.backends import Valkey, wait_until
 from tests.integration.store_stack import StoreStack, evidence_of, keeps_its_promises, make
 
 LIVES_MS = 300_000
@@ -106,7 +106,7 @@ def test_poison_is_well_formed_foreign_and_does_not_expire_before_the_fault(stac
     assert {key for key in own if now[key] != own[key]} == results, "counters are no content"
     assert all(now[key] in own.values() and json.loads(now[key]) for key in results)
     assert fault.verify() == {"entries_wrong": 40, "entries_hit": 40}
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     while client.exists("LIMITS/0"):
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
@@ -148,13 +148,13 @@ def test_a_slow_cache_makes_every_command_in_a_row_wait(stack: StoreStack, clien
         client.get("LIMITS/0")
     assert time.monotonic() - started_s > 4 * 0.03
     fault.heal()
-    assert evidence_of(fault.gone)["command_s"] < 0.02
+    wait_until(lambda: evidence_of(fault.gone)["command_s"] < 0.02, "a command is as quick as before")
 
 
 def test_a_storm_throws_out_entries_of_others(stack: StoreStack, client: Any) -> None:
     fault = make("cache.eviction_storm", stack, policy="volatile-random")
     fault.inject()
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     while len(client.keys("retrieval:*")) > 20:
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
