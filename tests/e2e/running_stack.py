@@ -79,7 +79,7 @@ class Traffic:
         return [status for status in self.statuses if status != 200]
 
 
-def until(condition: Callable[[], object], deadline_s: float = 15.0) -> None:
+def until(condition: Callable[[], object], deadline_s: float = 60.0) -> None:
     end = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < end, "condition not met in time"

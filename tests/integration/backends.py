@@ -20,8 +20,8 @@ import redis
 
 from harness.stack.ports import free_ports
 
-START_DEADLINE_S = 20.0
-STOP_DEADLINE_S = 10.0
+START_DEADLINE_S = 60.0
+STOP_DEADLINE_S = 30.0
 
 
 def _package_folder(name: str) -> Path:
@@ -36,7 +36,7 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
-def wait_until(condition: Callable[[], object], what: str, deadline_s: float = 20.0, every_s: float = 0.02) -> None:
+def wait_until(condition: Callable[[], object], what: str, deadline_s: float = 60.0, every_s: float = 0.02) -> None:
     """Polls until `condition()` is true; fails the test with `what` after the deadline. Errors of the condition count as not yet."""
     last: object = None
     end = time.monotonic() + deadline_s

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.backends import free_port, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-STOP_DEADLINE_S = 10.0
+STOP_DEADLINE_S = 30.0
 
 
 @dataclass(frozen=True)

@@ -277,7 +277,7 @@ def test_a_paused_store_costs_a_time_limit_and_then_nothing(separate: Deployment
             except UpstreamError:
                 return False
 
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not await healed():  # noqa: ASYNC110 - another process makes it true
                 await asyncio.sleep(0.05)
 
