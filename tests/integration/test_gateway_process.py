@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.integration.backends import Valkey, wait_until
 from tests.integration.services import Reply, ServiceProcess, StandIn, write_registry
 from tests.integration.test_gateway import SECRET, STREAM, WIDE, bearer, write_keys
+from tests.integration.wire import Connection
 
 pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
@@ -50,7 +50,7 @@ def test_stream_arrives_while_it_is_made(gateway: ServiceProcess, query: StandIn
     def chunks() -> Iterator[bytes]:
         yield STREAM[0]
         # Only a client that got the first chunk lets the second one out.
-        assert first_seen.wait(10), "the first chunk was held back"
+        assert first_seen.wait(60), "the first chunk was held back"
         yield from STREAM[1:]
 
     query.answers["/ask"] = lambda _body: Reply(chunks=chunks(), headers={"content-type": "text/event-stream"})
@@ -69,14 +69,14 @@ def test_a_client_that_leaves_before_the_answer_ends_the_work(gateway: ServicePr
 
     def held(_body: object) -> Reply:
         asked.set()
-        assert released.wait(10)
+        assert released.wait(100)
         return Reply({"answer": "42"})
 
     query.answers["/ask"] = held
     try:
-        with pytest.raises(httpx.ReadTimeout):
-            gateway.http.post("/api/ask", json={"question": "?", "stream": stream}, headers=bearer("secret-alice"), timeout=0.5)
-        assert asked.is_set()
+        with Connection(gateway.port) as leaving:
+            leaving.start("/api/ask", {"question": "?", "stream": stream}, bearer("secret-alice"))
+            assert asked.wait(60)
         wait_until(lambda: gateway.metric("rag_client_requests_in_progress", callee="query") == 0, "query is let go")
         wait_until(lambda: gateway.metric("rag_requests_total", route="/api/ask", status="499") == 1, "the request has ended")
     finally:
@@ -88,14 +88,14 @@ def test_finishes_what_is_in_flight_and_exits_cleanly(gateway: ServiceProcess, q
 
     def slow(_body: object) -> Reply:
         arrived.set()
-        assert released.wait(10)
+        assert released.wait(100)
         return Reply({"answer": "42"})
 
     query.answers["/ask"] = slow
     headers = {**bearer("secret-alice"), "x-request-id": "in-flight"}
     with ThreadPoolExecutor(2) as pool:
         answer = pool.submit(gateway.http.post, "/api/ask", json={"question": "?"}, headers=headers)
-        assert arrived.wait(10)
+        assert arrived.wait(60)
         code = pool.submit(gateway.stop)
         wait_until(lambda: not _accepts(gateway), "no new connections")
         released.set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import statistics
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from mocks.llm.hashing import embed
 from tests.integration.backends import wait_until
 from tests.integration.llm_process import ANSWER, CHAT, LlmProcess
 from tests.integration.services import REPOSITORY
+from tests.integration.wire import Connection
 
 pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
@@ -162,15 +162,16 @@ def _assert_never_early(times: list[list[float]], ttft_s: float) -> None:
 
 
 def test_streams_keep_an_absolute_schedule(llm: LlmProcess) -> None:
-    """Never early, whatever the machine does; and without drift in the best of some rounds, for a busy machine can only be late."""
-    paces_s: list[float] = []
-    for _ in range(10):
+    """Never early, whatever the machine does; and without drift in the best of some streams, for a busy machine can only be late."""
+    last_s: list[float] = []
+    until_s = time.monotonic() + 60.0
+    while time.monotonic() < until_s:
         times = asyncio.run(_token_times_s(llm.url, streams=8))
         _assert_never_early(times, TTFT_S)
-        paces_s.append(statistics.median((one[-1] - one[0]) / (TOKENS - 1) for one in times))
-        if paces_s[-1] < 1.03 * ITL_S and statistics.median(one[0] for one in times) < TTFT_S + 0.02:
+        last_s.append(min(one[-1] for one in times))
+        if last_s[-1] < TTFT_S + 1.03 * ITL_S * (TOKENS - 1) + 0.005:
             return
-    pytest.fail(f"no round of 10 kept {ITL_S} s a token: {paces_s}")
+    pytest.fail(f"no stream kept {ITL_S} s a token to its last: {last_s}")
 
 
 def test_first_byte_is_the_first_token(llm: LlmProcess) -> None:
@@ -230,14 +231,9 @@ def test_a_client_that_leaves_stops_the_work(llm: LlmProcess) -> None:
     llm.put_fault("slow", type="slow_first_token", ttft_s=60)
     seen = len(llm.journal())
 
-    def leave_before_the_first_token() -> None:
-        with pytest.raises(httpx.ReadTimeout):
-            llm.http.post("/v1/chat/completions", json={**CHAT, "stream": True}, timeout=1.5)
-
-    thread = threading.Thread(target=leave_before_the_first_token)
-    thread.start()
-    wait_until(lambda: 'vllm:num_requests_running{engine="0",model_name="rag-chat"} 1.0' in llm.metrics(), "one request running")
-    thread.join()
+    with Connection(llm.port) as leaving:
+        leaving.start("/v1/chat/completions", {**CHAT, "stream": True}, {"authorization": "Bearer sk-test"})
+        wait_until(lambda: 'vllm:num_requests_running{engine="0",model_name="rag-chat"} 1.0' in llm.metrics(), "one request running")
     wait_until(lambda: 'vllm:num_requests_running{engine="0",model_name="rag-chat"} 0.0' in llm.metrics(), "none running")
     wait_until(lambda: len(llm.journal()) > seen, "the journal to know")
     row = llm.journal(1)[0]
@@ -245,8 +241,9 @@ def test_a_client_that_leaves_stops_the_work(llm: LlmProcess) -> None:
 
 
 def test_a_client_that_leaves_mid_stream_stops_it(llm: LlmProcess) -> None:
+    llm.put_fault("slow", type="slow_tokens", itl_s=0.5)  # so that it has not ended before the client leaves
     with llm.http.stream("POST", "/v1/chat/completions", json={**CHAT, "stream": True}) as response:
-        next(response.iter_raw())
+        next(chunk for chunk in response.iter_raw() if b'"content":"The"' in chunk)
     wait_until(lambda: llm.journal(1)[0]["ending"] == "disconnected", "the journal to know")
     row = llm.journal(1)[0]
     assert (row["status"], row["finish_reason"]) == (200, None)
@@ -291,7 +288,7 @@ def test_metrics_and_logs(llm: LlmProcess) -> None:
 
 
 def test_sigterm_finishes_what_is_in_flight(tmp_path: Path) -> None:
-    llm = LlmProcess(tmp_path, profile={"ttft_ms": 600})
+    llm = LlmProcess(tmp_path, profile={"ttft_ms": 2_000})
     answers: list[httpx.Response] = []
     try:
         thread = threading.Thread(target=lambda: answers.append(llm.http.post("/v1/chat/completions", json=CHAT)))
@@ -315,7 +312,7 @@ def test_what_cannot_start_says_why_in_one_line(llm: LlmProcess, tmp_path: Path)
         ({"PORT": "0", "ADMIN_PORT": "0"}, "ADMIN_TOKEN must be set"),
     ):
         done = subprocess.run(
-            [sys.executable, "-m", "mocks.llm"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=20, check=False
+            [sys.executable, "-m", "mocks.llm"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("mock llm: ")
