@@ -82,7 +82,7 @@ def service(dsn: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def test_a_failover_breaks_sessions_and_ends_by_itself(stack: StoreStack, dsn: str, service: psycopg.Connection[Any]) -> None:
-    fault = make("database.failover", stack, outage="1s")
+    fault = make("database.failover", stack, outage="3s")
     fault.inject()
     with pytest.raises(psycopg.errors.AdminShutdown):
         service.execute("SELECT 1")
@@ -140,7 +140,7 @@ def test_contention_holds_up_the_most_used_tables(stack: StoreStack, dsn: str, s
     assert evidence_of(fault.verify)["others_waiting"] >= 1
     assert not waited.is_set()
     fault.heal()
-    thread.join(10)
+    thread.join(60)
     assert waited.is_set()
 
 
@@ -178,7 +178,7 @@ def test_every_statement_is_slow_and_none_fails(stack: StoreStack, service: psyc
 
     wait_until(five_are_slow, "five statements in a row take the delay")
     fault.heal()
-    assert evidence_of(fault.gone)["read_s"] < 0.03
+    wait_until(lambda: evidence_of(fault.gone)["read_s"] < 0.03, "a row is read as quickly as before")
 
 
 def test_services_lose_their_connections_and_get_none(stack: StoreStack, dsn: str, service: psycopg.Connection[Any]) -> None:
@@ -222,7 +222,7 @@ def rows_of(session: psycopg.Connection[Any]) -> list[Any]:
 
 
 def test_readers_see_changes_late_in_their_order_and_none_is_lost(stack: StoreStack, service: psycopg.Connection[Any]) -> None:
-    fault = make("database.stale_reads", stack, table="hot", lag="1s")
+    fault = make("database.stale_reads", stack, table="hot", lag="3s")
     fault.inject()
     before = rows_of(service)
     service.execute("INSERT INTO hot (n, v) VALUES (100, 'new word')")

@@ -86,10 +86,10 @@ def test_a_rule_file_is_on_call(world: tuple[str, list[tuple[str, Any]]], tmp_pa
     argv = [sys.executable, "-m", "harness.ops", str(targets(url, tmp_path, notify=notify))]
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
         try:
-            until(lambda: {path for path, _ in said} >= {"/claims/alerts", "/people"} or process.poll() is not None, 30)
+            until(lambda: {path for path, _ in said} >= {"/claims/alerts", "/people"} or process.poll() is not None)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
     text = (tmp_path / "log").read_text(encoding="utf-8")
     claims = [alert for path, body in said if path == "/claims/alerts" for alert in body["alerts"]]
     assert [(one["labels"], one["annotations"]) for one in claims[:1]] == [

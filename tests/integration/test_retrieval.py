@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -172,12 +174,14 @@ def test_a_new_cache_epoch_empties_both_tiers(retrieval: ServiceProcess, registr
 
 def test_a_dead_cache_costs_little_and_is_left_alone_for_a_while(retrieval: ServiceProcess, valkey: Valkey) -> None:
     valkey.kill()
+    begun_s = time.monotonic()
     answers = [retrieve(retrieval, question(number)) for number in range(10)]
+    took_s = time.monotonic() - begun_s
     assert [(answer.status_code, answer.json()["degraded"]) for answer in answers] == [(200, False)] * 10
     failures = retrieval.metric("rag_client_requests_total", callee="cache", outcome="connect_error")
-    assert 1 <= failures <= 4  # one a second, not two a request
+    assert 1 <= failures <= 4 + took_s  # one a second, not two a request
     valkey.start()
-    numbers = iter(range(10, 40))
+    numbers = itertools.count(10)
     wait_until(
         lambda: (
             retrieve(retrieval, question(next(numbers))) and retrieval.metric("rag_client_requests_total", callee="cache", outcome="ok") > 0

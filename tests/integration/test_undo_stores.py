@@ -60,7 +60,7 @@ def test_statements_are_repeated_while_rows_come_back(dsn: str, tmp_path: Path) 
     thread = threading.Thread(target=put_back)
     thread.start()
     wait_until(lambda: rows(dsn) == 1, "the first row")
-    found = execute(Undo("sql", {"dsn": dsn, "statements": ["DELETE FROM t"], "quiet_s": 1.0}), tmp_path)
+    found = execute(Undo("sql", {"dsn": dsn, "statements": ["DELETE FROM t"], "quiet_s": 2.5}), tmp_path)
     thread.join()
     assert found.ok and put.is_set()
     assert rows(dsn) == 0
