@@ -91,6 +91,7 @@ def test_reads_text_with_a_byte_order_mark_and_without_nul() -> None:
         (docx_with(["x"], ["y"])[:-40], DOCX_TYPE, "not a readable DOCX"),
         (pdf_with(), "application/pdf", "the document holds no text"),
     ],
+    ids=["no UTF-8", "blank", "no PDF", "a cut PDF", "no DOCX", "a cut DOCX", "a PDF without text"],  # a DOCX tells when it was made
 )
 def test_unreadable_content_says_why(content: bytes, content_type: str, reason: str) -> None:
     try:
