@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 def ask(text="hi"):
     """As any client of OpenAI's API does."""
     url = urlsplit(os.environ["OPENAI_BASE_URL"])
-    client = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
+    client = http.client.HTTPConnection(url.hostname, url.port, timeout=60)
     body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": text}]})
     client.request("POST", f"{url.path}/chat/completions", body, {"content-type": "application/json", "user-agent": "app"})
     status = client.getresponse().status

@@ -17,7 +17,7 @@ def asked(stack, question):
         f"{stack.entry_url}/api/ask", json.dumps({"question": question}).encode(),
         {"content-type": "application/json", "authorization": f"Bearer {stack.api_key}"},
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return answer.status
 
 def test_a_replica_less_is_no_outage(gauntlet_stack, inject):

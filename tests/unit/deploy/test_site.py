@@ -65,7 +65,7 @@ def test_a_deploy_that_died_half_way_is_seen_until_it_is_settled(site: Site, ano
     assert not site.abandoned
     noted(site, another)
     another.kill()
-    another.wait(5)
+    another.wait(60)
     assert site.abandoned
     site.claim()
     site.disclaim()
@@ -75,7 +75,7 @@ def test_a_deploy_that_died_half_way_is_seen_until_it_is_settled(site: Site, ano
 def test_what_cannot_be_settled_is_told_and_not_passed_over(site: Site, another: psutil.Process) -> None:
     noted(site, another)
     another.kill()
-    another.wait(5)
+    another.wait(60)
     done, left = settle_abandoned()
     assert done == []
     assert left == ["shop: blue of shop must serve, and does not stand; take the site down: gauntlet deploy down shop"]

@@ -30,6 +30,7 @@ from harness.stack import http_probe
 from harness.stack.base import Front, Instance, Stack, StackError
 from harness.stack.catalog import reference_info
 from harness.stack.certificates import CERTIFICATE, KEY, Certificates
+from harness.stack.ports import free_ports
 
 NOTHING = Signals(0.0, 10.0, {}, {}, ClientSignal(0.0, 0.0, None), {})
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -61,7 +62,7 @@ class Server:
         with contextlib.suppress(OSError):  # it may be closed already
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(60)
 
     def _serve(self) -> None:
         while True:
@@ -168,8 +169,7 @@ def test_one_that_is_refused_already_is_no_place_for_the_fault(world: World) -> 
 
 
 def test_nobody_there_is_no_expired_certificate(tmp_path: Path, world: World) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        port = held.getsockname()[1]
+    (port,) = free_ports(1)
     with pytest.raises(FaultError, match="ConnectionRefusedError"):
         shake_hands(Front(f"https://127.0.0.1:{port}", world.certificates.authority))
     assert str(http_probe.ends_tls(f"https://127.0.0.1:{port}")).startswith("ConnectionRefusedError")

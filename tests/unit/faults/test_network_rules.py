@@ -178,7 +178,7 @@ def test_a_reset_ends_what_is_open_and_answers_words_with_rst(namespaces: Namesp
     near = [namespaces.addresses["near"]]
     hold = (
         "import socket\n"
-        f"connection = socket.create_connection(('{namespaces.addresses['far']}', {namespaces.port}), timeout=10)\n"
+        f"connection = socket.create_connection(('{namespaces.addresses['far']}', {namespaces.port}), timeout=60)\n"
         "connection.sendall(b'word')\n"
         "print(len(connection.recv(9)), flush=True)\n"
         "try:\n"
@@ -194,7 +194,7 @@ def test_a_reset_ends_what_is_open_and_answers_words_with_rst(namespaces: Namesp
         held.kill()
         assert "open_connections: false" in str(error), "a kernel that cannot says what to write instead"
     else:
-        assert held.communicate(timeout=10)[0] == b"ConnectionResetError\n"
+        assert held.communicate(timeout=60)[0] == b"ConnectionResetError\n"
     finally:
         held.communicate()
     rules.reset("far", near)

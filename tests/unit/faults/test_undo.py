@@ -45,7 +45,7 @@ def test_a_paused_process_continues(sleeper: subprocess.Popen[bytes], tmp_path: 
 def test_a_process_is_ended_once(sleeper: subprocess.Popen[bytes], tmp_path: Path) -> None:
     undo = entry("terminate", sleeper)
     assert execute(undo, tmp_path).ok
-    assert sleeper.wait(5) == -signal.SIGKILL
+    assert sleeper.wait(60) == -signal.SIGKILL
     assert execute(undo, tmp_path) == Undone("terminate", True, f"pid {sleeper.pid} is gone")
 
 

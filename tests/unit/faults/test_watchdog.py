@@ -58,12 +58,12 @@ def test_a_harness_that_hangs_loses_its_faults_once_and_keeps_its_stack(tmp_path
         assert steps(run_dir) == taken
         assert files.holder.work_dir.exists()
         os.write(write_end, FINISH)
-        thread.join(10)
+        thread.join(60)
         assert steps(run_dir) == [*taken, ("watchdog", "finished")]
         assert not files.holder.work_dir.exists()
     finally:
         os.close(write_end)
-        thread.join(10)
+        thread.join(60)
         os.close(read_end)
 
 

@@ -180,14 +180,14 @@ def pages(day: Day) -> Iterator[Pages]:
 
 
 def get(url: str) -> bytes:
-    with urlopen(url, timeout=10) as answer:
+    with urlopen(url, timeout=60) as answer:
         found: bytes = answer.read()
         return found
 
 
 def post(url: str, body: bytes, kind: str = "application/json") -> tuple[int, str]:
     try:
-        with urlopen(Request(f"{url}do", body, {"Content-Type": kind}), timeout=10) as answer:
+        with urlopen(Request(f"{url}do", body, {"Content-Type": kind}), timeout=60) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()
@@ -227,7 +227,7 @@ def test_bad_asks_are_refused_with_a_reason(day: Day, pages: Pages) -> None:
 
 
 def test_the_page_may_load_nothing_from_elsewhere(pages: Pages) -> None:
-    with urlopen(pages.url("master"), timeout=10) as answer:
+    with urlopen(pages.url("master"), timeout=60) as answer:
         headers, text = answer.headers, answer.read().decode()
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert headers["Referrer-Policy"] == "no-referrer"

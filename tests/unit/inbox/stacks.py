@@ -39,7 +39,7 @@ class BareStack:
         return {}
 
     def did(self, *call: Any) -> None:
-        assert self.release.wait(10)
+        assert self.release.wait(60)
         self.calls.append(call)
 
 

@@ -85,7 +85,7 @@ def test_it_happens_once_after_each_fault_that_another_one_follows(looks: list[t
     resetter = Resetter(MovedStack(), notes.append)  # type: ignore[arg-type]
     for active, more in looks:
         resetter.look(active=active, more_to_come=more)
-        resetter.join(5, meanwhile=list)
+        resetter.join(60, meanwhile=list)
     assert len(notes) == times
 
 
@@ -95,14 +95,14 @@ def test_whoever_waits_for_it_can_do_something_meanwhile() -> None:
 
     class SlowStack(MovedStack):
         def configure(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-            assert went_on.wait(20)
+            assert went_on.wait(60)
             return super().configure(settings)
 
     notes: list[dict[str, Any]] = []
     resetter = Resetter(SlowStack(), notes.append)  # type: ignore[arg-type]
     resetter.look(active=True, more_to_come=True)
     resetter.look(active=False, more_to_come=True)
-    resetter.join(30, meanwhile=went_on.set)
+    resetter.join(100, meanwhile=went_on.set)
     assert len(notes) == 1
 
 
@@ -112,5 +112,5 @@ def test_a_failure_is_told() -> None:
     resetter = Resetter(stack, notes.append)  # type: ignore[arg-type]
     resetter.look(active=True, more_to_come=True)
     resetter.look(active=False, more_to_come=True)
-    resetter.join(5, meanwhile=list)
+    resetter.join(60, meanwhile=list)
     assert notes == [{"failed": "retrieval-2 does not start"}]

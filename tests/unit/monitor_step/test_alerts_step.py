@@ -89,7 +89,7 @@ def test_a_fault_that_did_not_bite_or_heal_proves_nothing(onset: int | None, hea
 def test_the_channel_takes_what_alertmanager_sends_and_nothing_else() -> None:
     def post(url: str, body: bytes) -> int:
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, body), timeout=5) as answer:
+            with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             with error:

@@ -101,7 +101,7 @@ def test_who_leaves_with_answers_on_their_way_is_no_error_to_the_other_end() -> 
     ours, theirs = socket.socketpair()
     forward = Forward("query-1", lambda: ours)
     try:
-        with socket.create_connection(("127.0.0.1", forward.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", forward.port), timeout=60) as connection:
             connection.sendall(b"?")
             assert theirs.recv(9) == b"?"
             theirs.sendall(b"x" * 100_000)
@@ -113,7 +113,7 @@ def test_who_leaves_with_answers_on_their_way_is_no_error_to_the_other_end() -> 
 
 
 def ask(port: int) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(b"?")
         found = b""
         while part := connection.recv(100):

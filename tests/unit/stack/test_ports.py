@@ -63,10 +63,10 @@ def test_two_processes_never_get_the_same_port_before_its_server_listens(monkeyp
 def test_a_reserved_port_refuses_and_its_server_can_listen_on_it() -> None:
     (port,) = ports.free_ports(1)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
+        socket.create_connection(("127.0.0.1", port), timeout=60)
     for _ in range(2):  # and again, after it went down
         with socket.create_server(("127.0.0.1", port)):
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            socket.create_connection(("127.0.0.1", port), timeout=60).close()
 
 
 def test_reservations_are_bounded() -> None:

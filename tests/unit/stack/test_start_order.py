@@ -32,7 +32,7 @@ def test_every_step_waits_for_its_own_and_runs_once() -> None:
 
 def test_steps_run_at_once_as_far_as_allowed() -> None:
     together = threading.Barrier(3)
-    run_steps([Step(str(n), lambda: (together.wait(10), None)[1]) for n in range(3)], 3, ignore)
+    run_steps([Step(str(n), lambda: (together.wait(60), None)[1]) for n in range(3)], 3, ignore)
 
 
 def test_with_one_at_a_time_earlier_steps_go_first() -> None:
@@ -46,7 +46,7 @@ def test_a_failure_gives_up_lets_running_steps_end_and_starts_no_other() -> None
     ran: list[str] = []
 
     def wait() -> None:
-        assert given_up.wait(10)
+        assert given_up.wait(60)
         ran.append("running step ended")
 
     def fail() -> None:

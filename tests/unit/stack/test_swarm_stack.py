@@ -51,7 +51,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
         stack = SwarmStack(spec, StackOptions("r1", tmp_path / "work", tmp_path, replicas=REPLICAS))
         stack._nodes.find(())
         monkeypatch.setattr(http_probe, "ready", lambda _url: None)
-        monkeypatch.setattr("harness.stack.swarm.stack.REPLACED_DEADLINE_S", 5.0)
+        monkeypatch.setattr("harness.stack.swarm.stack.REPLACED_DEADLINE_S", 60.0)
         made = Rig(stack, world)
         world.services = {name: f"gauntlet-r1_{name}" for name in topology().services}
         for service in stack.info.services:
@@ -98,7 +98,7 @@ def test_a_restart_waits_for_the_task_that_the_swarm_puts_there(rig: Rig, monkey
     monkeypatch.setattr("harness.stack.swarm.stack.REPLACED_DEADLINE_S", 0.2)
     with pytest.raises(StackError, match="no other task running"):
         rig.stack.restart("retrieval-2")
-    monkeypatch.setattr("harness.stack.swarm.stack.REPLACED_DEADLINE_S", 5.0)
+    monkeypatch.setattr("harness.stack.swarm.stack.REPLACED_DEADLINE_S", 60.0)
     real = World.answer
 
     def answer(world: World, name: str, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:

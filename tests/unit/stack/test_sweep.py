@@ -51,7 +51,7 @@ def children() -> Iterator[Children]:
             os.kill(pid, signal.SIGKILL)
     for process in group.started:
         process.kill()
-        process.wait(5)
+        process.wait(60)
         assert process.stdout is not None
         process.stdout.close()
 
@@ -109,8 +109,8 @@ def test_end_processes_ends_obedient_paused_and_stubborn_ones(children: Children
     stubborn, _ = children.start(STUBBORN, label=run_id)
     assert end_processes(processes_of(run_id), grace_s=0.2) == []
     assert processes_of(run_id) == []
-    assert {obedient.wait(5), paused.wait(5)} == {-signal.SIGTERM}
-    assert stubborn.wait(5) == -signal.SIGKILL
+    assert {obedient.wait(60), paused.wait(60)} == {-signal.SIGTERM}
+    assert stubborn.wait(60) == -signal.SIGKILL
 
 
 def test_a_pid_that_belongs_to_another_process_by_now_is_spared(children: Children) -> None:

@@ -45,7 +45,7 @@ def listening(answer: Answer, port: int = 0) -> Iterator[int]:
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
         for thread in threads:
-            thread.join(5)
+            thread.join(60)
 
 
 def metrics(body: str, status: int = 200) -> Answer:

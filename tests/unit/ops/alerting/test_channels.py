@@ -92,7 +92,7 @@ class Mailbox:
 def serving(box: Mailbox, **settings: Any) -> Iterator[int]:
     """An SMTP server that puts mails into the box; its port."""
     (port,) = free_ports(1)  # aiosmtpd connects to the port that it was told
-    controller = Controller(box, hostname="127.0.0.1", port=port, **settings)
+    controller = Controller(box, hostname="127.0.0.1", port=port, ready_timeout=60.0, **settings)
     controller.start()
     try:
         yield port
@@ -280,7 +280,7 @@ def test_a_channel_that_hangs_keeps_no_other_one_waiting(tmp_path: Path) -> None
     class Hanging:
         def send(self, message: Message) -> None:
             hung.set()
-            let_go.wait(20)
+            let_go.wait(100)
 
     quick = Flaky()
     arrived = Event()
@@ -291,18 +291,18 @@ def test_a_channel_that_hangs_keeps_no_other_one_waiting(tmp_path: Path) -> None
 
     delivery = Delivery({"hanging": Hanging(), "quick": quick}, Spool(tmp_path), lambda: 0.0, log)
     delivery.put("hanging", Message({"n": 1}))
-    assert hung.wait(10)
+    assert hung.wait(60)
     delivery.put("quick", Message({"n": 2}))
-    assert arrived.wait(10) and quick.taken == ["2"]
+    assert arrived.wait(60) and quick.taken == ["2"]
     let_go.set()
-    assert delivery.close(10)
+    assert delivery.close(60)
 
 
 def test_what_nobody_received_stays_on_disk(tmp_path: Path) -> None:
     failed = Event()
     delivery = Delivery({"ops": Flaky(*[ChannelError("away")] * 9)}, Spool(tmp_path), lambda: 0.0, lambda one: failed.set())
     delivery.put("ops", Message({"n": 1}))
-    assert failed.wait(10)
+    assert failed.wait(60)
     assert not delivery.close(0.01)
     assert [one.body["n"] for one in Spool(tmp_path).waiting("ops")] == [1]
 

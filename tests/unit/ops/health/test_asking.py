@@ -15,6 +15,7 @@ import pytest
 from harness.ops.health.asking import ask_all
 from harness.ops.stackfile.loading import stack_of_text
 from harness.record.clock import SystemClock
+from harness.stack.ports import free_ports
 
 Asked = list[tuple[str, str, Any, dict[str, str]]]
 
@@ -149,8 +150,7 @@ def test_a_vector_store_by_a_query(server: tuple[str, dict[str, tuple[int, Any]]
 def test_who_is_not_there_or_silent_is_unhealthy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        with socket.create_server(("127.0.0.1", 0)) as gone:
-            dead = gone.getsockname()[1]
+        (dead,) = free_ports(1)
         for service, detail in (
             (f"{{url: 'http://127.0.0.1:{dead}'}}", "refused"),
             (f"{{url: 'http://127.0.0.1:{port}', health: {{timeout: 200ms}}}}", "no answer within 0.2 s"),

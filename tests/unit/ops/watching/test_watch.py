@@ -218,13 +218,13 @@ def test_documents_of_a_watch(desk: Desk, tmp_path: Path) -> None:
 def test_prometheus_reads_what_is_served(desk: Desk) -> None:
     listener = Listener(desk, 0)
     try:
-        text = urllib.request.urlopen(f"{listener.url}/metrics", timeout=10).read().decode()
-        status = json.loads(urllib.request.urlopen(f"{listener.url}/status", timeout=10).read())
-        families = json.loads(urllib.request.urlopen(f"{listener.url}/metrics.json", timeout=10).read())
-        keys = json.loads(urllib.request.urlopen(f"{listener.url}/history", timeout=10).read())["keys"]
-        cpu = json.loads(urllib.request.urlopen(f"{listener.url}/history/host/cpu", timeout=10).read())
+        text = urllib.request.urlopen(f"{listener.url}/metrics", timeout=60).read().decode()
+        status = json.loads(urllib.request.urlopen(f"{listener.url}/status", timeout=60).read())
+        families = json.loads(urllib.request.urlopen(f"{listener.url}/metrics.json", timeout=60).read())
+        keys = json.loads(urllib.request.urlopen(f"{listener.url}/history", timeout=60).read())["keys"]
+        cpu = json.loads(urllib.request.urlopen(f"{listener.url}/history/host/cpu", timeout=60).read())
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{listener.url}/secrets", timeout=10)
+            urllib.request.urlopen(f"{listener.url}/secrets", timeout=60)
     finally:
         listener.close()
     samples = {(name, labels.get("subject"), labels.get("name")): value for name, labels, value in parse(text)}
