@@ -8,10 +8,17 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# An example may take as long as the machine needs: a deadline would make a slow machine's test fail. The suite's timeout still ends a hang.
-settings.register_profile("gauntlet", deadline=None, print_blob=True)
+# An example may take as long as the machine needs, to be drawn and to be tried: a deadline would make a slow machine's test fail. The
+# suite's timeout still ends a hang. The same examples are drawn each time, so that a change is judged by what it changes; by night, others.
+settings.register_profile(
+    "gauntlet",
+    deadline=None,
+    print_blob=True,
+    derandomize="GAUNTLET_NIGHTLY" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("gauntlet")
 
 # What is run by tests is no step of the workflow that runs the tests.
