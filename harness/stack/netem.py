@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from functools import cache
 
-TRY_TIMEOUT_S = 5.0
+TRY_TIMEOUT_S = 30.0
 
 
 def why_not() -> str | None:
