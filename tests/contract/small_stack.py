@@ -22,7 +22,7 @@ from harness.stack.base import AdminApi, Instance, StackError
 from harness.stack.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
-READY_S = 15.0
+READY_S = 60.0
 ADMIN_TOKEN = "admin"
 PROVIDER_KEY = "provider"
 EDGE = ("retrieval", "cache")

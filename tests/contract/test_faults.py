@@ -32,9 +32,9 @@ from tests.contract.uses import USES
 from tests.e2e.docker_engine import need_docker
 from tests.e2e.swarm_engines import holder_of_three, need_swarm, stack_of_three
 
-WITHIN_S = 15.0  # as a run allows for the proof that a fault is gone
+WITHIN_S = 45.0  # a run allows 15 s for the proof that a fault is gone, on a machine that it does not share with other tests
 LOOK_EVERY_S = 0.05
-SETTLES_WITHIN_S = 5.0
+SETTLES_WITHIN_S = 30.0
 
 
 def _cases(benign: bool) -> list[object]:

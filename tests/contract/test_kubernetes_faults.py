@@ -101,7 +101,7 @@ def test_every_row_is_in_the_documentation_with_its_object() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.spec.name)
 def test_it_bites_and_goes(row: Any, stack: KubernetesStack, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edges, "PATIENCE_S", 0.8)  # nothing is far away here
+    monkeypatch.setattr(edges, "PATIENCE_S", 1.5)  # nothing is far away here
     monkeypatch.setattr(pods, "OVER_S", 0.1)
     fault = build(row.spec.name, stack)
     assert fault.spec.needs == ("Meshed",)

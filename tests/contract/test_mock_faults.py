@@ -41,7 +41,7 @@ def test_a_fault_that_nobody_else_meets_has_no_effect(quiet: SmallStack, name: s
         assert [fault.verify() for _ in range(2)] == [None] * 2
     finally:
         fault.heal()
-    assert fault.gone()
+    assert evidence_of(fault.gone, "it is gone")
 
 
 @pytest.fixture(scope="module")
