@@ -16,7 +16,7 @@ from harness.faults.admin_client import call
 from harness.stack.base import AdminApi
 
 TOKEN = "secret"
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 
 
 class Upstream:

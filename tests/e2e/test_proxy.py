@@ -19,6 +19,7 @@ from harness.faults.admin_client import call
 from harness.faults.base import FaultError
 from harness.stack.base import AdminApi
 from tests.e2e.proxy_rig import TIMEOUT_S, TOKEN, Proxy, Upstream, echo, receive, round_trip_s, start, stop
+from tests.integration.backends import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -45,6 +46,11 @@ def proxy(shared: Proxy) -> Iterator[Proxy]:
     call(shared.admin, "DELETE", "/faults")
 
 
+def is_quick(connection: socket.socket) -> bool:
+    """One of some round trips is: the others may have had a busy machine in their way."""
+    return any(round_trip_s(connection) < SLACK_S for _ in range(20))
+
+
 def send_all_and_end(connection: socket.socket, data: bytes) -> None:
     connection.sendall(data)
     connection.shutdown(socket.SHUT_WR)
@@ -61,23 +67,22 @@ def test_a_hundred_milliseconds_are_a_hundred_milliseconds(proxy: Proxy) -> None
     proxy.put("slow", delay_s=0.1, direction="downstream")
     with proxy.connect() as connection:
         times = [round_trip_s(connection) for _ in range(8)]
-    assert min(times) >= 0.1
-    assert statistics.median(times) < 0.1 + SLACK_S
+    assert 0.1 <= min(times) < 0.1 + SLACK_S
 
 
 def test_both_directions_are_delayed_once_each(proxy: Proxy) -> None:
     proxy.put("slow", delay_s=0.05)
     with proxy.connect() as connection:
-        assert 0.1 <= round_trip_s(connection) < 0.1 + SLACK_S
+        assert 0.1 <= min(round_trip_s(connection) for _ in range(8)) < 0.1 + SLACK_S
 
 
 def test_a_connection_that_is_open_already_feels_it_and_is_freed_again(proxy: Proxy) -> None:
     with proxy.connect() as connection:
-        assert round_trip_s(connection) < SLACK_S
+        assert is_quick(connection)
         proxy.put("slow", delay_s=0.2, direction="upstream")
         assert round_trip_s(connection) >= 0.2
         call(proxy.admin, "DELETE", "/faults/slow")
-        assert round_trip_s(connection) < SLACK_S
+        assert is_quick(connection)
 
 
 def test_bytes_held_back_leave_at_once_when_the_fault_is_taken_away(proxy: Proxy) -> None:
@@ -105,7 +110,7 @@ def test_a_long_transfer_arrives_whole_in_order_delayed_but_not_throttled(proxy:
         sender.join()
         took_s = time.monotonic() - started_s
     assert b"".join(parts) == data
-    assert 0.4 <= took_s < 5
+    assert 0.4 <= took_s < TIMEOUT_S
 
 
 def test_one_direction_may_end_while_the_other_goes_on() -> None:
@@ -147,8 +152,7 @@ def test_a_reset_travels_on_behind_the_bytes() -> None:
 
 
 def test_an_upstream_that_is_down_resets_its_clients_and_is_found_again_when_it_is_up() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as placeholder:
-        port = placeholder.getsockname()[1]
+    port = free_port()
     proxy = start(port)
     try:
         with pytest.raises(ConnectionResetError), proxy.connect() as connection:  # perhaps before we know that we were connected
@@ -165,12 +169,12 @@ def test_an_upstream_that_is_down_resets_its_clients_and_is_found_again_when_it_
 
 def test_a_fault_with_a_ttl_ends_by_itself(proxy: Proxy) -> None:
     with proxy.connect() as connection:
-        proxy.put("short", delay_s=0.2, ttl_s=0.4)
+        proxy.put("short", delay_s=0.2, ttl_s=1.0)
         assert round_trip_s(connection) >= 0.2
         deadline_s = time.monotonic() + TIMEOUT_S
         while call(proxy.admin, "GET", "/faults")["faults"]:
             assert time.monotonic() < deadline_s
-        assert round_trip_s(connection) < SLACK_S
+        assert is_quick(connection)
 
 
 def test_it_counts_what_it_touches(proxy: Proxy) -> None:
