@@ -25,7 +25,7 @@ from harness.scenario.model import LoadSpec
 from tests.unit.load import target as doubles
 from tests.unit.load.target import Target
 
-START_S = 30.0  # a generous deadline: the machine may be busy
+START_S = 60.0  # a generous deadline: the machine may be busy
 EACH_ENGINE = pytest.mark.parametrize("engine", ["locust", "asyncio"])  # for what must be the same on every engine
 
 
@@ -86,7 +86,7 @@ def loading(directory: Path, target: Target, duration_s: float, **load: Any) -> 
         one.process.stop()
 
 
-def wait_for(condition: Callable[[], bool], within_s: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"

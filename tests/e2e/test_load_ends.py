@@ -27,10 +27,10 @@ def test_kill_9_loses_at_most_the_last_frame(tmp_path: Path, engine: str) -> Non
         wait_for(lambda: len(load.rows) > 50)
         os.kill(load.pid, signal.SIGKILL)
         killed_ns = time.monotonic_ns()
-        assert load.process.finish(10) == -signal.SIGKILL
+        assert load.process.finish(60) == -signal.SIGKILL
         rows = load.rows
     assert sorted(rows["seq"]) == list(range(len(rows)))
-    assert (killed_ns - rows["end_ns"].max()) / 1e9 < 1.5
+    assert (killed_ns - rows["end_ns"].max()) / 1e9 < 5.0
     assert load.events("started") and not load.events("finished")
 
 
@@ -42,7 +42,7 @@ def test_a_stop_ends_it_early_and_in_order(tmp_path: Path, how: str) -> None:
         wait_for(lambda: len(load.rows) > 20)
         if how == "SIGTERM":
             os.kill(load.pid, signal.SIGTERM)
-            assert load.process.finish(20) == 0
+            assert load.process.finish(60) == 0
         load.process.stop()
         assert load.process.poll() == 0
     (finished,) = load.events("finished")
@@ -59,7 +59,7 @@ def test_a_stop_does_not_wait_for_a_target_that_hangs(tmp_path: Path, engine: st
             wait_for(lambda: len(target.seen) > 20)
             begun = time.monotonic()
             load.process.stop()
-            assert time.monotonic() - begun < 7
+            assert time.monotonic() - begun < 20
     (finished,) = load.events("finished")
     assert finished["cancelled"] == finished["sent"] > 20
     assert len(load.rows) == 0
@@ -93,7 +93,7 @@ def test_it_does_not_outlive_a_harness_that_was_killed(tmp_path: Path) -> None:
             wait_for(lambda: len(load.rows) > 10)
             harness.kill()
             harness.wait()
-            wait_for(lambda: gone(pid), 5)
+            wait_for(lambda: gone(pid))
     assert sorted(load.rows["seq"]) == list(range(len(load.rows)))
 
 
@@ -105,7 +105,7 @@ def test_rows_that_cannot_be_written_fail_the_load(tmp_path: Path, engine: str) 
         wait_for(lambda: len(load.rows) > 10)
         size = (tmp_path / "requests" / "load.seg").stat().st_size
         resource.prlimit(load.pid, resource.RLIMIT_FSIZE, (size + 100, size + 100))
-        assert load.process.finish(15) == 1, load.log
+        assert load.process.finish(60) == 1, load.log
     assert "File too large" in load.log and not load.events("finished")
 
 
@@ -141,7 +141,7 @@ def test_a_defect_of_a_journey_fails_the_load_and_is_no_outcome(tmp_path: Path, 
         broken = replace(load.plan, journeys=(replace(load.plan.journeys[0], headers={"x-name": "\u20ac"}),))
         load.process = LoadProcess(broken, tmp_path, None)
         load.begin()
-        assert load.process.finish(20) == 1
+        assert load.process.finish(60) == 1
     assert "UnicodeEncodeError" in load.events("failed")[0]["error"]
     assert len(load.rows) == 0 and not load.events("finished")
 

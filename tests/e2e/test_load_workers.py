@@ -90,7 +90,7 @@ def test_a_worker_with_another_clock_is_recorded_on_ours(tmp_path: Path, another
             load.process.wait_ready(START_S)
             load.process.begin(time.monotonic_ns() + 50_000_000)
             assert load.process.finish(60) == 0, load.log
-            assert worker.wait(20) == 0
+            assert worker.wait(60) == 0
     (far,) = [w for w in load.events("worker") if w["clock_offset_ns"]]
     assert abs(far["clock_offset_ns"] + 5000e9) <= far["clock_uncertainty_ns"] < 50e6
     rows = load.rows
@@ -108,7 +108,7 @@ def test_workers_end_with_their_master(tmp_path: Path, how: str) -> None:
         if how == "kill":
             os.kill(load.pid, signal.SIGKILL)
         load.process.stop()
-        wait_for(lambda: all(gone(worker.pid) for worker in workers), 10)
+        wait_for(lambda: all(gone(worker.pid) for worker in workers))
     assert bool(load.events("finished")) == (how == "order")
     if how == "order":
         assert load.events("finished")[0]["early"] and load.events("finished")[0]["arrivals"] == len(load.rows)
