@@ -25,7 +25,7 @@ from harness.stack.processes import ProcessStack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 _CORPUS = """
 SELECT md5((SELECT string_agg(d::text, '|' ORDER BY doc_id) FROM documents AS d) ||
     (SELECT string_agg(c::text, '|' ORDER BY chunk_id) FROM chunks AS c)),

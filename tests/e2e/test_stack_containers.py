@@ -78,7 +78,8 @@ def test_logs_come_out_as_they_are_written(running: Running) -> None:
     log = running.options.logs_dir / "gateway-1.log"
 
     def found() -> bool:
-        lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+        whole = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        lines = [json.loads(line) for line in whole if line.startswith("{")]
         return any(line.get("request_id") == request_id and line.get("route") == "/api/ask" for line in lines)
 
     until(found)
@@ -156,7 +157,7 @@ def test_an_instance_can_be_started_under_a_script(tmp_path: Path, running: Runn
     stack.set_wrapper("embedding-1", script, ("once",))
     stack.restart("embedding-1")
     assert stack.probe(running.one("embedding")) is None
-    assert log.read_text().count("wrapped once") == 1
+    until(lambda: log.read_text().count("wrapped once") == 1)  # an engine's log comes after what it tells of
     stack.set_wrapper("embedding-1", None, ())
     stack.restart("embedding-1")
     assert log.read_text().count("wrapped once") == 1

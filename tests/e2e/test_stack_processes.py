@@ -65,7 +65,7 @@ def test_stopping_in_the_middle_of_a_start_leaves_nothing(tmp_path: Path) -> Non
         until(lambda: len(processes_of(chosen.run_id, chosen.work_dir)) >= 3)
         stack.stop()
         with pytest.raises(StackError):
-            start.result(20)
+            start.result(60)
     assert processes_of(chosen.run_id, chosen.work_dir) == []
     assert groups_of(chosen.run_id) == []
     assert not chosen.work_dir.exists()
@@ -93,7 +93,7 @@ def test_after_kill_9_of_the_harness_the_sweep_ends_everything(tmp_path: Path) -
     try:
         assert harness.stdout is not None and harness.stdout.readline() == b"up\n"
         os.kill(harness.pid, signal.SIGKILL)
-        harness.wait(5)
+        harness.wait(60)
         assert len(processes_of(chosen.run_id, chosen.work_dir)) >= 13
         assert sweep().complete
         assert processes_of(chosen.run_id, chosen.work_dir) == []
