@@ -11,9 +11,9 @@ from typing import Any
 
 PAUSE_S = 0.15
 """Of the first repetition; it doubles from one to the next."""
-HANG_S = 2.5
+HANG_S = 5.0
 """How long the one without a read timeout waits."""
-GRADED_TIMEOUT_S = 1.5
+GRADED_TIMEOUT_S = 2.5
 """The read timeout that the report asks for: between that and the others'."""
 
 _FAULTS = {

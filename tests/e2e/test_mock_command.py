@@ -87,7 +87,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     yield begin
     for mock in running:
         mock.process.terminate()
-        mock.process.wait(15)
+        mock.process.wait(60)
         if mock.process.stdout is not None:
             mock.process.stdout.close()
 
@@ -192,7 +192,7 @@ def test_a_signal_ends_it_in_order(number: signal.Signals, start: Start) -> None
     child = mock_of(psutil.Process(mock.process.pid))
     assert child.pid == mock.facts["pid"]
     mock.process.send_signal(number)
-    assert mock.process.wait(15) == 0
+    assert mock.process.wait(60) == 0
     assert not child.is_running()
 
 
@@ -212,21 +212,21 @@ def test_it_serves_on_when_nobody_reads_its_log(tmp_path: Path) -> None:
     try:
         url = urlsplit(json.loads(process.stdout.readline())["url"])
         process.stderr.close()
-        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
         for _ in range(600):
             connection.request("GET", "/v1/models")
             assert connection.getresponse().read()
         connection.close()
     finally:
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
         process.stdout.close()
 
 
 def test_it_tells_when_the_mock_dies(start: Start) -> None:
     mock = start("llm")
     os.kill(mock.facts["pid"], signal.SIGKILL)
-    assert mock.process.wait(15) == 5
+    assert mock.process.wait(60) == 5
     assert "the mock was killed by SIGKILL" in mock.log.read_text()
 
 

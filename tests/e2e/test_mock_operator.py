@@ -70,10 +70,10 @@ def test_plays_its_script_and_stays_on_call(tmp_path: Path, receiver: Receiver) 
     )
     process = start(str(tmp_path / "script.json"), str(tmp_path / "targets.yaml"))
     try:
-        assert receiver.complete.wait(20)
+        assert receiver.complete.wait(60)
         assert process.poll() is None
         process.terminate()
-        _, told = process.communicate(timeout=10)
+        _, told = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
@@ -98,7 +98,7 @@ def test_bad_files_are_a_usage_error(tmp_path: Path, script: str, targets: str, 
     (tmp_path / "script.json").write_text(script, encoding="utf-8")
     (tmp_path / "targets.yaml").write_text(targets, encoding="utf-8")
     process = start(str(tmp_path / "script.json"), str(tmp_path / "targets.yaml"))
-    _, told = process.communicate(timeout=20)
+    _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert message in told
 

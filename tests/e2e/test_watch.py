@@ -75,7 +75,7 @@ def test_a_watch_until_a_signal(served: tuple[str, list[Any]], tmp_path: Path, n
             seen.append(json.loads(line))
             if seen[-1]["what"] == "action":
                 process.send_signal(number)
-        assert (process.wait(20), process.stderr.read()) == (0, "")
+        assert (process.wait(60), process.stderr.read()) == (0, "")
     assert seen[0]["what"] == "watching" and seen[-1]["what"] == "ended" and all(one["dry_run"] for one in seen)
     (action,) = (one["body"] for one in seen if one["what"] == "action")
     assert (action["verb"], action["service"]) == ("restart", "db")
@@ -86,7 +86,7 @@ def test_a_watch_until_a_signal(served: tuple[str, list[Any]], tmp_path: Path, n
 
 
 def test_lines_for_a_person_and_a_bounded_time(served: tuple[str, list[Any]], tmp_path: Path) -> None:
-    done = gauntlet("watch", stack_file(tmp_path, served[0]), "--for", "2s", tmp=tmp_path)
+    done = gauntlet("watch", stack_file(tmp_path, served[0]), "--for", "4s", tmp=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "dry run: actions are only told" in done.stdout and "FIRING    critical InstanceDown db db-1" in done.stdout
     assert "WOULD DO  restart db db-1" in done.stdout

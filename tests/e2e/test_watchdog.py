@@ -24,7 +24,7 @@ from harness.sweep import processes_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
-WITHIN_S = 15.0
+WITHIN_S = 60.0  # beside other tests; that 15 s are enough is shown by test_kill, which has the machine to itself
 EVERYTHING = 7  # five processes (one a grandchild, one paused, one deaf to SIGTERM), the directory, the port
 ROOT = Path(__file__).parents[2]
 
