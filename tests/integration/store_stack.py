@@ -15,7 +15,7 @@ from harness.scenario.catalog import Role, StackInfo
 from harness.scenario.model import FaultUse
 from harness.stack.base import Instance
 
-WITHIN_S = 15.0
+WITHIN_S = 60.0
 
 
 class StoreStack:

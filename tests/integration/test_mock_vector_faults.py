@@ -101,7 +101,7 @@ def test_every_status_is_told_in_the_products_words(rig: Rig, ask: Ask, status: 
 
 
 def test_what_was_acknowledged_becomes_visible_after_its_time(rig: Rig, ask: Ask) -> None:
-    with rig.fault({"type": "acknowledged_not_visible", "delay_s": 0.6}):
+    with rig.fault({"type": "acknowledged_not_visible", "delay_s": 1.5}):
         ask.write([Doc(500, ASKED, "Visible later.")])
         assert ask.read([500]) == []
     wait_until(lambda: [one.text for one in ask.read([500])] == ["Visible later."])

@@ -13,7 +13,7 @@ import pytest
 
 from mocks.vector.faults.contents import contradicted
 from tests.integration.http_service import wait_until
-from tests.integration.vector_rig import Ask, Doc, Found, Rig
+from tests.integration.vector_rig import CLIENT_TIMEOUT_S, Ask, Doc, Found, Rig
 
 ASKED = [1.0, 0.0, 0.0]
 K = 4
@@ -86,7 +86,7 @@ def connection_hang(rig: Rig, ask: Ask) -> None:
     ask.http.timeout = httpx.Timeout(0.2)
     with pytest.raises(httpx.ReadTimeout):
         ask.search(ASKED, K)
-    ask.http.timeout = httpx.Timeout(5)
+    ask.http.timeout = httpx.Timeout(CLIENT_TIMEOUT_S)
 
 
 def lost_acknowledgement(rig: Rig, ask: Ask) -> None:

@@ -27,7 +27,7 @@ from mocks.vector.server import service_of
 from mocks.vector.store import Store
 from tests.integration.http_service import Client, Served
 
-CLIENT_TIMEOUT_S = 5.0
+CLIENT_TIMEOUT_S = 30.0
 
 
 class Rig:
