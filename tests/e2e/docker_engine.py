@@ -109,5 +109,5 @@ def published(container: str, port: int) -> str:
 
 
 def allowed_s(seconds: float) -> float:
-    """`seconds` on a machine that does nothing else; longer in proportion to what waits for each processor already."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    """`seconds` on a machine that does nothing else; longer in proportion to twice what waits for each processor, on average, already."""
+    return seconds * max(1.0, 2.0 * os.getloadavg()[0] / (os.cpu_count() or 1))
