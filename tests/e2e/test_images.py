@@ -59,7 +59,7 @@ def wait_ready(name: str, *probe: str) -> None:
             return False
         return True
 
-    wait_until(ready, f"{name} is ready", 20.0)
+    wait_until(ready, f"{name} is ready", 60.0)
 
 
 RUNS: dict[str, Options] = {
@@ -76,8 +76,8 @@ RUNS: dict[str, Options] = {
 @pytest.mark.parametrize("name", RUNS)
 def test_health_is_told_by_the_image_itself_and_the_end_is_orderly(images: Mapping[str, Built], name: str) -> None:
     with container(images[name], options=RUNS[name].but(health_every_s=1.0)) as one:
-        wait_until(lambda: inspect(one)["State"]["Health"]["Status"] == "healthy", f"{name} is healthy", 30.0)
-        docker("stop", "--time=10", one)
+        wait_until(lambda: inspect(one)["State"]["Health"]["Status"] == "healthy", f"{name} is healthy", 60.0)
+        docker("stop", "--time=60", one)
         assert inspect(one)["State"]["ExitCode"] == 0, docker("logs", one)
 
 
@@ -142,10 +142,10 @@ def test_postgres_keeps_vectors_and_its_password(images: Mapping[str, Built]) ->
         assert "it's secret" not in within(name, "ps")
 
         within(name, *psql[:1], "-h", "/tmp", *psql[3:], "CREATE TABLE kept (n int)")
-        docker("restart", "--time=10", name)
+        docker("restart", "--time=60", name)
         wait_ready(name, "pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres")
         assert within(name, "psql", "-h", "/tmp", "-U", "postgres", "-At", "rag", "-c", "SELECT count(*) FROM kept") == "0"
-        docker("stop", "--time=10", name)
+        docker("stop", "--time=60", name)
         assert inspect(name)["State"]["ExitCode"] == 0
 
 

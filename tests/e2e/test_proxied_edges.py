@@ -18,6 +18,7 @@ from harness.record.clock import SystemClock
 from harness.scenario.model import FaultUse
 from harness.stack.options import StackOptions
 from harness.stack.processes import ProcessStack
+from tests.e2e.running_stack import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
@@ -88,4 +89,4 @@ def test_a_fault_of_the_edge_is_felt_by_users_and_others_are_counted(stack: Proc
         fault.heal()
     assert 200 not in answers
     assert evidence is not None and evidence["requests_touched"] > evidence["own_requests"]
-    assert fault.gone() is not None
+    until(lambda: fault.gone() is not None)
