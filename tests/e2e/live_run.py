@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,7 +160,7 @@ class LiveRun:
             pass  # it has ended; its mark finds what it left
         if run_id is not None:
             for entry in processes_of(run_id, work_dirs[0]):
-                if psutil.pid_exists(entry.pid):
+                with suppress(psutil.NoSuchProcess):
                     found.setdefault(entry.pid, psutil.Process(entry.pid))
         held = [identity for identity in map(_identity, found.values()) if identity is not None]
         return Footprint(

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from numpy.typing import NDArray
 
@@ -22,6 +21,7 @@ from harness.record.gaps import Gaps
 from harness.record.journal import read_journal
 from harness.record.requests import REQUEST
 from harness.scenario.model import LoadSpec
+from harness.sweep import identify
 from tests.unit.load import target as doubles
 from tests.unit.load.target import Target
 
@@ -94,7 +94,7 @@ def wait_for(condition: Callable[[], bool], within_s: float = 60.0) -> None:
 
 
 def gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return identify(pid) is None  # by one look: between two it may be reaped
 
 
 async def hang(_method: str, _path: str, _body: dict[str, Any], _writer: asyncio.StreamWriter) -> None:

@@ -127,7 +127,7 @@ def test_limits_bite_at_once_and_last_over_a_restart(tmp_path: Path, running: Ru
     finally:
         stress.end()
         stress.end()
-    assert not psutil.pid_exists(stress.pid)
+    until(lambda: not psutil.pid_exists(stress.pid))
     stack.restart("retrieval-2")
     host = json.loads(docker("inspect", str(stack.place("retrieval-2").container)))[0]["HostConfig"]
     assert (host["CpuQuota"], host["Memory"]) == (20_000, 200 << 20)
