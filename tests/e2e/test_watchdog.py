@@ -20,7 +20,7 @@ import pytest
 from harness.faults.clean import clean_up, leftovers
 from harness.record.events import FAULT, WATCHDOG
 from harness.record.journal import read_journal
-from harness.sweep import processes_of
+from harness.sweep import identify, processes_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.beside]
 
@@ -88,7 +88,7 @@ def stand_in(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[StandIn
     one.process.kill()
     one.process.communicate()
     for pid in [one.facts["watchdog"], *one.facts["pids"]]:  # only where a test failed
-        if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        if identify(pid) is not None:
             os.kill(pid, signal.SIGKILL)
 
 
@@ -102,7 +102,7 @@ def wait_for(what: Callable[[], bool], within_s: float = WITHIN_S) -> float:
 
 
 def gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return identify(pid) is None  # by one look: between two it may be reaped
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "term"])
