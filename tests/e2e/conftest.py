@@ -88,13 +88,14 @@ def finished_run(*arguments: str, text: str = PASSING, within_s: float = 90.0) -
 
 
 def too_busy(out: str) -> bool:
-    """By the generator's own word, or by the machine's where the run did not pass: others want several times what there is."""
+    """By the run's own word, or by the machine's where the run did not pass: others want several times what there is."""
     if (json.loads(out) if out else {}).get("verdict") != "PASS" and os.getloadavg()[0] > CROWDED * (os.cpu_count() or 1):
         return True
-    return generator_was_late(out)
+    return machine_was_unsteady(out)
 
 
-def generator_was_late(out: str) -> bool:
-    """By its own word."""
+def machine_was_unsteady(out: str) -> bool:
+    """By the run's own word: its generator was late, or its steady state was none."""
     checks = (json.loads(out) if out else {}).get("checks", [])
-    return any(c["name"].startswith("validity.delivered_load") and c["status"] == "INCONCLUSIVE" for c in checks)
+    unclear = [c for c in checks if c["status"] == "INCONCLUSIVE"]
+    return any(c["name"].startswith("validity.delivered_load") or "not stationary" in (c["reason"] or "") for c in unclear)

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -32,17 +33,18 @@ from tests.e2e.live_run import (
 
 pytestmark = pytest.mark.e2e
 
+# The faults are in the warm-up, so that it comes to them however steady this machine is; nothing here is measured.
 BROKEN = f"""
 name: two-faults
 hypothesis: Somebody ends the run while two things are broken.
 {STACK}
 load: {{shape: [{{constant: 40/s}}], mix: {{search: 1}}, timeout: 5s}}
-phases: {{warmup: 1s, steady_state: 3s, fault: 40s, recovery: 2s}}
+phases: {{warmup: 45s, steady_state: 5s}}
 faults:
-  - {{id: hangs, type: process.pause, target: retrieval-2, at: fault, for: 30s}}
-  - {{id: slow-edge, type: network.latency, target: retrieval->postgres, at: fault+1s, for: 30s, with: {{delay: 100ms}}}}
+  - {{id: hangs, type: process.pause, target: retrieval-2, at: warmup+3s, for: 30s}}
+  - {{id: slow-edge, type: network.latency, target: retrieval->postgres, at: warmup+4s, for: 30s, with: {{delay: 100ms}}}}
 objectives:
-  fault: {{availability: ">= 10%"}}
+  steady_state: {{availability: ">= 10%"}}
 operator: {{enabled: false}}
 """
 SHORT = f"""
@@ -82,6 +84,16 @@ def kill_and_look(run: LiveRun) -> dict[str, object]:
     return judged(run)
 
 
+def stopped(run: LiveRun) -> list[psutil.Process]:
+    """Its paused processes; what ends just now is none."""
+    found = []
+    for process in psutil.Process(run.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.status() == psutil.STATUS_STOPPED:
+                found.append(process)
+    return found
+
+
 def test_while_the_stack_starts(start_run: StartRun) -> None:
     run = start_run(SHORT)
     run.wait_for(stack_state("starting"))
@@ -94,8 +106,7 @@ def test_while_the_stack_starts(start_run: StartRun) -> None:
 def test_while_a_process_is_paused_and_an_edge_is_slow(start_run: StartRun) -> None:
     run = start_run(BROKEN)
     run.wait_for(effective("hangs", "slow-edge"))
-    paused = [p.pid for p in psutil.Process(run.process.pid).children(recursive=True) if p.status() == psutil.STATUS_STOPPED]
-    assert len(paused) == 1
+    assert len(stopped(run)) == 1
     verdict = kill_and_look(run)
     assert "the harness was cut off" in inconclusive(verdict, "validity.record")
     injected = [e.data["id"] for e in run.events() if e.kind == ev.FAULT and e.data["step"] == "injected"]
@@ -136,7 +147,7 @@ def test_stop_heals_in_time_when_the_harness_hangs(start_run: StartRun) -> None:
     """Its watchdog does it; the harness, once it wakes, ends in order."""
     run = start_run(BROKEN)
     run.wait_for(effective("hangs", "slow-edge"))
-    paused = [p for p in psutil.Process(run.process.pid).children(recursive=True) if p.status() == psutil.STATUS_STOPPED]
+    paused = stopped(run)
     run.process.send_signal(signal.SIGSTOP)
     command = [sys.executable, "-m", "harness.cli", "stop", str(run.record)]
     with subprocess.Popen(command, env=environment(run.tmp), cwd=ROOT, stderr=subprocess.PIPE, text=True) as stop:

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from harness.record import events as ev
-from tests.e2e.conftest import StartRun
+from tests.e2e.conftest import StartRun, too_busy
 
-pytestmark = pytest.mark.e2e
-
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 SCENARIO = """
 name: on-qdrant
 hypothesis: With Qdrant under it the stack serves as ever, and a slow way to it is found by name.
@@ -27,10 +26,13 @@ operator: {enabled: false}
 
 
 def test_a_run_on_qdrant_passes(start_run: StartRun) -> None:
-    run = start_run(SCENARIO)
-    code, said = run.finish(within_s=60)
-    assert code == 0, said + run.log
-    verdict: dict[str, Any] = json.loads((run.record / "verdict.json").read_text(encoding="utf-8"))
+    for last in (False, False, True):  # again where the machine was too busy for a steady state
+        run = start_run(SCENARIO, "--json")
+        code, out = run.finish(within_s=90)
+        if last or not too_busy(out):
+            break
+    verdict: dict[str, Any] = json.loads(out)
+    assert code == 0, [check for check in verdict["checks"] if check["status"] != "PASS"]
     checks = {check["name"]: check["status"] for check in verdict["checks"]}
     assert checks["validity.fault.far-away"] == checks["safety.far-away.gone"] == "PASS"
     (ready,) = [event.data for event in run.events() if event.kind == ev.STACK and event.data["state"] == "ready"]

@@ -19,8 +19,7 @@ from tests.e2e.conftest import StartRun, too_busy
 from tests.e2e.docker_engine import need_docker
 from tests.e2e.live_run import LiveRun, gauntlet
 
-pytestmark = pytest.mark.e2e
-
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 BASE_S, CANDIDATE_S = 0.05, 0.15
 BOTH = """
 name: blue-and-green
