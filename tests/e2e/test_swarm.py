@@ -104,7 +104,7 @@ def things() -> Iterator[tuple[str, Mapping[str, Any]]]:
     ending = ("--init", "--stop-grace-period=1s")
     mounted = f"--mount=type=volume,source={name},target=/var/lib/rag"
     on("a", "service", "create", "--detach", f"--name={name}", *labels, *where, *ending, mounted, "--env=INSTANCE=x-1", image)
-    until(lambda: on(LOST, "ps", "--quiet", f"--filter=label={label}"), 30.0)
+    until(lambda: on(LOST, "ps", "--quiet", f"--filter=label={label}"))
     yield run_id, stack
     for kind in ("service", "network", "config", "secret"):
         subprocess.run(["docker", "--host", engines["a"], kind, "rm", name], capture_output=True, check=False)
@@ -122,7 +122,7 @@ def test_a_killed_harness_leaves_nothing_on_the_swarm(things: tuple[str, Mapping
     remember(work_dir / "stack", [node["engine"] for node in stack["nodes"].values()])
     harness.kill()
     harness.communicate()
-    until(lambda: not work_dir.exists(), 40.0)
+    until(lambda: not work_dir.exists())
     assert on_engines(stack, label) == []
 
 
@@ -137,8 +137,8 @@ def test_engines_end_with_whoever_holds_them_and_leave_nothing() -> None:
         assert len(described(name)["nodes"]) == 3
         holder.kill()
         holder.wait()
-        until(lambda: not processes_naming(str(state)), 15.0)
-        until(lambda: host_networks() == before, 5.0)
+        until(lambda: not processes_naming(str(state)))
+        until(lambda: host_networks() == before)
         assert str(state) not in Path("/proc/mounts").read_text()
     finally:
         subprocess.run([SCRIPT, "--name", name, "down"], check=True, timeout=60)
