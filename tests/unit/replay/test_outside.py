@@ -64,7 +64,8 @@ def test_one_that_says_nothing_has_missed(crashed: RunDirectory, tmp_path: Path)
     assert "- FAIL expect.broken.alert" in answer.stdout
 
 
-def test_it_is_told_no_truth_and_no_place_to_ask(crashed: RunDirectory, tmp_path: Path) -> None:
+def test_it_is_told_no_truth_and_no_place_to_ask(crashed: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_END_S", 60.0)  # what it has heard is in its file once it has ended by itself
     heard = tmp_path / "heard"
     body = f"out = open({str(heard)!r}, 'w')\nout.write(json.dumps(targets))\n"
     body += "for line in sys.stdin:\n    out.write(line)\n    print('{}', flush=True)\n"
