@@ -79,7 +79,7 @@ def test_what_is_uploaded_is_found_and_what_replaces_it_too(services: Services) 
     assert [text for text in texts if text.startswith("Upload")] == ["Upload\nThe numbat is a marsupial."]
     callee = "postgres" if services.deployment.vector is None else "vector"
     assert services.retrieval.metric("rag_client_requests_total", callee=callee, outcome="ok") >= 3
-    assert services.document.metric("rag_ingest_total", state="indexed") == 2
+    wait_until(lambda: services.document.metric("rag_ingest_total", state="indexed") == 2, "both are counted")
 
 
 @pytest.mark.parametrize("services", ["qdrant", "chroma"], indirect=True)  # pgvector is away when the database is

@@ -28,7 +28,7 @@ from tests.integration.services import REPOSITORY, ServiceProcess, write_registr
 
 T = TypeVar("T")
 
-VECTOR_TIMEOUT_S = 0.5
+VECTOR_TIMEOUT_S = 1.0
 ADMIN_TOKEN = "admin-secret"
 
 
@@ -69,7 +69,7 @@ class VectorProcess(ServiceProcess):
         environment = {"VECTOR_PROFILE": str(profile), "ADMIN_PORT": str(admin_port), "ADMIN_TOKEN": ADMIN_TOKEN}
         super().__init__("vector", environment, folder / "vector.log", ("mocks.vector", name))
         headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
-        self._admin = httpx.Client(base_url=f"http://127.0.0.1:{admin_port}/admin", headers=headers, timeout=10, trust_env=False)
+        self._admin = httpx.Client(base_url=f"http://127.0.0.1:{admin_port}/admin", headers=headers, timeout=60, trust_env=False)
 
     @contextmanager
     def fault(self, **document: Any) -> Iterator[None]:
