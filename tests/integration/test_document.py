@@ -102,6 +102,7 @@ def test_a_document_is_queued_then_indexed_and_counted(document: ServiceProcess,
         query = "SELECT text, embedding <=> %s::vector < 1e-6 FROM chunks WHERE doc_id = %s"
         row = connection.execute(query, (str(vector(canary)), file.json()["doc_id"])).fetchone()
     assert row == (canary, True)
+    wait_until(lambda: document.metric("rag_ingest_total", state="indexed") == 2, "both are counted")
     assert [document.metric("rag_ingest_total", state=state) for state in ("accepted", "indexed", "spooled", "dead")] == [2, 2, 0, 0]
     wait_until(lambda: document.metric("rag_queue_length", queue="ingest") == 0, "queue length 0")
     assert document.http.get("/documents/unknown").status_code == 404
