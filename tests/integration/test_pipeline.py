@@ -143,7 +143,7 @@ def test_a_slow_version_is_stopped(tmp_path: Path) -> None:
     first = gauntlet(folder, "run", "speed.yaml", expect=3)
     assert step(first, "speed")["reason"].startswith("there is no baseline baseline.json; keep ")
     (folder / "baseline.json").write_bytes(Path(step(first, "speed")["outputs"]["benchmarks"]).read_bytes())
-    write(folder, "tests/test_speed.py", SLOW.format(seconds=0.006))
+    write(folder, "tests/test_speed.py", SLOW.format(seconds=0.02))
     slow = gauntlet(folder, "run", "speed.yaml", expect=1)
     assert slow["reason"].startswith("test/speed: compare.tests/test_speed.py::test_work: ")
 
