@@ -19,9 +19,9 @@ def read(path: Path) -> list[dict[str, object]]:
 
 
 def test_the_command_writes_both_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert main(["--out", str(tmp_path / "new"), "--seed", "7"]) == 0
-    assert time.perf_counter() - started < 10  # takes a quarter of a second on an idle machine
+    assert time.process_time() - started < 10  # of a processor: a quarter of a second
     assert json.loads(capsys.readouterr().out) == {"documents": 400, "questions": 300}
     documents = read(tmp_path / "new" / "corpus.jsonl")
     questions = read(tmp_path / "new" / "questions.jsonl")
