@@ -12,6 +12,7 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from harness.record.store import RecordError
 from harness.scenario.problem import ScenarioError
 from harness.score.check import Status
 from tests.e2e.conftest import machine_was_unsteady
-from tests.e2e.live_run import LiveRun, environment, gauntlet, in_phase
+from tests.e2e.live_run import LiveRun, environment, gauntlet
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]  # a run is made up to three times
 DERIVED = {"verdict.json", "report.html", "junit.xml", "verdict.sarif"}
@@ -40,6 +41,9 @@ class Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"ok")
+        assert isinstance(self.server, Server)
+        if self.path == "/":  # a user, and nobody who looks for metrics
+            self.server.has_answered()
 
     def handle_one_request(self) -> None:
         """Until the server dies: then connections end, and new ones are refused."""
@@ -62,6 +66,16 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     dying = False
+    dies_after: int | None = None  # that many users
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self._answers = count(1)
+
+    def has_answered(self) -> None:
+        """One user."""
+        if next(self._answers) == self.dies_after:
+            threading.Thread(target=self.die).start()
 
     def die(self) -> None:
         """Answer what was asked, and no more."""
@@ -73,7 +87,7 @@ class Server(ThreadingHTTPServer):
 @contextmanager
 def answering() -> Iterator[Server]:
     """A server that works."""
-    with Server(("127.0.0.1", 0), Answer) as server:
+    with Server() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         yield server
@@ -108,6 +122,7 @@ probes:
   - {id: nobody, mode: continuous, every: 100ms, timeout: 1500ms, http: {url: "http://127.0.0.1:1/"}}
   - {id: told, mode: continuous, every: 1s, timeout: 1500ms, command: [nowhere, "{gateway}"]}
 """
+IN_THE_MIDDLE = 26  # users: the twenty of the warm-up, and a few of the eighty after it
 DEAD_OPERATOR = f'operator: {{command: ["{sys.executable}", "-c", "raise SystemExit(7)"]}}'
 SILENT_OPERATOR = "operator: {enabled: false}"
 
@@ -117,7 +132,8 @@ def verdicts() -> Iterator[dict[str, tuple[int, dict[str, Any]]]]:
     """Exit code and verdict of several runs against services of the test's own, all at the same time: each is little work."""
     found = carried_out()
     for _ in range(2):  # what is only told where the load was delivered, again where the machine was too busy for that
-        late = [name for name in ("served", "asked") if found[name][1].startswith("{") and machine_was_unsteady(found[name][1])]
+        told = {name: found[name] for name in ("served", "asked", "dies") if found[name][1].startswith("{")}
+        late = [name for name, (code, out) in told.items() if (code == 3 or name == "asked") and machine_was_unsteady(out)]
         if not late:
             break
         found |= carried_out(late)
@@ -130,6 +146,8 @@ def carried_out(wanted: Collection[str] | None = None) -> dict[str, tuple[int, s
         hung = servers.enter_context(hanging())
         well, *mortals = (servers.enter_context(answering()) for _ in range(3))
         mortal = dict(zip(("dies", "aborted"), mortals, strict=True))  # each its own, to die in the middle of its own run
+        for server in mortals:
+            server.dies_after = IN_THE_MIDDLE
         texts = {
             "served": scenario("served", well.url, well.url, SERVED, SILENT_OPERATOR),
             "nothing-asserted": scenario("nothing-asserted", well.url, well.url, SILENT_OPERATOR),
@@ -146,9 +164,6 @@ def carried_out(wanted: Collection[str] | None = None) -> dict[str, tuple[int, s
             for name in texts if wanted is None else wanted:
                 tmp = Path(tempfile.mkdtemp(prefix="e2e-"))
                 runs[name] = LiveRun(texts[name], tmp, "--json")
-            for name in (one for one in mortal if one in runs):
-                runs[name].wait_for(in_phase("steady_state"))
-                mortal[name].die()
             finished = {name: run.finish(90) for name, run in runs.items()}
             return {name: (code, out or runs[name].log) for name, (code, out) in finished.items()}
         finally:
