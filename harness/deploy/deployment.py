@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.deploy import gates
+from harness.deploy.comparing import broken_alike
 from harness.deploy.evidence import DeployDirectory, Evidence
 from harness.deploy.load import Asking, asking, beside_record
 from harness.deploy.looking import MemorySampler, put_questions
@@ -164,7 +165,8 @@ class Deployment:
         start_ns = self.step("verify")
         mix = dict(self.plan.users.mix)
         both = Asking(self.old.entry_url, wanted.rate, wanted.length, mix, self.plan.users.timeout, beside=self.new.entry_url)
-        with self._asking(both, beside_record(self.files.verify), "verify") as load:
+        clients = {side.name: SideClient(side.api, self.clock) for side in (self.old, self.new)}
+        with self._asking(both, beside_record(self.files.verify), "verify") as load, broken_alike(self, wanted, clients):
             self._until_ended(load, wanted.length + self.plan.users.timeout + 10.0)
         self.gate("verify", "deploy.verify", start_ns=start_ns, end_ns=self.clock.now_ns())
 

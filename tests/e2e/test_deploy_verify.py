@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.deploy.site import Site
+from harness.deploy.site import Site, SiteError
 from harness.score.check import Status
 from tests.e2e.deploy_site import assert_one_serves, assert_stopped, carried_out, results, standing
 
@@ -21,6 +22,7 @@ pytestmark = [
 ]
 USERS = "{rate: 4/s, mix: {ask: 1}, timeout: 40s}"
 VERIFY = "{length: 80s, rate: 14/s, metrics: {latency_p50: 12%}}"
+FAULTS = "[{id: slow-llm, type: llm.slow_first_token, target: llm, at: fault+15s, for: 20s, with: {ttft: 800ms}}]"
 A_QUARTER = "query: {BUILD_LATENCY_MS: '85'}"
 """Of an answer of the reference stack, which takes some 340 ms, nearly all of it the provider's."""
 
@@ -61,3 +63,19 @@ def test_where_too_little_was_asked_nothing_is_promoted(site: Site, tmp: Path) -
     assert "deploy.verify.latency_p95" in results(judged)["deploy.outcome"].reason
     assert judged.serving == before
     assert_one_serves(site, before)
+
+
+def test_both_have_the_same_faults_while_they_are_compared(site: Site, tmp: Path) -> None:
+    verify = f"{{length: 60s, rate: 10/s, metrics: {{availability: 10%}}, faults: {FAULTS}}}"
+    judged = carried_out(site, tmp, "1.1.0", name="apart", users=USERS, verify=verify)
+    assert judged.verdict.status is Status.PASS, judged.verdict.reason
+    assert results(judged)["deploy.verify.faults"].reason == "both versions had slow-llm, and have them no more"
+    told = json.loads((judged.directory.path / "faults.json").read_text(encoding="utf-8"))
+    for side in ("blue", "green"):
+        assert [step["step"] for step in told[side]] == ["intended", "injected", "effective", "heal_intended", "healed", "gone"]
+    assert not Site("apart").stands
+
+
+def test_a_site_with_users_is_not_broken_on_purpose(site: Site, tmp: Path) -> None:
+    with pytest.raises(SiteError, match="break both versions, and shop stands, with its users"):
+        carried_out(site, tmp, "1.4.0", users=USERS, verify=f"{{length: 60s, metrics: {{availability: 10%}}, faults: {FAULTS}}}")
