@@ -50,6 +50,11 @@ class DeployDirectory:
         return self.path / "memory.jsonl"
 
     @property
+    def alike(self) -> store.RunDirectory:
+        """The record of the load that the new version had meanwhile as the old one has its users."""
+        return store.RunDirectory(self.path / "alike")
+
+    @property
     def faults(self) -> Path:
         """What both versions had while they were compared: steps by side."""
         return self.path / "faults.json"

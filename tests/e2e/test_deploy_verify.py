@@ -45,6 +45,7 @@ def test_a_version_as_good_passes_the_comparison(site: Site, tmp: Path) -> None:
     judged = carried_out(site, tmp, "1.1.0", users=USERS, verify=VERIFY, bake="10s")
     assert judged.verdict.status is Status.PASS, judged.verdict.reason
     assert results(judged)["deploy.verify.latency_p50"].status is Status.PASS
+    assert any((judged.directory.path / "alike" / "requests").iterdir()), "the new version was asked as much as users ask the old one"
     assert_one_serves(site, "1.1.0")
 
 
