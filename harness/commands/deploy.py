@@ -123,7 +123,7 @@ def stand(plan: DeployPlan, settings: Settings, *, as_json: bool) -> int:
     try:
         if site.stands:
             raise CommandError(USAGE, f"{site.name} stands already: {site.url}")
-        open_site(site, plan, site.folder / "logs", say, settings)
+        open_site(site, plan, site.logs, say, settings)
     except StackError as error:
         raise CommandError(NOT_STARTED, error) from error
     except SiteError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,11 @@ class Site:
         self.name = name
         self.clock = clock or SystemClock()
         self.folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{os.getuid()}-{name}"
+
+    @property
+    def logs(self) -> Path:
+        """Of a version that no deploy brought: they go with the site."""
+        return self.folder / "logs"
 
     @property
     def stands(self) -> bool:
@@ -219,6 +225,7 @@ class Site:
             raise SiteError(f"the router of {self.name} survives")
         for file in (self._file, self.folder / "router.log"):
             file.unlink(missing_ok=True)
+        shutil.rmtree(self.logs, ignore_errors=True)
         if there and not any(self.folder.iterdir()):
             self.folder.rmdir()
         return there
