@@ -163,6 +163,7 @@ COMMANDS: Mapping[str, Here | By | Not] = {
     "gauntlet config check": By("tests/unit/environments/test_environments.py::test_the_commands_say_the_same"),
     "gauntlet config show production": By("tests/unit/environments/test_environments.py::test_the_commands_say_the_same"),
     "gauntlet config diff staging production": By("tests/unit/environments/test_environments.py::test_the_commands_say_the_same"),
+    "gauntlet config up staging": By("tests/e2e/test_deploy_drill.py::test_a_backup_is_restored_and_what_it_lacks_is_counted"),
     "gauntlet config deploy staging": By(
         "tests/unit/environments/test_environments.py::test_an_environment_is_deployed_by_its_strategy_with_its_settings_and_secrets_apart"
     ),

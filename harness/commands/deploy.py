@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from harness.deploy.carry_out import Options
     from harness.deploy.judging import JudgedDeploy
     from harness.deploy.loading import LoadedPlan
-    from harness.deploy.plan import Strategy
+    from harness.deploy.plan import DeployPlan, Strategy
+    from harness.deploy.standing import Settings
 
 _FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 
@@ -107,17 +108,22 @@ def up(file: Path, as_json: bool) -> int:
 
     Prints where users come in. `gauntlet deploy down NAME` ends it.
     """
-    from harness.deploy.carry_out import open_site
     from harness.deploy.loading import load_plan
+
+    return stand(load_plan(file, "blue_green").plan, {}, as_json=as_json)
+
+
+def stand(plan: DeployPlan, settings: Settings, *, as_json: bool) -> int:
+    """Start a site with the base version, whose services are told these variables besides, and show it. Raises CommandError."""
+    from harness.deploy.carry_out import open_site
     from harness.deploy.site import Site, SiteError
     from harness.stack.base import StackError
 
-    plan = load_plan(file, "blue_green").plan
     site = Site(plan.name)
     try:
         if site.stands:
             raise CommandError(USAGE, f"{site.name} stands already: {site.url}")
-        open_site(site, plan, site.folder / "logs", say)
+        open_site(site, plan, site.logs, say, settings)
     except StackError as error:
         raise CommandError(NOT_STARTED, error) from error
     except SiteError as error:

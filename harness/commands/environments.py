@@ -96,6 +96,24 @@ def diff(one: str, other: str, folder: Path, as_json: bool) -> int:
     return OK
 
 
+@command("up")
+@click.argument("name", metavar="ENVIRONMENT")
+@_DIR
+@JSON
+def up(name: str, folder: Path, as_json: bool) -> int:
+    """Start the site of an environment with the base version and this configuration, and leave it standing.
+
+    `gauntlet deploy down NAME` ends it, by the name that is printed.
+    """
+    from harness.commands.deploy import stand
+    from harness.deploy.standing import together
+    from harness.environments.deploying import deploy_of
+
+    loaded = _load(folder, name)
+    found = deploy_of(loaded, folder)
+    return stand(found.base, together(loaded.environment.settings, found.secrets), as_json=as_json)
+
+
 @command("deploy", epilog=EPILOG)
 @click.argument("name", metavar="ENVIRONMENT")
 @_DIR
@@ -186,5 +204,5 @@ def _text(value: object) -> str:
 
 
 config = click.Group(
-    "config", commands=[check, show, diff, deploy, backup, drill], help="Environments: layers of configuration, checked and compared."
+    "config", commands=[check, show, diff, up, deploy, backup, drill], help="Environments: layers of configuration, checked and compared."
 )

@@ -64,6 +64,10 @@ def deploy(loaded: LoadedPlan, strategy: Strategy, options: Options | None = Non
     site = Site(plan.name, clock)
     directory = _open_record(loaded, strategy, options)
     with ExitStack() as cleanup, closing(Journal(directory.events)) as journal, interruptible() as interruption:
+        if site.stands and plan.verify is not None and plan.verify.faults:
+            raise SiteError(
+                f"`verify.faults` break both versions, and {site.name} stands, with its users; drop them, or take the site down"
+            )
         if not site.stands:
             cleanup.callback(site.close)
             open_site(site, plan, directory.logs, options.say, options.secrets)

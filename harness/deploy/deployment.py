@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.deploy import gates
+from harness.deploy.comparing import broken_alike
 from harness.deploy.evidence import DeployDirectory, Evidence
 from harness.deploy.load import Asking, asking, beside_record
 from harness.deploy.looking import MemorySampler, put_questions
@@ -156,7 +157,7 @@ class Deployment:
         self.gate("smoke", "deploy.smoke", version=self.plan.change.version)
 
     def verify(self) -> None:
-        """Both versions under the same load, side by side."""
+        """Both versions under the same load, side by side: the new one is asked as much as users ask the old one meanwhile, too."""
         wanted = self.plan.verify
         if wanted is None:
             return
@@ -164,8 +165,18 @@ class Deployment:
         start_ns = self.step("verify")
         mix = dict(self.plan.users.mix)
         both = Asking(self.old.entry_url, wanted.rate, wanted.length, mix, self.plan.users.timeout, beside=self.new.entry_url)
-        with self._asking(both, beside_record(self.files.verify), "verify") as load:
-            self._until_ended(load, wanted.length + self.plan.users.timeout + 10.0)
+        clients = {side.name: SideClient(side.api, self.clock) for side in (self.old, self.new)}
+        within_s = wanted.length + self.plan.users.timeout + 10.0
+        alike = Asking(self.new.entry_url, self.plan.users.rate, 2 * within_s, mix, self.plan.users.timeout)
+        with (
+            self._asking(alike, beside_record(self.files.alike), "alike") as as_users,
+            self._asking(both, beside_record(self.files.verify), "verify") as load,
+            broken_alike(self, wanted, clients),
+        ):
+            self._until_ended(load, within_s)
+            code = as_users.poll()
+        if code is not None:
+            self.fact("verify.load", Status.INCONCLUSIVE, f"what was to load the new version like users the old one ended with {code}")
         self.gate("verify", "deploy.verify", start_ns=start_ns, end_ns=self.clock.now_ns())
 
     def memory(self) -> None:

@@ -50,6 +50,16 @@ class DeployDirectory:
         return self.path / "memory.jsonl"
 
     @property
+    def alike(self) -> store.RunDirectory:
+        """The record of the load that the new version had meanwhile as the old one has its users."""
+        return store.RunDirectory(self.path / "alike")
+
+    @property
+    def faults(self) -> Path:
+        """What both versions had while they were compared: steps by side."""
+        return self.path / "faults.json"
+
+    @property
     def verify(self) -> store.RunDirectory:
         """The record of the load that both versions had side by side."""
         return store.RunDirectory(self.path / VERIFY)
@@ -134,7 +144,15 @@ class Evidence:
             sli = sli_name(text)
             old, new = (slis.observe(rows[rows["side"] == side], sli, Context.of(both)) for side in (BASE, CANDIDATE))
             measured.append(compare.Measured(f"deploy.verify.{text}", sli, metric, old, new, (blocks, blocks), "interleaved"))
-        return [replace(c.result, group=GROUP) for c in compare.judge(measured)]
+        found = [replace(c.result, group=GROUP) for c in compare.judge(measured)]
+        faults = [use.id for use in self._plan.verify.faults]
+        return [*found, gates.broken_alike(self._broken(), faults)] if faults else found
+
+    def _broken(self) -> Mapping[str, Any]:
+        try:
+            return dict(json.loads(self._files.faults.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
 
 
 def _fact(gate: Mapping[str, Any]) -> list[Result]:

@@ -38,6 +38,8 @@ _BLOCKS = 8
 _LISTED = 5
 _ROUNDING = 1e-3  # of a request: due times are whole nanoseconds
 _EXPECTED_LEAST = 5.0  # where fewer answers are expected, that there is none proves nothing
+_BOTH = ("blue", "green")
+_APART_S = 5.0  # of a fault of both versions: more, and they were not compared under the same
 _IMPROBABLE = 0.001  # a weight is doubted where chance explains the share that was seen so rarely
 
 
@@ -217,6 +219,32 @@ def lost(users: History, span: Span, rate: float) -> Result:
         return replace(result, reason=f"the load generator itself failed to send {own} requests")
     reason = f"0 of {len(rows)} requests were lost, which bounds the share by {stats.bound_of_none(len(rows)):.2g} at 95%"
     return replace(result, status=Status.PASS, reason=reason)
+
+
+def broken_alike(told: Mapping[str, Sequence[Mapping[str, Any]]], faults: Sequence[str]) -> Result:
+    """Whether both versions had the same faults at the same time: `told` are steps `{t_ns, id, step}` by side.
+
+    FAIL where one is not proved gone; INCONCLUSIVE where one did not bite on both sides, or on one of them much later.
+    """
+    blank = Result("deploy.verify.faults", GROUP, Status.INCONCLUSIVE, "", samples=len(faults))
+    if len(told) < len(_BOTH):
+        return replace(blank, reason="the faults of both versions are not recorded")
+    doubts = []
+    for fault in faults:
+        steps = {side: {str(e["step"]): int(e["t_ns"]) for e in events if e.get("id") == fault} for side, events in told.items()}
+        if broken := [side for side, found in steps.items() if "injected" in found and "gone" not in found]:
+            return replace(blank, status=Status.FAIL, reason=f"{fault} is not proved gone from {', '.join(broken)}")
+        if spared := [side for side, found in steps.items() if "effective" not in found]:
+            doubts.append(f"{fault} did not bite {', '.join(spared)}")
+        elif (apart_s := _apart_s([found["effective"] for found in steps.values()])) > _APART_S:
+            doubts.append(f"{fault} bit one of them {apart_s:.1f}s after the other")
+    if doubts:
+        return replace(blank, reason="; ".join(doubts))
+    return replace(blank, status=Status.PASS, reason=f"both versions had {', '.join(faults)}, and have them no more")
+
+
+def _apart_s(times_ns: Sequence[int]) -> float:
+    return (max(times_ns) - min(times_ns)) / NS_PER_S
 
 
 def memory(samples: Sequence[Mapping[str, Any]], wanted: Memory) -> list[Result]:

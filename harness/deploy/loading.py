@@ -10,12 +10,17 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from harness.deploy.breaking import PHASE
 from harness.deploy.plan import DeployPlan, Strategy
+from harness.faults.registry import catalog_of
+from harness.scenario.catalog import StackInfo
 from harness.scenario.document import Kind, parse
 from harness.scenario.explain import problems_of
 from harness.scenario.loader import read_text
+from harness.scenario.model import FaultUse
 from harness.scenario.problem import KeyPath, Positions, Problem, ScenarioError, did_you_mean
 from harness.scenario.slis import sli_name
+from harness.scenario.targets import parse_target
 from harness.score.slo import needed
 from harness.stack.catalog import info_for
 from harness.stack.topology import topology
@@ -95,6 +100,7 @@ def _checks(plan: DeployPlan, strategy: Strategy) -> Iterator[tuple[KeyPath, str
         yield ("stack", "tls"), "the router in front of both versions speaks HTTP in the clear", "drop `tls`"
     yield from _services(plan)
     yield from _slis(plan)
+    yield from _faults(plan)
     if strategy == "rolling":
         yield from _rolling(plan)
 
@@ -134,6 +140,45 @@ def _slis(plan: DeployPlan) -> Iterator[tuple[KeyPath, str, str]]:
         else:
             if counted:
                 yield ("verify", "metrics", name), f"{name} is one number for a whole run", "write a share or a percentile"
+
+
+def _faults(plan: DeployPlan) -> Iterator[tuple[KeyPath, str, str]]:
+    """What both versions can have while they are compared: they stand already, as they were started."""
+    wanted = plan.verify
+    seen: set[str] = set()
+    for n, use in enumerate(wanted.faults if wanted is not None else ()):
+        at: KeyPath = ("verify", "faults", n)
+        yield from _fault(use, info_for(plan.stack), at)
+        if use.phase != PHASE or use.for_s is None:
+            yield at, "a comparison is one phase, in which each fault begins and ends", f"write `at: {PHASE}+20s, for: 20s`"
+        elif wanted is not None and use.offset_s + use.for_s > wanted.length:
+            yield (*at, "for"), f"it ends after the comparison, which takes {wanted.length:g}s", "let it begin earlier, or end"
+        if use.id in seen:
+            yield (*at, "id"), f"fault id {use.id!r} is used twice", "give each fault its own id"
+        seen.add(use.id)
+
+
+def _fault(use: FaultUse, info: StackInfo, at: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
+    catalog = catalog_of(info.capabilities)
+    spec = catalog.get(use.type)
+    if spec is None:
+        yield (*at, "type"), f"there is no fault {use.type!r}", did_you_mean(use.type, catalog)
+        return
+    if not spec.fits(info.capabilities) or spec.through_proxy(info, use.with_) or "Volumed" in spec.needs:
+        yield (*at, "type"), f"{use.type} cannot be put into a version that stands already", "write another one: `gauntlet faults list`"
+    try:
+        target = parse_target(use.target, info)
+        spec.parameters.model_validate(dict(use.with_))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        yield (*at, "with"), f"{'.'.join(map(str, first['loc']))}: {first['msg']}", f"see docs/faults/{use.type}.md"
+    except ValueError as error:
+        message, _, hint = str(error).partition("; ")
+        yield (*at, "target"), message, hint
+    else:
+        if target.shape not in spec.targets:
+            message = f"{use.type} does not go to the {target.shape} {use.target!r}"
+            yield (*at, "target"), message, f"write a target that is {' or '.join(spec.targets)}"
 
 
 def _limits(plan: DeployPlan) -> Iterator[tuple[KeyPath, str, str]]:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from harness.scenario.comparison import MetricText
 from harness.scenario.fields import LimitText, Model, PositiveDuration, Rate
+from harness.scenario.model import FaultUse
 from harness.scenario.system import StackSpec
 
 Strategy = Literal["blue_green", "canary", "rolling"]
@@ -45,6 +46,7 @@ class Verify(Model):
     length: PositiveDuration = 60.0
     rate: Rate = 40.0
     metrics: dict[str, MetricText] = Field(min_length=1)
+    faults: list[FaultUse] = Field(default_factory=list, description="as in a scenario; both versions have them at the same time")
 
     @model_validator(mode="after")
     def _long_enough(self) -> Self:

@@ -13,10 +13,12 @@ from typing import cast
 
 import psutil
 
+from harness.deploy.breaking import Breaking
 from harness.deploy.side_api import SideApi
 from harness.deploy.side_spec import SideSpec, write_private
 from harness.lifecycle.supervised import Supervision, supervision
 from harness.lifecycle.systems import build_stack
+from harness.record.clock import SystemClock
 from harness.scenario.model import StackSpec
 from harness.stack.base import Questioned
 from harness.stack.reference import ReferenceStack
@@ -48,13 +50,15 @@ def _serve(spec: SideSpec, mine: Supervision) -> None:
             api_key=spec.api_key,
         ),
     )
-    api = SideApi(stack, token_hex(16))
+    breaking = Breaking(stack, mine.lease, mine.run_id, SystemClock())
+    api = SideApi(stack, token_hex(16), breaking)
     try:
         stack.start()
         api.start()
         _write_state(spec, stack, api, mine.run_id)
         mine.ended.wait()
     finally:
+        breaking.end()
         api.stop()
         stack.stop()
 

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from harness.deploy.breaking import Breaking
 from harness.faults.deploy import reported_version
 from harness.faults.http_look import LookError, ask
 from harness.record.clock import Clock
+from harness.scenario.model import FaultUse
 from harness.stack.base import AdminApi, Environed, Instance, Restartable, Stack, StackError
 
 _REPLACE_S = 60.0
 _LOOK_S = 15.0
+_HEAL_S = 75.0  # healing, with its repetitions and its proof
 _BODY_BYTES_MAX = 1 << 20
+_FAULTS = "/faults"
 
 
 class SideError(RuntimeError):
@@ -37,11 +41,13 @@ class SeenInstance:
 
 
 class SideApi:
-    """The server, in the supervisor of the side. `GET /instances?SERVICE`, `POST /replace {instance, variables}`."""
+    """The server, in the supervisor of the side. `GET /instances?SERVICE`, `POST /replace {instance, variables}`;
+    `POST /faults {faults, seed, start_ns, end_ns}`, `GET /faults`, `DELETE /faults`."""
 
-    def __init__(self, stack: Stack, token: str) -> None:
+    def __init__(self, stack: Stack, token: str, breaking: Breaking) -> None:
         self.token = token
         self._stack = stack
+        self._breaking = breaking
         self._server: ThreadingHTTPServer | None = None
 
     @property
@@ -72,6 +78,24 @@ class SideApi:
         self._stack.set_environment(instance, dict(variables))
         self._stack.restart(instance)
 
+    def looked(self, path: str) -> dict[str, Any]:
+        """What a `GET` gets. Raises StackError for a service that there is not."""
+        return dict(self._breaking.told()) if path == _FAULTS else {"instances": self.instances(path.partition("/instances?")[2])}
+
+    def done(self, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What a `POST` asks. Raises StackError, ValueError or KeyError for what cannot be."""
+        if path == _FAULTS:
+            uses = [FaultUse.model_validate(use) for use in asked["faults"]]
+            self._breaking.begin(uses, int(asked["seed"]), int(asked["start_ns"]), int(asked["end_ns"]))
+        else:
+            self.replace(str(asked["instance"]), {str(k): str(v) for k, v in asked["variables"].items()})
+        return {}
+
+    def healed(self) -> dict[str, Any]:
+        """Nothing is broken any more."""
+        self._breaking.end()
+        return dict(self._breaking.told())
+
     def _seen(self, instance: Instance) -> dict[str, Any]:
         return {
             "service": instance.service,
@@ -87,19 +111,15 @@ class SideApi:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                service = self.path.partition("/instances?")[2]
-                self._answer(lambda: {"instances": api.instances(service)})
+                self._answer(lambda: api.looked(self.path))
+
+            def do_DELETE(self) -> None:
+                self._answer(api.healed)
 
             def do_POST(self) -> None:
                 length = min(int(self.headers.get("content-length") or 0), _BODY_BYTES_MAX)
                 body = self.rfile.read(length)
-
-                def work() -> dict[str, Any]:
-                    document = json.loads(body)
-                    api.replace(str(document["instance"]), {str(k): str(v) for k, v in document["variables"].items()})
-                    return {}
-
-                self._answer(work)
+                self._answer(lambda: api.done(self.path, json.loads(body)))
 
             def _answer(self, work: Any) -> None:
                 given = self.headers.get("authorization", "")
@@ -138,6 +158,19 @@ class SideClient:
     def replace(self, instance: str, variables: Mapping[str, str]) -> None:
         """Returns when it is ready again. Raises SideError that says why it is not."""
         self._call("POST", "/replace", {"instance": instance, "variables": dict(variables)}, _REPLACE_S)
+
+    def break_(self, faults: Sequence[FaultUse], seed: int, start_ns: int, end_ns: int) -> None:
+        """Play these within that span, beside the caller. Raises SideError where the stack cannot take one."""
+        uses = [use.model_dump(mode="json", by_alias=True) for use in faults]
+        self._call("POST", _FAULTS, {"faults": uses, "seed": seed, "start_ns": start_ns, "end_ns": end_ns}, _LOOK_S)
+
+    def faults(self) -> Mapping[str, Any]:
+        """`{done, events}`. Raises SideError."""
+        return self._call("GET", _FAULTS, None, _LOOK_S)
+
+    def heal(self) -> Mapping[str, Any]:
+        """Take back what is still broken; the same, once that is proved. Raises SideError."""
+        return self._call("DELETE", _FAULTS, None, _HEAL_S)
 
     def _call(self, method: str, path: str, body: Any, timeout_s: float) -> Mapping[str, Any]:
         headers = {"authorization": f"Bearer {self.api.token}"}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -16,21 +16,18 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
-import psutil
-
 from harness.deploy.plan import DeployPlan
 from harness.deploy.router.process import start_router
 from harness.deploy.routing import RouterClient, RoutingError
 from harness.deploy.side_api import SideClient
-from harness.deploy.side_spec import SideSpec, write_private
+from harness.deploy.side_spec import write_private
 from harness.deploy.standing import Settings as Settings
 from harness.deploy.standing import Side as Side
-from harness.deploy.standing import last_words, together
+from harness.deploy.starting import side_spec, start_supervisor
 from harness.record.clock import NS_PER_S, Clock, SystemClock
-from harness.stack.base import AdminApi, StackError
+from harness.stack.base import AdminApi
 from harness.sweep import Found, end_processes, identify, same_process
 
-READY_S = 180.0
 ROUTER_S = 20.0
 GONE_S = 30.0
 _POLL_S = 0.1
@@ -49,6 +46,11 @@ class Site:
         self.name = name
         self.clock = clock or SystemClock()
         self.folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{os.getuid()}-{name}"
+
+    @property
+    def logs(self) -> Path:
+        """Of a version that no deploy brought: they go with the site."""
+        return self.folder / "logs"
 
     @property
     def stands(self) -> bool:
@@ -125,39 +127,11 @@ class Site:
 
         `secrets` are variables by service; they go through a pipe, and are written down nowhere.
         """
-        spec = plan.stack.model_dump(mode="json", exclude_defaults=True)
-        if changed and plan.change.replicas:
-            spec["replicas"] = {**plan.stack.replicas, **plan.change.replicas}
-        side = SideSpec(
-            name=name,
-            version=plan.change.version if changed else plan.base,
-            stack=spec,
-            state_file=str(self._side_file(name)),
-            logs=str(logs),
-            api_key=self.api_key,
-            environment=together(plan.change.environment if changed else {}, secrets or {}),
-            seed=plan.seed,
+        spec = side_spec(
+            name, plan, changed=changed, state_file=self._side_file(name), logs=logs, api_key=self.api_key, secrets=secrets or {}
         )
         self._side_file(name).unlink(missing_ok=True)
-        logs.mkdir(parents=True, exist_ok=True)
-        log = logs / f"{name}.log"
-        with log.open("ab") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "harness.deploy.side"], stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True
-            )
-        note = self._starting_file(name)
-        write_private(note, {"pid": process.pid, "create_time_s": psutil.Process(process.pid).create_time()})
-        assert process.stdin is not None
-        try:
-            process.stdin.write(side.to_json().encode())
-            process.stdin.close()
-            return self._await_side(name, process, log, stopped)
-        except BaseException:  # Ctrl-C too: what nobody waits for any more must not come up behind our back
-            process.terminate()
-            process.wait(GONE_S)
-            raise
-        finally:
-            note.unlink(missing_ok=True)
+        return start_supervisor(spec, self._starting_file(name), lambda: self.side(name), stopped, self.clock)
 
     def claim(self) -> None:
         """Note that we deploy here. Raises SiteError where somebody else does."""
@@ -251,6 +225,7 @@ class Site:
             raise SiteError(f"the router of {self.name} survives")
         for file in (self._file, self.folder / "router.log"):
             file.unlink(missing_ok=True)
+        shutil.rmtree(self.logs, ignore_errors=True)
         if there and not any(self.folder.iterdir()):
             self.folder.rmdir()
         return there
@@ -297,18 +272,6 @@ class Site:
                 self.clock.sleep(_POLL_S)
             else:
                 return
-
-    def _await_side(self, name: str, process: subprocess.Popen[bytes], log: Path, stopped: Callable[[], bool]) -> Side:
-        deadline_ns = self.clock.now_ns() + round(READY_S * NS_PER_S)
-        while self.clock.now_ns() < deadline_ns:
-            if (side := self.side(name)) is not None:
-                return side
-            if process.poll() is not None:
-                raise StackError(f"{name} did not start:\n{last_words(log)}")
-            if stopped():
-                raise StackError(f"{name} was starting, and is not wanted any more")
-            self.clock.sleep(_POLL_S)
-        raise StackError(f"{name} was not ready within {READY_S:g} s; log: {log}")
 
 
 def sites() -> Iterator[Site]:

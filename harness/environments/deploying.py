@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import yaml
 
 from harness.deploy.loading import LoadedPlan, load_plan, plan_of_text
-from harness.deploy.plan import Strategy
+from harness.deploy.plan import DeployPlan, Strategy
 from harness.environments.checking import LoadedEnvironment
 from harness.environments.layers import LayersError
 from harness.scenario.document import parse
@@ -26,6 +27,12 @@ class EnvironmentDeploy:
     origin: Mapping[str, str]  # for the record: which environment, with which id
     secrets: Mapping[str, Mapping[str, str]] = field(repr=False)
 
+    @property
+    def base(self) -> DeployPlan:
+        """The plan of a site that stands with the base version and this very configuration, before anything is deployed."""
+        plan = self.loaded.plan
+        return plan.model_copy(update={"base": configured(plan.base, self.origin["config_id"])})
+
 
 def deploy_of(loaded: LoadedEnvironment, folder: Path, variables: Mapping[str, str] | None = None) -> EnvironmentDeploy:
     """Raises LayersError where the environment names no deploy file, DeployError where that cannot be used."""
@@ -38,7 +45,9 @@ def deploy_of(loaded: LoadedEnvironment, folder: Path, variables: Mapping[str, s
     data: dict[str, Any]
     data, _ = parse(own.text, own.path)
     stack = environment.stack.model_dump(mode="json", exclude_defaults=True)
+    data["name"] = site_name(data["name"], loaded.name)
     data["stack"] = {**data.get("stack", {}), **stack}
+    data["change"]["version"] = configured(data["change"]["version"], environment.config_id)
     changed = data["change"].setdefault("environment", {})
     for service, settings in environment.settings.items():
         changed[service] = {**settings, **changed.get(service, {})}
@@ -46,6 +55,19 @@ def deploy_of(loaded: LoadedEnvironment, folder: Path, variables: Mapping[str, s
     origin = {"name": loaded.name, "config_id": environment.config_id}
     secrets = _read(environment.secrets, folder, os.environ if variables is None else variables)
     return EnvironmentDeploy(plan_of_text(text, str(path), environment.strategy), environment.strategy, origin, secrets)
+
+
+def site_name(plan: str, environment: str) -> str:
+    """Each environment has a site of its own, although one deploy file may serve them all."""
+    return f"{plan}-{re.sub('[^a-z0-9]+', '-', environment.lower()).strip('-')}"
+
+
+def configured(version: str, config_id: str) -> str:
+    """A version with the configuration that it runs with, as build metadata (Semantic Versioning 2.0.0, 10).
+
+    Services say it with every answer, so what is proved of a version is proved of its configuration, too.
+    """
+    return f"{version}{'.' if '+' in version else '+'}{config_id}"
 
 
 def _read(references: Mapping[str, Mapping[str, str]], folder: Path, variables: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from harness.stack.topology import topology
 GROUP = "recovery"
 _QUESTIONS = 20
 _RIGHT = 0.9
+_POLL_S = 0.5
 _READS_DATABASE = "DATABASE_URL"
 _SINCE = "SELECT count(*), extract(epoch FROM now() - min(updated_at)) FROM documents WHERE extract(epoch FROM updated_at) > %s"
 
@@ -43,7 +45,7 @@ def drill(backup: Backup, plan: DeployPlan, wanted: Recovery, say: Callable[[str
     begun_ns = clock.now_ns()
     try:
         side = open_site(fresh, plan, work, say, secrets)
-        found, right = _restored(backup, side, fresh, plan, clock, say)
+        found, right = _restored(backup, side, fresh, plan, clock, say, begun_ns + round(wanted.rto * NS_PER_S))
         took_s = (clock.now_ns() - begun_ns) / NS_PER_S
     except (BackupError, SideError, psycopg.Error) as error:
         return [Result("recovery.restored", GROUP, Status.FAIL, f"the backup cannot be restored: {str(error).strip()}")]
@@ -98,7 +100,9 @@ def _lost(site: Site, backup: Backup) -> Lost:
         return Lost(None, max(0.0, utc_now().timestamp() - backup.taken_s))
 
 
-def _restored(backup: Backup, side: Side, site: Site, plan: DeployPlan, clock: Clock, say: Callable[[str], None]) -> tuple[Contents, int]:
+def _restored(
+    backup: Backup, side: Side, site: Site, plan: DeployPlan, clock: Clock, say: Callable[[str], None], deadline_ns: int
+) -> tuple[Contents, int]:
     """Empty it, restore, restart who holds sessions, and ask. Raises BackupError, SideError or psycopg.Error."""
     dsn = database_of(side.database)
     say("the fresh database is emptied, and given the backup")
@@ -107,12 +111,24 @@ def _restored(backup: Backup, side: Side, site: Site, plan: DeployPlan, clock: C
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
     run_tool("pg_restore", "--no-owner", "--exit-on-error", "--single-transaction", f"--dbname={dsn}", str(backup.dump))
-    instances = SideClient(side.api, clock)
-    for name, service in topology(plan.stack.vector_store).services.items():
-        if _READS_DATABASE in service.variables:
-            for seen in instances.instances(name):
-                instances.replace(seen.name, {})
+    services = topology(plan.stack.vector_store).services
+    restart(SideClient(side.api, clock), [name for name, one in services.items() if _READS_DATABASE in one.variables], clock, deadline_ns)
     say("it is asked what it knows")
     asked = put_questions(side.entry_url, site.api_key, side.questions, _QUESTIONS, plan.seed, clock)
     with psycopg.connect(dsn) as connection:
         return contents_of(connection), sum(bool(one["right"]) for one in asked)
+
+
+def restart(side: SideClient, services: Sequence[str], clock: Clock, deadline_ns: int) -> None:
+    """Start their instances anew, and wait until all are ready. One that takes its time costs time, and is no broken backup.
+
+    Raises SideError where one is not ready by the deadline.
+    """
+    for service in services:
+        for seen in side.instances(service):
+            with suppress(SideError):  # not ready at once; whether it gets there is asked below
+                side.replace(seen.name, {})
+    while late := [f"{one.name}: {one.reason}" for service in services for one in side.instances(service) if one.reason is not None]:
+        if clock.now_ns() > deadline_ns:
+            raise SideError("; ".join(late))
+        clock.sleep(_POLL_S)

@@ -22,6 +22,7 @@ class Supervision:
     run_id: str
     work_dir: Path
     ended: threading.Event
+    lease: Lease
 
 
 @contextmanager
@@ -34,6 +35,6 @@ def supervision() -> Iterator[Supervision]:
     work_dir = Path(tempfile.gettempdir()) / f"gauntlet-{run_id}"
     lease = Lease.take(run_id, work_dir, None, SystemClock())
     try:
-        yield Supervision(run_id, work_dir, ended)
+        yield Supervision(run_id, work_dir, ended, lease)
     finally:
         lease.release()

@@ -34,6 +34,8 @@ KINDS: dict[str, str] = {
     "deploy.blue_green": "harness.pipeline.steps.deploy.blue_green",
     "deploy.canary": "harness.pipeline.steps.deploy.canary",
     "deploy.rolling": "harness.pipeline.steps.deploy.rolling",
+    "deploy.environment": "harness.pipeline.steps.deploy.environment",
+    "deploy.drill": "harness.pipeline.steps.deploy.drill",
     "monitor.alerts": "harness.pipeline.steps.monitor.alerts",
 }
 

@@ -41,11 +41,12 @@ def test_a_backup_is_restored_and_what_it_lacks_is_counted(tmp: Path) -> None:
     folder.mkdir()
     (folder / "test.yaml").write_text(ENVIRONMENT, encoding="utf-8")
     (folder / "shop.deploy").write_text(DEPLOY, encoding="utf-8")
-    (tmp / "up.yaml").write_text(DEPLOY + "stack: {documents: 60, replicas: {retrieval: 1, generation: 1, query: 1}}\n", encoding="utf-8")
-    up = gauntlet("deploy", "up", tmp / "up.yaml", "--json", tmp=tmp, timeout_s=240)
+    up = gauntlet("config", "up", "test", "--dir", folder, "--json", tmp=tmp, timeout_s=240)
     assert up.returncode == 0, up.stderr
     try:
         site = json.loads(up.stdout)
+        config_id = json.loads(gauntlet("config", "show", "test", "--dir", folder, "--json", tmp=tmp).stdout)["config_id"]
+        assert [side["version"] for side in site["sides"].values()] == [f"1.0.0+{config_id}"]
         take_in(site, "before")
         saved = gauntlet("config", "backup", "test", "--dir", folder, "--out", tmp / "saved", "--json", tmp=tmp)
         assert saved.returncode == 0, saved.stderr
@@ -58,4 +59,4 @@ def test_a_backup_is_restored_and_what_it_lacks_is_counted(tmp: Path) -> None:
         assert checks["recovery.rpo"]["reason"].startswith("1 documents changed since the backup")
         assert 0 < checks["recovery.rto"]["value"] < 600
     finally:
-        assert gauntlet("deploy", "down", "shop", tmp=tmp).returncode == 0
+        assert gauntlet("deploy", "down", "shop-test", tmp=tmp).returncode == 0

@@ -241,3 +241,38 @@ class TestCompared:
 
     def test_what_breaks_off_before_it_says_who_answers_counts_against_its_side(self) -> None:
         assert self.compared(0.0, broken=20)["c.availability"] is Status.FAIL
+
+
+class TestBrokenAlike:
+    STEPS = ("intended", "injected", "effective", "heal_intended", "healed", "gone")
+
+    def told(self, *, late_s: float = 0.0, without: str = "") -> dict[str, list[dict[str, Any]]]:
+        """Steps a second apart, those of green later, and without one."""
+        return {
+            side: [
+                {"t_ns": at_ns(n + offset_s), "id": "slow", "step": step}
+                for n, step in enumerate(self.STEPS)
+                if side == "blue" or step != without
+            ]
+            for side, offset_s in (("blue", 0.0), ("green", late_s))
+        }
+
+    def test_the_same_fault_at_the_same_time_that_is_gone_passes(self) -> None:
+        result = gates.broken_alike(self.told(late_s=1.0), ["slow"])
+        assert (result.status, result.reason) == (Status.PASS, "both versions had slow, and have them no more")
+
+    @pytest.mark.parametrize(
+        ("told", "status", "said"),
+        [
+            ({"without": "effective"}, Status.INCONCLUSIVE, "slow did not bite green"),
+            ({"late_s": 6.0}, Status.INCONCLUSIVE, "slow bit one of them 6.0s after the other"),
+            ({"without": "gone"}, Status.FAIL, "slow is not proved gone from green"),
+        ],
+    )
+    def test_what_was_not_alike_never_passes(self, told: dict[str, Any], status: Status, said: str) -> None:
+        result = gates.broken_alike(self.told(**told), ["slow"])
+        assert (result.status, result.reason) == (status, said)
+
+    def test_a_version_that_tells_nothing_never_passes(self) -> None:
+        assert gates.broken_alike({"blue": self.told()["blue"]}, ["slow"]).status is Status.INCONCLUSIVE
+        assert gates.broken_alike({}, ["slow"]).status is Status.INCONCLUSIVE

@@ -82,3 +82,43 @@ class TestRolling:
         text = GOOD.replace("  version: 1.1.0\n", "  version: 1.1.0\n  environment: {generation: {A: b}}\n")
         message = refused(text + "stack: {replicas: {retrieval: 2}}\nrolling: {services: [retrieval]}\n", "rolling")
         assert "generation is not rolled, so it would never be told" in message
+
+
+FAULTS = """\
+verify:
+  length: 60s
+  metrics: {availability: 5%}
+  faults:
+    - {id: slow, type: llm.slow_first_token, target: llm, at: fault+15s, for: 20s, with: {ttft: 800ms}}
+"""
+
+
+def test_both_versions_may_have_faults_while_they_are_compared() -> None:
+    verify = plan_of_text(GOOD + FAULTS, "deploy.yaml", "canary").plan.verify
+    assert verify is not None
+    assert [(use.id, use.offset_s, use.for_s) for use in verify.faults] == [("slow", 15.0, 20.0)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("llm.slow_first_token", "llm.slow", "deploy.yaml:9:18: there is no fault 'llm.slow'; did you mean"),
+        ("target: llm", "target: lmm", "the stack 'reference' has no 'lmm'; did you mean 'llm'?"),
+        ("target: llm", "target: user-1", "llm.slow_first_token does not go to the instance 'user-1'; write a target that is service"),
+        ("ttft: 800ms", "ttf: 800ms", "ttft: Field required; see docs/faults/llm.slow_first_token.md"),
+        ("for: 20s", "for: 50s", "it ends after the comparison, which takes 60s"),
+        ("fault+15s", "recovery", "a comparison is one phase, in which each fault begins and ends; write `at: fault+20s, for: 20s`"),
+        (
+            "llm.slow_first_token, target: llm",
+            "network.latency, target: retrieval->postgres",
+            "network.latency cannot be put into a version that stands already",
+        ),
+        (
+            "    - {id: slow,",
+            "    - {id: slow, type: process.stop, target: retrieval-1, at: fault+1s, for: 5s}\n    - {id: slow,",
+            "deploy.yaml:10:8: fault id 'slow' is used twice",
+        ),
+    ],
+)
+def test_faults_that_both_versions_cannot_have_are_refused(old: str, new: str, said: str) -> None:
+    assert said in refused(GOOD + FAULTS.replace(old, new))

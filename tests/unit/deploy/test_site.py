@@ -93,3 +93,14 @@ def test_its_files_are_for_its_owner_alone(site: Site) -> None:
     site.claim()
     assert (site.folder / "site.json").stat().st_mode & 0o077 == 0
     assert site.folder.stat().st_uid == os.getuid()
+
+
+def test_nothing_is_left_of_a_site_that_has_ended(site: Site, another: psutil.Process) -> None:
+    state = json.loads((site.folder / "site.json").read_text(encoding="utf-8"))
+    write_private(site.folder / "site.json", {**state, "pid": another.pid, "create_time_s": another.create_time()})
+    (site.logs / "blue").mkdir(parents=True)
+    (site.logs / "blue" / "gateway-1.log").touch()
+    assert site.close()
+    assert not site.folder.exists()
+    assert not another.is_running() or another.status() == psutil.STATUS_ZOMBIE
+    assert not site.close()

@@ -6,13 +6,17 @@ import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from harness.deploy.side_api import SeenInstance, SideClient, SideError
 from harness.environments.backup import Backup, BackupError, Contents, database_of
-from harness.environments.drill import Lost, judged
+from harness.environments.drill import Lost, judged, restart
 from harness.environments.model import Recovery
+from harness.record.clock import NS_PER_S
 from harness.score.check import Result, Status
+from harness.testing import FakeClock
 
 HELD = Contents(60, "d1", 1_700_000_000.0, 180, "c1")
 WANTED = Recovery.model_validate({"rpo": "60s", "rto": "120s"})
@@ -81,3 +85,34 @@ def test_an_empty_backup_proves_nothing(backup: Backup) -> None:
     nothing = Contents(0, "", None, 0, "")
     empty = replace(backup, contents=nothing)
     assert statuses(judged(empty, WANTED, Lost(0, 0.0), nothing, 20, 60.0))["restored"] is Status.INCONCLUSIVE
+
+
+class Starting:
+    """A side whose instance is not ready within the time of a restart, and is so after a while."""
+
+    def __init__(self, ready_after: int) -> None:
+        self.replaced: list[str] = []
+        self._looks_left = ready_after
+
+    def instances(self, service: str) -> list[SeenInstance]:
+        self._looks_left -= bool(self.replaced)
+        reason = "connection refused" if self.replaced and self._looks_left >= 0 else None
+        return [SeenInstance(service, f"{service}-1", "http://127.0.0.1:1", "1.0.0", 1, reason)]
+
+    def replace(self, instance: str, _variables: object) -> None:
+        self.replaced.append(instance)
+        raise SideError(f"{instance} not ready within 10 s")
+
+
+def test_an_instance_that_takes_its_time_costs_time_and_is_no_broken_backup() -> None:
+    side, clock = Starting(ready_after=3), FakeClock()
+    restart(cast(SideClient, side), ["document"], clock, 60 * NS_PER_S)
+    assert side.replaced == ["document-1"]
+    assert clock.now_ns() == round(1.5 * NS_PER_S)
+
+
+def test_one_that_is_never_ready_is_told_when_the_time_is_over() -> None:
+    clock = FakeClock()
+    with pytest.raises(SideError, match="document-1: connection refused"):
+        restart(cast(SideClient, Starting(ready_after=10_000)), ["document"], clock, 60 * NS_PER_S)
+    assert clock.now_ns() >= 60 * NS_PER_S

@@ -172,6 +172,9 @@ def test_an_environment_is_deployed_by_its_strategy_with_its_settings_and_secret
     assert found.loaded.plan.stack.replicas == {"retrieval": 2}
     assert found.loaded.plan.change.environment == {"generation": {"PROMPT": "short", "TOP_K": "5"}}
     assert found.secrets == {"generation": {"LLM_API_KEY": SECRET}}
+    assert found.loaded.plan.name == "shop-staging"
+    assert (found.loaded.plan.base, found.loaded.plan.change.version) == ("1.0.0", f"1.1.0+{found.origin['config_id']}")
+    assert found.base.base == f"1.0.0+{found.origin['config_id']}"
     assert SECRET not in found.loaded.text + repr(found)
 
 
