@@ -177,13 +177,22 @@ def reasons(verdict: dict[str, Any], status: str) -> dict[str, str]:
     return {c["name"]: c["reason"] for c in verdict["checks"] if c["status"] == status}
 
 
+def of_a_load(verdicts: dict[str, tuple[int, dict[str, Any]]], name: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and verdict of a run. Where the machine could not offer the load, three times, nothing passes, and no more can be seen."""
+    code, verdict = verdicts[name]
+    if (code == 3 or name == "asked") and machine_was_unsteady(json.dumps(verdict)):
+        assert (code, verdict["verdict"]) == (3, "INCONCLUSIVE") or name == "asked", verdict
+        pytest.skip("this machine was too busy to offer 20 requests a second, three times")
+    return code, verdict
+
+
 def test_what_works_passes(verdicts: dict[str, tuple[int, dict[str, Any]]]) -> None:
-    code, verdict = verdicts["served"]
+    code, verdict = of_a_load(verdicts, "served")
     assert (code, verdict["verdict"], set(reasons(verdict, "PASS")) >= {"steady_state.availability"}) == (0, "PASS", True), verdict
 
 
 def test_everything_that_may_be_asked_is_answered(verdicts: dict[str, tuple[int, dict[str, Any]]]) -> None:
-    code, verdict = verdicts["asked"]
+    code, verdict = of_a_load(verdicts, "asked")
     failed, unknown = reasons(verdict, "FAIL"), reasons(verdict, "INCONCLUSIVE")
     assert (code, set(failed), set(unknown)) == (1, {"probe.nobody"}, {"probe.told"}), verdict
     assert "answers throughout the run were no" in failed["probe.nobody"]
@@ -204,7 +213,7 @@ def test_a_target_that_hangs_and_fills_every_slot_fails(verdicts: dict[str, tupl
 
 def test_a_target_that_dies_fails(verdicts: dict[str, tuple[int, dict[str, Any]]]) -> None:
     """The load was offered, and nobody was served: that is the target's failure, not a lack of data."""
-    code, verdict = verdicts["dies"]
+    code, verdict = of_a_load(verdicts, "dies")
     assert (code, verdict["verdict"], set(reasons(verdict, "FAIL"))) == (1, "FAIL", {"steady_state.availability"}), verdict
 
 
