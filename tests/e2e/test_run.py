@@ -178,7 +178,7 @@ def reasons(verdict: dict[str, Any], status: str) -> dict[str, str]:
 
 
 def of_a_load(verdicts: dict[str, tuple[int, dict[str, Any]]], name: str) -> tuple[int, dict[str, Any]]:
-    """The run's exit code and verdict. Where the machine could not offer the load three times, nothing may pass, and there is no more to see."""
+    """Exit code and verdict of a run. Where the machine could not offer the load, three times, nothing passes, and no more can be seen."""
     code, verdict = verdicts[name]
     if (code == 3 or name == "asked") and machine_was_unsteady(json.dumps(verdict)):
         assert (code, verdict["verdict"]) == (3, "INCONCLUSIVE") or name == "asked", verdict
