@@ -27,7 +27,7 @@ _ERASE, _ERASE_LINE, _ESCAPE = ("\x7f", "\b"), "\x15", "\x1b"
 
 @dataclass(slots=True)
 class Keyboard:
-    """What is being typed. `faults` are those of the master's document, in its order; `changed` is called when something is to be redrawn."""
+    """What is being typed. `faults` are those of the master's document, in its order; `changed` is called when that is to be redrawn."""
 
     desk: Desk
     faults: Callable[[], list[dict[str, Any]]]
