@@ -32,7 +32,7 @@ def test_a_process_that_ended_is_not_waited_for() -> None:
 
 
 def test_a_log_that_cannot_be_read_here_is_not_called_empty() -> None:
-    with pytest.raises(StackError, match="^app not ready within 1 s: refused$"):
+    with pytest.raises(StackError, match=r"^app not ready within 1 s: refused$"):
         wait_ready("app", lambda: "refused", 1.0, clock=FakeClock())
 
 
