@@ -50,7 +50,7 @@ COMMANDS: Mapping[str, Here | By | Not] = {
     ". .venv/bin/activate": Not("is the shell's own"),
     "pip install 'rag-gauntlet[run,mocks]'": Not("installs a release, which a checkout is not"),
     "export GAUNTLET_MOCK_TOKEN=secret OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=nobody": Not("is the shell's own"),
-    "gauntlet mock llm --admin-port 8081 --quiet & mock=$!": By(TUTORIAL),
+    "gauntlet mock llm --port 8080 --admin-port 8081 --quiet & mock=$!": By(TUTORIAL),
     "python3 app.py 2> app.log & app=$!": By(TUTORIAL),
     'curl --silent --fail --retry 30 --retry-connrefused --retry-delay 1 "http://127.0.0.1:8000/?q=When+is+a+refund+paid"': By(TUTORIAL),
     "gauntlet check gate.yaml": By(TUTORIAL),

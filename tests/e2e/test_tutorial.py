@@ -23,7 +23,8 @@ PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8").split("## The
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return [text for written_in, text in found if written_in == language]
 
 
 class Reader:
@@ -101,8 +102,5 @@ def test_the_gate_fails_for_the_reason_that_the_page_gives_and_passes_with_the_f
         code, said = reader.run("gauntlet run gate.yaml")
         assert code == 0, said
         assert right.strip() in said
-
-        code, said = reader.run(command("gauntlet mock report"))
-        assert code == 1 and "gave_up" in said and "retry_after_ignored" not in said, said  # the journal has seen both versions
     finally:
         reader.leave()
