@@ -62,6 +62,13 @@ class Reader:
         )
         return done.returncode, done.stdout + done.stderr
 
+    def judged(self, command: str) -> tuple[int, str]:
+        """As `run`; a machine that cannot even send the load in time is no ground to judge a page on, as the verdict says itself."""
+        code, said = self.run(command)
+        if code == 3 and "the generator sent late" in said:
+            pytest.skip("this machine is too busy to send 20 requests a second in time")
+        return code, said
+
     def served(self) -> None:
         """The page's own question gets the page's answer; it waits for a service that is not up yet."""
         code, said = self.run(command("curl"))
@@ -89,7 +96,7 @@ def test_the_gate_fails_for_the_reason_that_the_page_gives_and_passes_with_the_f
         reader.begin(command("gauntlet mock llm"))
         app_process = reader.begin(command("python3 app.py"))
         reader.served()
-        code, said = reader.run(command("gauntlet check gate.yaml"))
+        code, said = reader.judged(command("gauntlet check gate.yaml"))
         assert code == 1, said
         assert wrong.split(": ")[:3] == next(line for line in said.splitlines() if line.startswith("FAIL")).split(": ")[:3]
         assert "PASS validity.fault.limited" in said
@@ -99,7 +106,7 @@ def test_the_gate_fails_for_the_reason_that_the_page_gives_and_passes_with_the_f
         reader.save("app.py", re.sub(r"def complete\(.*?\n(?=\n\nclass)", lambda _: fix, app, flags=re.DOTALL))
         reader.begin(command("python3 app.py"))
         reader.served()
-        code, said = reader.run("gauntlet run gate.yaml")
+        code, said = reader.judged("gauntlet run gate.yaml")
         assert code == 0, said
         assert right.strip() in said
     finally:
