@@ -61,6 +61,8 @@ COMMANDS: Mapping[str, Here | By | Not] = {
     "gauntlet init mine.yaml --name my-service --url http://127.0.0.1:8000": Here(),
     "gauntlet check mine.yaml": Here(),
     "gauntlet run mine.yaml": By("tests/plugin/test_scenarios.py::test_a_run_from_a_test_and_its_checks_as_tests"),
+    # docs/agent.md
+    "gauntlet run on-call.yaml": By("tests/unit/inbox/test_agent_example.py::test_it_names_what_does_not_answer_and_restarts_it_once"),
     # docs/compare.md
     "gauntlet run scenarios/compare-versions.yaml": Not(LONG),
     "gauntlet compare BASE CANDIDATE": Here(3),
