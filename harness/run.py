@@ -164,7 +164,8 @@ class _Run:
 
     def start_stack(self, work_dir: Path, cleanup: ExitStack) -> Stack | None:
         """The stack, ready; None when the run was interrupted before it was."""
-        self._show("starting", "the stack starts")
+        running = ", ".join(self.scenario.stack.by_url)
+        self._show("starting", f"waiting for an answer of {running}" if running else "the stack starts")
         self.append(ev.STACK, state="starting")
         stack = build_stack(
             self.scenario.stack,

@@ -31,6 +31,7 @@ LONG = "takes minutes; the nightly scenario table (tests/benchmarks/scenario_tab
 TWO_RUNS = (
     "takes two runs; tests/unit/test_comparing.py judges records against a baseline, and tests/e2e/test_cli.py refuses one that is none"
 )
+TUTORIAL = "tests/e2e/test_tutorial.py::test_the_gate_fails_for_the_reason_that_the_page_gives_and_passes_with_the_fix"
 CLUSTER = "wants a Kubernetes cluster, and none is had here: docs/kubernetes.md says that it is not verified on one"
 ENGINE = "wants a container engine, and what it builds"
 
@@ -45,10 +46,23 @@ COMMANDS: Mapping[str, Here | By | Not] = {
     "gauntlet mock report --admin http://127.0.0.1:…": By(
         "tests/e2e/test_mock_command.py::test_every_known_caller_gets_exactly_its_finding"
     ),
+    "python3 -m venv .venv": Not("makes an environment, of which the tests have one"),
+    ". .venv/bin/activate": Not("is the shell's own"),
+    "pip install 'rag-gauntlet[run,mocks]'": Not("installs a release, which a checkout is not"),
+    "export GAUNTLET_MOCK_TOKEN=secret OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=nobody": Not("is the shell's own"),
+    "gauntlet mock llm --port 8080 --admin-port 8081 --quiet & mock=$!": By(TUTORIAL),
+    "python3 app.py 2> app.log & app=$!": By(TUTORIAL),
+    'curl --silent --fail --retry 30 --retry-connrefused --retry-delay 1 "http://127.0.0.1:8000/?q=When+is+a+refund+paid"': By(TUTORIAL),
+    "gauntlet check gate.yaml": By(TUTORIAL),
+    "gauntlet run gate.yaml": By(TUTORIAL),
+    "kill $app": Not("is the shell's own"),
+    "kill $app $mock": Not("is the shell's own"),
     "python3 -m http.server 8000 --bind 127.0.0.1 &": Not("is Python's own"),
     "gauntlet init mine.yaml --name my-service --url http://127.0.0.1:8000": Here(),
     "gauntlet check mine.yaml": Here(),
     "gauntlet run mine.yaml": By("tests/plugin/test_scenarios.py::test_a_run_from_a_test_and_its_checks_as_tests"),
+    # docs/agent.md
+    "gauntlet run on-call.yaml": By("tests/unit/inbox/test_agent_example.py::test_it_names_what_does_not_answer_and_restarts_it_once"),
     # docs/compare.md
     "gauntlet run scenarios/compare-versions.yaml": Not(LONG),
     "gauntlet compare BASE CANDIDATE": Here(3),

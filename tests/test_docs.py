@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from harness.cli import cli
+from harness.commands import reference
 from harness.lifecycle import exit_codes
 from harness.lifecycle.checking import check_loaded
 from harness.lifecycle.reference import fault_pages
@@ -108,6 +109,10 @@ def test_fault_pages_are_fresh() -> None:
     folder = ROOT / "docs" / "faults"
     found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
     assert found == fault_pages(folder), "stale: run pipelines/docs"
+
+
+def test_the_page_of_commands_is_fresh() -> None:
+    assert page("cli.md") == reference.page(cli), "stale: run pipelines/docs"
 
 
 def test_every_sli_is_documented() -> None:

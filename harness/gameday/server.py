@@ -7,6 +7,7 @@ import hmac
 import json
 import socket
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from secrets import token_urlsafe
 
@@ -39,6 +40,15 @@ class GameDayError(RuntimeError):
     """The page cannot be served."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What one role is sent."""
+
+    built_ns: int
+    text: str
+    over: bool
+
+
 class Pages:
     """Serves both roles from a thread of its own."""
 
@@ -48,6 +58,7 @@ class Pages:
         self._clock = clock
         self._at = (host, port)
         self._tokens: dict[Role, str] = {"master": token_urlsafe(18), "players": token_urlsafe(18)}
+        self._sent: dict[Role, _Sent] = {}
         self._socket: socket.socket | None = None
         self._served: AppThread | None = None
 
@@ -110,14 +121,23 @@ class Pages:
         """The state whenever it has changed, until the game day is over or the server ends."""
         last = ""
         while True:
-            found = document(self._desk, role, self._places)
-            text = json.dumps(found, separators=(",", ":"), default=str)
-            if text != last:
-                last = text
-                yield f"data: {text}\n\n"
-            if found["over"] or (self._served is not None and self._served.ending):
+            ending = self._served is not None and self._served.ending
+            found = self._latest(role, fresh=ending)
+            if found.text != last:
+                last = found.text
+                yield f"data: {last}\n\n"
+            if found.over or ending:
                 return
             await asyncio.sleep(EVERY_S)
+
+    def _latest(self, role: Role, *, fresh: bool) -> _Sent:
+        """The state of that role, built once for all of its open pages: anew when it is that old, or somebody has done something."""
+        now_ns, known = self._clock.now_ns(), self._sent.get(role)
+        if known is None or fresh or now_ns - known.built_ns >= EVERY_S * 1e9:
+            found = document(self._desk, role, self._places)
+            known = _Sent(now_ns, json.dumps(found, separators=(",", ":"), default=str), bool(found["over"]))
+            self._sent[role] = known
+        return known
 
     async def _do(self, request: Request) -> Response:
         role = self._role(request)
@@ -135,6 +155,7 @@ class Pages:
             return _refused(422, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}".removeprefix(": "))
         except AskError as error:
             return _refused(409, str(error))
+        self._sent.clear()
         return JSONResponse({"done": True}, headers=_HEADERS)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness import run
+from harness.gameday.asks import Role
 from harness.gameday.desk import Desk, Ended
+from harness.gameday.keyboard import Keyboard
 from harness.gameday.server import Pages
 from harness.gameday.terminal import TerminalView
 from harness.gameday.view import document
@@ -17,7 +20,7 @@ from harness.judging import judge_run, write_reports
 from harness.lifecycle.batch import NOT_STARTED_BY, RunOutcome
 from harness.lifecycle.checking import check_loaded
 from harness.lifecycle.exit_codes import INTERRUPTED, NOT_STARTED
-from harness.lifecycle.keys import STOP_KEY, stop_key
+from harness.lifecycle.keys import keys
 from harness.record.clock import Clock, SystemClock
 from harness.report import terminal, verdict_json
 from harness.report.state import LiveState
@@ -54,19 +57,27 @@ class GameDay:
             say(f"master:  {pages.url('master')}\nplayers: {pages.url('players')}")
             if not self.wait:
                 desk.begun.set()
-            while not desk.begun.is_set():
-                clock.sleep(_POLL_S)
-            return self._run(desk, pages, say)
+            return self._run(desk, pages, clock, say)
         finally:
             pages.stop()
 
-    def _run(self, desk: Desk, pages: Pages, say: Callable[[str], None]) -> RunOutcome:
-        hint = f"{STOP_KEY}: heal and stop; decisions: {pages.url('master')}"
-        with TerminalView(self.loaded.scenario.name, quiet=self.quiet, hint=hint) as view, stop_key():
+    def _run(self, desk: Desk, pages: Pages, clock: Clock, say: Callable[[str], None]) -> RunOutcome:
+        hint = f"master: {pages.url('master')}\nplayers: {pages.url('players')}"
+
+        def look(role: Role) -> Mapping[str, Any]:
+            return document(desk, role, ())
+
+        view = TerminalView(self.loaded.scenario.name, look, quiet=self.quiet, hint=hint)
+        keyboard = Keyboard(desk, lambda: list(look("master")["faults"]), view.redraw)
+        with view, keys(keyboard.feed) as somebody_types:
+            view.keyboard = keyboard if somebody_types else None
+            view.redraw()
+            while not desk.begun.is_set():
+                clock.sleep(_POLL_S)
 
             def observe(state: LiveState) -> None:
                 desk.observe(state)
-                view.show(state, document(desk, "master", ()))
+                view.show(state)
 
             options = run.Options(out=self.out, seed=self.seed, argv=self.argv, observe=observe, attend=desk.attend)
             try:

@@ -1,7 +1,8 @@
-"""The key that ends a run at its live view: `s`, without Return, where a person sits at the terminal."""
+"""Keys at a live view, without Return, where a person sits at the terminal; `s` ends the run."""
 
 from __future__ import annotations
 
+import codecs
 import os
 import select
 import signal
@@ -9,27 +10,35 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 STOP_KEY = "s"
 _LOOK_EVERY_S = 0.2  # whether the block has ended; a key is read at once
 
 
-@contextmanager
-def stop_key() -> Iterator[None]:
+def stop_key() -> AbstractContextManager[bool]:
     """Within the block, STOP_KEY at the terminal is a SIGINT to this process. Nothing where standard input is no terminal of ours."""
+    return keys(lambda typed: os.kill(os.getpid(), signal.SIGINT) if STOP_KEY in typed else None)
+
+
+@contextmanager
+def keys(feed: Callable[[str], None]) -> Iterator[bool]:
+    """Within the block, what is typed goes to `feed`, in a thread of its own, as it comes: a key, an escape sequence, or what was pasted.
+
+    The block is told whether anybody can type: False where standard input is no terminal of ours.
+    """
     terminal = _terminal()
     if terminal is None:
-        yield
+        yield False
         return
     before = termios.tcgetattr(terminal)
     ended = threading.Event()
-    reader = threading.Thread(target=_read, args=(terminal, ended), name="keys", daemon=True)
+    reader = threading.Thread(target=_read, args=(terminal, ended, feed), name="keys", daemon=True)
     tty.setcbreak(terminal)
     reader.start()
     try:
-        yield
+        yield True
     finally:
         ended.set()
         reader.join()
@@ -45,7 +54,8 @@ def _terminal() -> int | None:
         return None
 
 
-def _read(terminal: int, ended: threading.Event) -> None:
+def _read(terminal: int, ended: threading.Event, feed: Callable[[str], None]) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while not ended.is_set():
         if not select.select([terminal], [], [], _LOOK_EVERY_S)[0]:
             continue
@@ -55,5 +65,4 @@ def _read(terminal: int, ended: threading.Event) -> None:
             return  # the terminal is gone
         if not typed:
             return
-        if STOP_KEY.encode() in typed:
-            os.kill(os.getpid(), signal.SIGINT)
+        feed(decoder.decode(typed))

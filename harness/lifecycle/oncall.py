@@ -76,7 +76,8 @@ class OnCall:
         path = self._directory / "targets.yaml"
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(dict(targets), sort_keys=False), encoding="utf-8")
-        argv = [part.replace("{targets}", str(path)) for part in command] if command else [sys.executable, "-m", "harness.ops", str(path)]
+        given = [_found(part, program=n == 0).replace("{targets}", str(path)) for n, part in enumerate(command or ())]
+        argv = given or [sys.executable, "-m", "harness.ops", str(path)]
         environment = {k: v for k, v in os.environ.items() if k in _PASSED_ON} | {"GAUNTLET_RUN_ID": self._run_id}
         # Its working directory is not ours, so a source checkout must be named.
         paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
@@ -130,6 +131,15 @@ class OnCall:
             process.wait()
         if self._logging is not None:
             self._logging.join(_LOGGED_S)  # whoever left its session may hold the pipe open
+
+
+def _found(word: str, *, program: bool) -> str:
+    """A word of the command as the operator finds it, whose working directory is not ours: files of ours by their whole path."""
+    by_path = "/" in word or not program  # a bare name of a program is looked for on the PATH
+    try:
+        return str(Path(word).resolve()) if by_path and Path(word).is_file() else word
+    except OSError:  # longer than any name: a program in itself, as after `-c`
+        return word
 
 
 def _copy(said: IO[bytes], log: Path) -> None:

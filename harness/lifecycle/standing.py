@@ -144,4 +144,7 @@ def _write_state(stack: Any, logs: Path) -> None:
 
 
 if __name__ == "__main__":
-    supervise(StackSpec.model_validate_json(sys.argv[1]))
+    try:
+        supervise(StackSpec.model_validate_json(sys.argv[1]))
+    except StackError as error:  # what a stack lacks is no defect of ours
+        raise SystemExit(str(error)) from None

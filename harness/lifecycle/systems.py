@@ -32,7 +32,7 @@ def build_stack(
 ) -> Stack:
     """The stack, not started."""
     if spec.use == "external":
-        actuated = any(service.actuators for service in spec.by_url.values())
+        actuated = any(service.actuators or service.admin for service in spec.by_url.values())
         return ActuatedStack(spec) if actuated else ExternalStack(spec)
     options = StackOptions(
         run_id=run_id,

@@ -59,8 +59,9 @@ class Targets:
 
     @property
     def entry(self) -> str:
-        """The service that users ask: what ends TLS, where something does."""
-        return next((s for s, kind in self.kinds.items() if kind == "tls"), "gateway")
+        """The service that users ask: what ends TLS, where something does; else `gateway`, else the first that is named."""
+        ends_tls = next((s for s, kind in self.kinds.items() if kind == "tls"), None)
+        return ends_tls or ("gateway" if "gateway" in self.kinds else next(iter(self.kinds), "gateway"))
 
     def callees(self, service: str) -> tuple[str, ...]:
         """Services that `service` calls directly."""

@@ -19,6 +19,8 @@ PORTS: Mapping[Role, int] = {"postgres": 5432, "redis": 6379}
 LLM = "llm"
 """The service that a scenario gets with `llm: true`, and its name in the network."""
 
+MOCK_TOKEN = "GAUNTLET_MOCK_TOKEN"
+"""Environment variable with the token of the admin API of a mock that runs by itself."""
 
 Command = Annotated[list[str], Field(min_length=1)]
 Actuator = Literal["kill", "stop", "restart", "pause", "resume", "scale", "deploy"]
@@ -31,6 +33,9 @@ class ServiceUrl(Model):
     metrics: str | None = Field(default=None, description="URL of its Prometheus metrics, if it has any")
     health: str | None = Field(default=None, description="URL that answers 200 while the service works")
     role: DeclaredRole = Field(default="http", description="what it speaks: faults of databases and caches fit what is one")
+    admin: str | None = Field(
+        default=None, description=f"URL of the admin API of a mock that plays it, for faults; its token is read from ${MOCK_TOKEN}"
+    )
     actuators: dict[Actuator, Command] = Field(
         default_factory=dict, description="argv by verb, run without a shell; {replicas} in scale and {version} in deploy are replaced"
     )
@@ -46,6 +51,8 @@ class ServiceUrl(Model):
             command = self.actuators.get(verb)  # type: ignore[call-overload]  # both are verbs
             if command is not None and not any(word in part for part in command):
                 raise ValueError(f"`{verb}` does not say where its number goes: write {word} in one of its arguments")
+        if self.admin is not None and self.role not in ("llm", "vector"):
+            raise ValueError("`admin` is of a mock, of an LLM provider or a vector store: add `role: llm` or `role: vector`")
         return self
 
 

@@ -246,5 +246,5 @@ def _after_heal(history: History, scenario: Scenario, fault: FaultTruth) -> tupl
         return "healed_by_harness", "users were outside of the limits until the harness healed the fault"
     known = [s for s in states if s is not State.UNKNOWN]
     if span.length_s < HOLD_S or not known:
-        return None, f"limits were not regained before the heal, and {span.length_s:g}s of record after it are too little to tell the rest"
+        return None, f"limits were not regained before the heal, and {span.length_s:.1f}s of record after it are too few to tell the rest"
     return "not_recovered", "users were outside of the limits, also after the harness had healed the fault"

@@ -105,9 +105,9 @@ STACKS: Mapping[str, frozenset[str]] = {
     "kubernetes": KUBERNETES_CAPABILITIES,
     "swarm": SWARM_CAPABILITIES,
     "compose": COMPOSE_CAPABILITIES,
-    "external": frozenset(ACTUATED.values()),
+    "external": frozenset({*ACTUATED.values(), "Programmable"}),
 }
-"""What each kind of stack can do where everything that it takes is there, and an external one, or a node, names every command."""
+"""What each kind of stack can do where everything that it takes is there, and an external one, or a node, names commands and mocks."""
 
 _OF_DRIVER: Mapping[Driver, frozenset[str]] = {
     "processes": REFERENCE_CAPABILITIES,
@@ -226,7 +226,7 @@ def _unavailable(driver: Driver) -> frozenset[str]:
 
 
 def external_info(spec: StackSpec) -> StackInfo:
-    """A system that runs already: loaded, watched, and touched only by the commands that it names. Raises ValueError."""
+    """A system that runs already: loaded, watched, and touched only by the commands and mocks that it names. Raises ValueError."""
     if not spec.services:
         raise ValueError("an external stack names its services: services: {gateway: {url: 'http://127.0.0.1:8000'}}")
     if spec.replicas:
@@ -238,13 +238,16 @@ def external_info(spec: StackSpec) -> StackInfo:
         capability: frozenset(name for name, service in spec.by_url.items() if verb in service.actuators)
         for verb, capability in ACTUATED.items()
     }
+    mocks = frozenset(name for name, service in spec.by_url.items() if service.admin is not None)
+    able = {capability for capability, services in acts_on.items() if services}
     return StackInfo(
         name="external",
         services=dict.fromkeys(spec.services, 1),
         edges=frozenset(spec.edges),
-        capabilities=frozenset(capability for capability, services in acts_on.items() if services),
+        capabilities=frozenset(able | {"Programmable"} if mocks else able),
         journeys=frozenset(),
         roles={name: service.role for name, service in spec.services.items()},
+        programmable=mocks,
         acts_on=acts_on,
     )
 

@@ -1,15 +1,17 @@
-"""A system that runs already: it is loaded and watched, and touched only by the commands that the scenario names."""
+"""A system that runs already: it is loaded and watched, and touched only by the commands and mocks that the scenario names."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 from harness.scenario.catalog import StackInfo
 from harness.scenario.model import Actuator, StackSpec
+from harness.scenario.services import MOCK_TOKEN
 from harness.stack import http_probe, postgres, valkey
-from harness.stack.base import Instance, StackError
+from harness.stack.base import AdminApi, Instance, StackError
 from harness.stack.catalog import external_info
 from harness.stack.commands import run_named
 from harness.stack.ready import wait_ready
@@ -19,7 +21,7 @@ ENTRY = "gateway"
 
 
 class ExternalStack:
-    """`Stack` without any capability; `ActuatedStack` has those for which commands are named.
+    """`Stack` without any capability; `ActuatedStack` has those for which commands, or mocks, are named.
 
     The load goes to the service `gateway`, else to the first that is named.
     """
@@ -81,7 +83,22 @@ class ExternalStack:
 
 
 class ActuatedStack(ExternalStack):
-    """An external stack some of whose services name commands. A verb without one is a StackError that says so."""
+    """An external stack some of whose services name commands, or are mocks. A verb without one is a StackError that says so."""
+
+    def start(self) -> None:
+        """Wait until every service answers; a mock whose token is not given is found out before."""
+        for name in sorted(self.info.programmable):
+            self.admin(name)
+        super().start()
+
+    def admin(self, service: str) -> AdminApi:
+        described = self._spec.by_url.get(service)
+        if described is None or described.admin is None:
+            raise StackError(f"{service} has no admin API: name that of its mock as `admin`")
+        token = os.environ.get(MOCK_TOKEN)
+        if not token:
+            raise StackError(f"{MOCK_TOKEN} is not set: the token of {described.admin}; start the mock with the same variable")
+        return AdminApi(described.admin.rstrip("/").removesuffix("/admin"), token)
 
     def kill(self, instance: str) -> None:
         self._run(instance, "kill")

@@ -117,3 +117,16 @@ def test_nothing_is_left_of_a_killed_supervisor(up: dict[str, Any], tmp: Path) -
     processes[0].kill()
     assert wait_gone(processes, tmp) == []
     assert_clean(tmp)
+
+
+def test_what_a_stack_lacks_is_told_in_one_line(tmp: Path) -> None:
+    file = tmp / "lacking.yaml"
+    file.write_text(
+        "name: lacking\nstack: {use: external, services: {llm: {url: 'http://127.0.0.1:9', role: llm, admin: 'http://127.0.0.1:9'}}}\n"
+        "load: {journeys: {home: {service: llm, get: /}}, mix: {home: 1}, shape: [{constant: 20/s}]}\n"
+        "phases: {steady_state: 5s}\nobjectives: {steady_state: {availability: '>= 90%'}}\n",
+        encoding="utf-8",
+    )
+    done = gauntlet("up", "--scenario", file, tmp=tmp)
+    assert done.returncode == 4, done.stderr
+    assert "GAUNTLET_MOCK_TOKEN is not set" in done.stderr and "Traceback" not in done.stderr

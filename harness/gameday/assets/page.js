@@ -127,7 +127,8 @@ function chart(points, column, title, unit) {
 function said(entry) {
   const words = {approve: "approved", skip: "skipped", reveal: "revealed the truth", stop: "emergency stop", saw: "sees something", suspect: "thinks it is", acted: "acted", note: entry.follow_up ? "to do" : "note"};
   const what = entry.service ? `${entry.service}/${entry.fault_kind}` : entry.fault || "";
-  return [entry.by + ":", words[entry.do] || entry.do, what, entry.text || entry.reason || ""].filter(Boolean).join(" ");
+  const text = entry.text || entry.reason || "";
+  return [entry.by + ":", words[entry.do] || entry.do, what].filter(Boolean).join(" ") + (text ? `: ${text}` : "");
 }
 
 function draw(state) {

@@ -97,6 +97,7 @@ def _instances(loaded: Loaded, fault: FaultUse, spec: FaultSpec, target: TargetR
 
 
 REFERENCE = "use a stack that can: `stack: {use: reference}`"
+_MOCK = "let `gauntlet mock` play the service, and give it `admin: http://HOST:PORT` as that prints it (docs/mocks.md)"
 _SHAPES: Mapping[TargetShape, str] = {
     "service": "a service",
     "instance": "an instance (`service-1`)",
@@ -133,7 +134,7 @@ def _instead(spec: FaultSpec, catalog: Catalog, stack: StackInfo) -> str:
     """What could do what the stack cannot: the same one otherwise, or another fault of the kind."""
     ways = [f"`stack: {how}` can" for how, capabilities in stack.alternatives.items() if spec.fits(capabilities)]
     if not stack.alternatives:
-        ways = [REFERENCE]
+        ways = [_MOCK, REFERENCE] if stack.name == "external" and "Programmable" in spec.needs else [REFERENCE]
     others = sorted(name for name, other in catalog.items() if other.kind == spec.kind and other.fits(stack.capabilities))
     hints = [*ways, *([f"this stack can do {', '.join(others)}"] if others else [])]
     return "; ".join(hints) or REFERENCE

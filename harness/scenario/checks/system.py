@@ -34,7 +34,7 @@ def check_stack(loaded: Loaded, stack: StackInfo) -> Iterator[Problem]:
                 message = f"the stack has no service {name!r}"
                 yield loaded.at(("stack", "edges", n, m), message, did_you_mean(name, stack.services))
     for name, service in spec.by_url.items():
-        for key in ("url", "metrics", "health"):
+        for key in ("url", "metrics", "health", "admin"):
             schemes = _SCHEMES.get(service.role, _HTTP) if key == "url" else _HTTP
             yield from _url(loaded, getattr(service, key), ("stack", "services", name, key), schemes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,60 +11,17 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from rich.console import Console
 
 from harness.faults.permission import Granted, Refused
-from harness.gameday.asks import ASK
+from harness.gameday import server
 from harness.gameday.desk import AskError, Desk, Ended, Point
 from harness.gameday.server import GameDayError, Pages
-from harness.gameday.terminal import TerminalView, lines
 from harness.gameday.view import MOST_POINTS, document, thinned
-from harness.lifecycle.gameday import places, refusal
+from harness.lifecycle.gameday import places
 from harness.record.clock import SystemClock
-from harness.record.events import FAULT, GAMEDAY, LOAD, Event
-from harness.record.journal import Journal, read_journal
-from harness.record.store import RunDirectory
-from harness.report.state import LiveState
-from harness.scenario.loader import load_text
-from harness.scenario.model import FaultUse
-from harness.stack.catalog import info_for
-
-TEXT = """
-name: quiet-thunder
-hypothesis: People find it
-load: {shape: [{constant: 20/s}]}
-stack: {use: reference, replicas: {retrieval: 2}}
-phases: {steady_state: 40s, fault: 60s}
-faults:
-  - {id: molasses, type: llm.slow_first_token, target: llm, at: fault, for: 20s, with: {ttft: 4s}}
-  - {id: avalanche, type: process.kill, target: retrieval, at: fault+25s, for: 20s}
-objectives: {fault: {availability: ">= 90%"}}
-"""
-TRUTH = ("quiet-thunder", "People find it", "molasses", "avalanche", "slow_first_token", "process.kill", "ttft", "steady_state")
-LOADED = load_text(TEXT)
-INFO = info_for(LOADED.scenario.stack)
-
-
-class Day:
-    """A desk with an open record, before the first injection."""
-
-    def __init__(self, folder: Path) -> None:
-        self.directory = RunDirectory(folder)
-        self.journal = Journal(self.directory.events)
-        self.stops: list[bool] = []
-        self.desk = Desk(LOADED.scenario, SystemClock(), lambda use: refusal(LOADED, INFO, use), lambda: self.stops.append(True))
-        self.desk.attend(self.directory, self.journal.append)
-        self.journal.append(Event(SystemClock().now_ns(), LOAD, "truth", {"state": "begun", "t0_ns": SystemClock().now_ns()}))
-        self.desk.observe(LiveState("quiet-thunder", "steady_state", run_elapsed_s=3.0, run_length_s=100.0, note="quiet-thunder"))
-
-    def take(self, role: Any, **ask: Any) -> None:
-        self.desk.take(role, ASK.validate_python(ask))
-
-    def told(self) -> list[tuple[Any, ...]]:
-        return [(e.source, e.data["by"], e.data["do"]) for e in read_journal(self.directory.events) if e.kind == GAMEDAY]
-
-    def use(self, fault_id: str) -> FaultUse:
-        return self.desk.use(fault_id)
+from harness.record.events import FAULT, Event
+from harness.testing.clock import FakeClock
+from tests.unit.gameday.day import INFO, TRUTH, Day
 
 
 @pytest.fixture
@@ -158,19 +116,6 @@ def test_thinned_points_keep_the_worst() -> None:
     assert found[0].latency_s_p95 == 9.0
 
 
-def test_the_terminal_shows_the_same(day: Day, capsys: pytest.CaptureFixture[str]) -> None:
-    day.desk.ask(day.use("molasses"))
-    day.take("players", do="saw", text="slow")
-    state, found = LiveState("quiet-thunder", "fault"), document(day.desk, "master", ())
-    assert next(iter(lines(found))) == "fault molasses: waits for you"
-    with TerminalView("quiet-thunder", console=Console(force_terminal=False)) as view:
-        view.show(state, found)
-        view.show(state, found)
-    out = capsys.readouterr().out
-    assert out.count("fault molasses: waits for you") == 1
-    assert "players: saw slow" in out
-
-
 @pytest.fixture
 def pages(day: Day) -> Iterator[Pages]:
     served = Pages(day.desk, places(INFO), SystemClock())
@@ -232,6 +177,30 @@ def test_the_page_may_load_nothing_from_elsewhere(pages: Pages) -> None:
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert headers["Referrer-Policy"] == "no-referrer"
     assert "http" not in text.replace("http-equiv", "")
+
+
+def test_the_state_is_built_once_for_all_open_pages(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+
+    def counted(desk: Desk, role: Any, places: Any) -> dict[str, Any]:
+        built.append(role)
+        return document(desk, role, places)
+
+    monkeypatch.setattr(server, "document", counted)
+    clock = FakeClock()
+    open_pages = Pages(day.desk, (), clock)
+    streams = {role: [open_pages._stream(role) for _ in range(5)] for role in ("master", "players")}
+
+    async def first_of(role: Any) -> set[str]:
+        return {await anext(stream) for stream in streams[role]}
+
+    assert len(asyncio.run(first_of("master"))) == 1
+    assert len(asyncio.run(first_of("players"))) == 1
+    assert built == ["master", "players"]
+    clock.advance(server.EVERY_S)
+    day.take("master", do="note", text="later")
+    assert "later" in open_pages._latest("master", fresh=False).text
+    assert built == ["master", "players", "master"]
 
 
 def test_a_taken_port_is_a_clear_error(day: Day, pages: Pages) -> None:

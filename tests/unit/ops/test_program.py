@@ -155,6 +155,16 @@ def test_a_targets_file_is_read(tmp_path: Path) -> None:
     assert (found.providers(), found.callees("gateway"), found.actions_url) == (("llm",), ("llm",), None)
 
 
+@pytest.mark.parametrize(
+    ("services", "entry"),
+    [("{llm: {kind: llm}, gateway: {}}", "gateway"), ("{app: {}, llm: {kind: llm}}", "app"), ("{app: {}, front: {kind: tls}}", "front")],
+)
+def test_what_users_suffer_is_told_of_the_service_that_they_ask(tmp_path: Path, services: str, entry: str) -> None:
+    path = tmp_path / "targets.yaml"
+    path.write_text(f"services: {services}\n")
+    assert load_targets(path).entry == entry
+
+
 def test_metrics_are_scraped_where_a_service_says_and_nowhere_where_it_says_it_has_none(tmp_path: Path) -> None:
     services = {"a": {"metrics": "http://a:9000/prom"}, "b": {"metrics": None, "health": "http://b/up"}, "c": {}, "d": {"kind": "postgres"}}
     static = {"a": ["http://a"], "b": ["http://b"], "c": ["http://c"], "d": ["postgresql://d"]}

@@ -13,9 +13,14 @@ from typing import Any
 
 import pytest
 
+from harness.commands import mocks
+from harness.lifecycle.checking import check_loaded
+from harness.scenario.loader import load_text
 from harness.scenario.model import StackSpec
+from harness.scenario.services import MOCK_TOKEN
 from harness.stack import external, http_probe
-from harness.stack.base import StackError, capabilities_of
+from harness.stack.base import AdminApi, StackError, capabilities_of
+from harness.stack.catalog import external_info
 from harness.stack.external import ActuatedStack, ExternalStack
 from harness.stack.ports import free_ports
 
@@ -70,7 +75,7 @@ def test_it_starts_when_everything_answers(url: str) -> None:
 @pytest.mark.parametrize(("page", "reason"), [("/broken", "HTTP 500"), ("/ready", "HTTP 503")])
 def test_a_system_that_is_not_well_is_not_waited_for_for_ever(url: str, page: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(external, "READY_DEADLINE_S", 0.2)
-    with pytest.raises(StackError, match=rf"api \(\S+\) not ready within 0\.2 s: {reason}"):
+    with pytest.raises(StackError, match=rf"api \(\S+\) not ready within 0\.2 s: {reason}[^()]*$"):
         stack(api={"url": f"{url}{page}"}).start()
 
 
@@ -182,3 +187,41 @@ def test_a_command_that_is_not_there_is_told(service: Service) -> None:
 def test_commands_that_make_no_sense_are_refused(actuators: dict[str, list[str]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         StackSpec.model_validate({"use": "external", "services": {"web": {"url": "http://127.0.0.1:1", "actuators": actuators}}})
+
+
+def mocked(**more: str) -> StackSpec:
+    services = {"app": {"url": "http://127.0.0.1:1"}, "llm": {"url": "http://127.0.0.1:2", "role": "llm", **more}}
+    return StackSpec.model_validate({"use": "external", "services": services})
+
+
+def test_a_mock_of_ones_own_can_be_told_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert external_info(mocked()).capabilities == external_info(mocked()).programmable == frozenset()
+    monkeypatch.setenv(MOCK_TOKEN, "secret")
+    system = ActuatedStack(mocked(admin="http://127.0.0.1:3/admin"))
+    assert system.info.capabilities == {"Programmable"} and system.info.programmable == {"llm"}
+    assert system.admin("llm") == AdminApi("http://127.0.0.1:3", "secret")
+    assert "127.0.0.1:3" not in str(system.targets()), "who watches the stack is not told"
+    with pytest.raises(StackError, match="app has no admin API"):
+        system.admin("app")
+
+
+def test_a_mock_without_its_token_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(MOCK_TOKEN, raising=False)
+    with pytest.raises(StackError, match="GAUNTLET_MOCK_TOKEN is not set"):
+        ActuatedStack(mocked(admin="http://127.0.0.1:3")).start()
+
+
+def test_the_token_is_in_the_variable_that_the_mock_reads() -> None:
+    assert mocks.TOKEN_VARIABLE == MOCK_TOKEN
+
+
+def test_a_fault_of_a_provider_says_what_it_takes() -> None:
+    text = (
+        "name: x\nload: {journeys: {home: {get: /, service: app}}, mix: {home: 1}, shape: [{constant: 25/s}]}\n"
+        "phases: {steady_state: 40s, fault: 40s}\nobjectives: {fault: {availability: '>= 90%'}}\n"
+        "stack: {use: external, services: {app: {url: 'http://127.0.0.1:1'}, llm: {url: 'http://127.0.0.1:2', role: llm ADMIN}}}\n"
+        "faults: [{id: slow, type: llm.slow_first_token, target: llm, at: fault, for: 30s, with: {ttft: 4s}}]\n"
+    )
+    (refused,) = check_loaded(load_text(text.replace(" ADMIN", "")))
+    assert "it is not Programmable" in refused.message and "give it `admin: http://HOST:PORT`" in str(refused.hint)
+    assert check_loaded(load_text(text.replace(" ADMIN", ", admin: 'http://127.0.0.1:3'"))) == []

@@ -26,9 +26,14 @@ def test_the_deadline_message_has_the_last_error_and_the_log() -> None:
 def test_a_process_that_ended_is_not_waited_for() -> None:
     clock = FakeClock()
     with pytest.raises(StackError) as raised:
-        wait_ready("query-1", lambda: "refused", 60.0, alive=lambda: "exit status 2", clock=clock)
+        wait_ready("query-1", lambda: "refused", 60.0, alive=lambda: "exit status 2", log_tail=lambda: "", clock=clock)
     assert str(raised.value) == "query-1 ended before it was ready: exit status 2 (its log is empty)"
     assert clock.t_ns == 0
+
+
+def test_a_log_that_cannot_be_read_here_is_not_called_empty() -> None:
+    with pytest.raises(StackError, match=r"^app not ready within 1 s: refused$"):
+        wait_ready("app", lambda: "refused", 1.0, clock=FakeClock())
 
 
 def test_an_answer_from_somebody_else_on_the_port_does_not_hide_an_exit() -> None:
