@@ -173,6 +173,24 @@ def test_a_version_that_is_slower_than_a_commit_is_stopped(tmp_path: Path) -> No
     assert step(unknown, "speed")["reason"].startswith("v0 cannot be checked out: ")
 
 
+MOVES = """
+name: moves
+stages:
+  one:
+    steps:
+      - {id: moves, uses: command, with: {argv: [git, commit, -qm, x, --allow-empty]}}
+      - {id: judges, uses: command, with: {argv: ["true"]}}
+"""
+
+
+def test_a_checkout_that_moves_meanwhile_is_not_judged(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    write(folder, "moves.yaml", MOVES)
+    moved = gauntlet(folder, "run", "moves.yaml", expect=3)
+    assert told(moved) == {"moves": "PASS", "judges": "INCONCLUSIVE"}
+    assert step(moved, "judges")["reason"].startswith(f"the checkout was at {moved['git']['sha'][:7]} when the run began, and is at ")
+
+
 HANGS = """
 name: hangs
 stages:
