@@ -30,7 +30,7 @@ def ended(code: int, *lines: str, stopped: bool = False) -> Ended:
     ("end", "status", "reason"),
     [
         (ended(0), Status.PASS, "exit status 0"),
-        (ended(0, "a", "all well"), Status.PASS, "a / all well"),
+        (ended(0, "a", "all well", ""), Status.PASS, "all well"),
         (ended(1, "no"), Status.FAIL, "exit status 1: no"),
         (ended(3, "who knows"), Status.INCONCLUSIVE, "exit status 3: who knows"),
         (ended(127), Status.FAIL, "exit status 127"),

@@ -78,10 +78,10 @@ def _attempts(plan: Plan, environment: Mapping[str, str], max_s: float, context:
     from harness.security.abuse.running import run
 
     references = (plan.key, plan.second_key, plan.signing_key, plan.limited_key)
-    key, *others = (one.read(context.root, environment) if one is not None else None for one in references)
+    key, second, signing, limited = (one.read(context.root, environment) if one is not None else None for one in references)
     clock = SystemClock()
     end_ns = clock.now_ns() + int(max_s * NS_PER_S)
-    gate = Gate(plan, str(key), lambda: clock.now_ns() < end_ns and not context.stopped(), *others)
+    gate = Gate(plan, str(key), lambda: clock.now_ns() < end_ns and not context.stopped(), second, signing, limited)
     try:
         return run(gate, clock.sleep, context.say)
     finally:
