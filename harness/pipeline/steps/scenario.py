@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def carry_out(options: Scenario, context: Context) -> StepResult:
     """Run them."""
     answer = context.directory / "verdict.json"
     try:
-        ended = carry_out_program(_argv(options, context), context, stdout=answer, heard=progress(context.say))
+        ended = carry_out_program(_argv(options, context), context, stdout=answer)
     except ProgramError as error:
         return StepResult(Status.INCONCLUSIVE, f"it cannot be started: {error}")
     document = said_in(answer)
@@ -46,16 +46,6 @@ def carry_out(options: Scenario, context: Context) -> StepResult:
     outputs = {"run_dirs": ",".join(places), "run_dir": places[0]} if places else {}
     reports = {f"{Path(place).parent.name}{f'-{n}' if n else ''}": Path(place) / "report.html" for n, place in enumerate(places)}
     return StepResult(status, reason, evidence={"verdict": answer, **reports}, outputs=outputs)
-
-
-def progress(say: Callable[[str], None]) -> Callable[[str], None]:
-    """Passes the snapshots of `gauntlet run` on, and what it runs."""
-
-    def heard(line: str) -> None:
-        if line.startswith(("[", "run: ")):
-            say(line)
-
-    return heard
 
 
 def _argv(options: Scenario, context: Context) -> list[str]:

@@ -22,7 +22,6 @@ from harness.pipeline.programs import Ended
 from harness.pipeline.programs import carry_out as carry_out_program
 from harness.pipeline.step import Context, StepResult
 from harness.pipeline.steps.monitor.channel import Channel, opened, proved
-from harness.pipeline.steps.scenario import progress
 from harness.record import store
 from harness.record.clock import SystemClock
 from harness.record.events import ABORT
@@ -159,7 +158,7 @@ def _run(options: Alerts, rules: Path, channel: Channel, context: Context) -> En
     file.write_text(yaml.safe_dump(scenario(options, install.resolve()), sort_keys=False), encoding="utf-8")
     argv = [sys.executable, "-P", "-m", "harness.cli", "run", str(file), "--out", str(context.directory / "runs"), "--json"]
     context.say(f"breaking {options.fault.target} by {options.fault.type}; listening at {channel.url}")
-    return carry_out_program(argv, context, stdout=context.directory / "run.json", heard=progress(context.say))
+    return carry_out_program(argv, context, stdout=context.directory / "run.json")
 
 
 def _judged(ended: Ended, channel: Channel, options: Alerts, context: Context) -> tuple[Status, str, Path | None]:
