@@ -30,6 +30,7 @@ _HOT = """
 SELECT relid::regclass::text FROM pg_stat_user_tables
 ORDER BY coalesce(seq_scan, 0) + coalesce(idx_scan, 0) + n_tup_ins + n_tup_upd DESC, relname LIMIT %s
 """
+_NAMED = "SELECT %s::regclass::text"
 _WRITABLE = """
 SELECT attname FROM pg_attribute
 WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attidentity = '' ORDER BY attnum
@@ -64,6 +65,11 @@ def hot_tables(connection: Connection, count: int) -> list[str]:
     if not found:
         raise FaultError("the database has no table of its own")
     return found
+
+
+def known_tables(connection: Connection, names: Sequence[str]) -> list[str]:
+    """Tables that somebody has named, as the database itself writes them: nothing but a name of one gets into a statement."""
+    return [str(row[0]) for name in names for row in connection.execute(_NAMED, (name,))]
 
 
 def columns(connection: Connection, table: str) -> list[str]:

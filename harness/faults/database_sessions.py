@@ -16,6 +16,7 @@ from harness.faults.database_client import (
     end_named,
     hot_tables,
     idle_write,
+    known_tables,
     open_session,
     text,
 )
@@ -60,7 +61,7 @@ class LockingFault(DatabaseFault[Parameters]):
     def open(self, tables: Sequence[str]) -> Connection:
         """The session, and the tables to lock. The database ends it itself, should everybody else be gone."""
         with connected(self.dsn) as connection:
-            self._tables = tables or hot_tables(connection, _DEFAULT_COUNT)
+            self._tables = known_tables(connection, tables) or hot_tables(connection, _DEFAULT_COUNT)
         timeouts = {"lock_timeout": f"{LOCK_WITHIN_S}s", "statement_timeout": 0}
         ends_ms = round(self.context.ttl_s * 1e3)
         self._session = open_session(self.dsn, self.name, **timeouts, idle_in_transaction_session_timeout=ends_ms)

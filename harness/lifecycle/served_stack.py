@@ -40,6 +40,7 @@ from harness.record.clock import NS_PER_S, Clock, SystemClock
 from harness.scenario.model import FaultUse, StackSpec
 from harness.scenario.problem import ScenarioError
 from harness.stack.base import Stack, StackError
+from harness.stack.reference import ReferenceStack
 
 LAST_LOOK_S = 3.0
 """How long a fault that only requests of others can prove may still take, once its block is over."""
@@ -164,7 +165,8 @@ def _stack(asked: Mapping[str, Any], run_id: str, work_dir: Path) -> Stack:
 
 def _described(stack: Stack) -> dict[str, Any]:
     urls = {i.name: i.url for service in stack.info.services for i in stack.instances(service)}
-    return {"entry_url": stack.entry_url, "api_key": stack.api_key, "urls": urls}
+    keys = {"limited_key": stack.limited_key, "signing_key": stack.signing_key} if isinstance(stack, ReferenceStack) else {}
+    return {"entry_url": stack.entry_url, "api_key": stack.api_key, "urls": urls, "keys": keys}
 
 
 def _documents(meanwhile: Callable[[], None], ended: threading.Event) -> Iterator[Mapping[str, Any]]:

@@ -57,6 +57,14 @@ def tree(root: Path, without: Path) -> Tree:
     return Tree(sha, bool(changes or own), found.hexdigest())
 
 
+def moved(root: Path, state: Tree) -> str | None:
+    """Why the tree at `root` is not that of the run any more: somebody has checked out, or made, another commit meanwhile."""
+    sha = (git(root, "rev-parse", "HEAD") or b"").decode().strip()
+    if state.content is None or sha == state.sha:
+        return None
+    return f"the checkout was at {state.short} when the run began, and is at {sha[:7] or 'nothing'} now: this would judge something else"
+
+
 def fingerprint(
     step: Step, given: Mapping[str, Any], options: BaseModel, root: Path, state: Tree, secrets: Mapping[str, str]
 ) -> str | None:

@@ -119,7 +119,8 @@ class PipelineRecord:
             return self._doubt
         left_out = [stage.name for stage in self.stages if not stage.selected]
         rest = f"; not asked for: {', '.join(left_out)}" if left_out else ""
-        return f"all {len(self.asked)} steps of {len(self.stages) - len(left_out)} stages pass{rest}"
+        stages = len(self.stages) - len(left_out)
+        return f"all {len(self.asked)} steps of {stages} stage{'' if stages == 1 else 's'} pass{rest}"
 
     @property
     def _doubt(self) -> str:

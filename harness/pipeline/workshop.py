@@ -30,7 +30,9 @@ class ProcessWorkshop:
     grace_s: float
 
     def fingerprint(self, step: Step, outputs: Mapping[str, Mapping[str, str]]) -> str | None:
-        """Raises UnresolvedError, or ValueError for what the kind cannot be given."""
+        """Raises UnresolvedError, or ValueError for what the kind cannot be given, and where the checkout has moved meanwhile."""
+        if (moved := fingerprint.moved(self.root, self.tree)) is not None:
+            raise ValueError(moved)
         secrets = self._secrets(step)
         options = _validated(step, resolved(step.with_, outputs, self.environment), Masks(secrets.values()))
         shown = resolved(step.with_, outputs, {name: f"${{env.{name}}}" for name in self.environment})

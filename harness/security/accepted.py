@@ -42,7 +42,7 @@ def load(path: Path | None) -> dict[str, str]:
         fields = entry if isinstance(entry, dict) else {}
         print_, reason = fields.get("fingerprint"), fields.get("reason")
         if set(fields) - {"fingerprint", "reason"} or not isinstance(print_, str) or not isinstance(reason, str) or not reason.strip():
-            raise AcceptedError(f'{path}: entry {number}: write {{fingerprint: "…", reason: why it is acceptable}}')
+            raise AcceptedError(f'{path}: entry {number}: write {{fingerprint: "…", reason: "why it is acceptable"}}')
         found[print_] = reason
     return found
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 CLIENT = "load"
+VISITOR = "visitor"
 UNLIMITED: Mapping[str, int] = {"burst_per_s": 0, "per_minute": 0, "per_hour": 0}
 """Of the load's own plan: a rate limit that the load meets would be measured as a failure of the stack."""
 STANDARD: Mapping[str, int] = {"burst_per_s": 10, "per_minute": 120, "per_hour": 2_000}
@@ -19,9 +20,10 @@ STANDARD: Mapping[str, int] = {"burst_per_s": 10, "per_minute": 120, "per_hour":
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """`api_key` is the load's; the gateway's file holds only its hash."""
+    """`api_key` is the load's, and `limited_key` a visitor's, whose plan has limits; the gateway's file holds only their hashes."""
 
     api_key: str
+    limited_key: str
     jwt_secret: str
     provider_key: str
     admin_token: str
@@ -31,6 +33,7 @@ class Credentials:
         """All new; but that key, where one is given."""
         return cls(
             api_key=api_key or f"rk-{secrets.token_urlsafe(24)}",
+            limited_key=f"rk-{secrets.token_urlsafe(24)}",
             jwt_secret=secrets.token_urlsafe(48),
             provider_key=f"sk-{secrets.token_urlsafe(24)}",
             admin_token=secrets.token_urlsafe(24),
@@ -42,14 +45,15 @@ class Credentials:
 
     def keys(self) -> dict[str, Any]:
         """What that file holds."""
-        key = {
-            "id": "key-1",
-            "sha256": hashlib.sha256(self.api_key.encode()).hexdigest(),
-            "client": CLIENT,
-            "roles": ["reader", "writer", "admin"],
-            "plan": "internal",
-        }
-        return {"keys": [key], "plans": {"internal": dict(UNLIMITED), "standard": dict(STANDARD)}}
+        keys = [
+            _key("key-1", self.api_key, CLIENT, ["reader", "writer", "admin"], "internal"),
+            _key("key-2", self.limited_key, VISITOR, ["reader"], "standard"),
+        ]
+        return {"keys": keys, "plans": {"internal": dict(UNLIMITED), "standard": dict(STANDARD)}}
+
+
+def _key(name: str, key: str, client: str, roles: list[str], plan: str) -> dict[str, Any]:
+    return {"id": name, "sha256": hashlib.sha256(key.encode()).hexdigest(), "client": client, "roles": roles, "plan": plan}
 
 
 def write_private(path: Path, document: Mapping[str, Any]) -> None:

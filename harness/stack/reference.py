@@ -124,6 +124,16 @@ class ReferenceStack(Conditions, ABC):
         return self._credentials.provider_key
 
     @property
+    def limited_key(self) -> str:
+        """Credential of a client whose requests are limited, as those of the load are not."""
+        return self._credentials.limited_key
+
+    @property
+    def signing_key(self) -> str:
+        """What the gateway signs tokens with, from its start on: whoever has it can make one that is wrong in a single way."""
+        return self._credentials.jwt_secret
+
+    @property
     def corpus_path(self) -> Path:
         """`corpus.jsonl`, from `start` to `stop`."""
         return data.corpus_path(self._options)

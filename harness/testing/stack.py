@@ -72,6 +72,11 @@ class StackProcess:
         return key
 
     @property
+    def keys(self) -> Mapping[str, str]:
+        """Of the reference stack `limited_key`, of a client with limits, and `signing_key`, of its tokens; empty of another."""
+        return dict(self._ready["keys"])
+
+    @property
     def urls(self) -> Mapping[str, str]:
         """By instance: `retrieval-1` and so on."""
         return dict(self._ready["urls"])

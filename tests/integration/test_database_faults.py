@@ -144,6 +144,13 @@ def test_contention_holds_up_the_most_used_tables(stack: StoreStack, dsn: str, s
     assert waited.is_set()
 
 
+@pytest.mark.parametrize("name", ["absent", "hot; DROP TABLE cold"])
+def test_what_is_no_name_of_a_table_is_refused(stack: StoreStack, service: psycopg.Connection[Any], name: str) -> None:
+    with pytest.raises(FaultError, match=r"^the database: (UndefinedTable|InvalidName|SyntaxError)"):
+        make("database.lock_contention", stack, tables=[name]).inject()
+    assert service.execute("SELECT count(*) FROM cold").fetchone() == (0,)
+
+
 def test_an_ended_session_or_a_restart_ends_contention(stack: StoreStack, dsn: str, postgres: Postgres) -> None:
     fault = make("database.lock_contention", stack)
     fault.inject()

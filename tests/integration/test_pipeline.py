@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 import psutil
 import pytest
 
+from harness.pipeline.fingerprint import git
 from harness.pipeline.loading import load_text
 from harness.pipeline.playing import Options, play
 from harness.pipeline.processes import StepProcess, Task
@@ -146,6 +147,48 @@ def test_a_slow_version_is_stopped(tmp_path: Path) -> None:
     write(folder, "tests/test_speed.py", SLOW.format(seconds=0.02))
     slow = gauntlet(folder, "run", "speed.yaml", expect=1)
     assert slow["reason"].startswith("test/speed: compare.tests/test_speed.py::test_work: ")
+
+
+AGAINST = """
+name: speed
+stages:
+  test:
+    steps: [{{id: speed, uses: test.benchmark, with: {{paths: [tests/test_speed.py], against: {commit}}}}}]
+"""
+
+
+def test_a_version_that_is_slower_than_a_commit_is_stopped(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    write(folder, "tests/test_speed.py", SLOW.format(seconds=0.001))
+    before = (git(folder, "rev-parse", "HEAD") or b"").decode().strip()
+    write(folder, "tests/test_speed.py", SLOW.format(seconds=0.006))
+    write(folder, "speed.yaml", AGAINST.format(commit="HEAD~1~1"))
+    slow = gauntlet(folder, "run", "speed.yaml", expect=1)
+    assert slow["reason"].startswith("test/speed: compare.tests/test_speed.py::test_work: ")
+    place = Path(slow["run_dir"]) / "test/speed"
+    assert json.loads((place / "comparison.json").read_text(encoding="utf-8"))["base"]["commit"] == before
+    assert not (place / "tree").exists() and not (place / "tree.tar").exists()
+    write(folder, "speed.yaml", AGAINST.format(commit="v0"))
+    unknown = gauntlet(folder, "run", "speed.yaml", expect=3)
+    assert step(unknown, "speed")["reason"].startswith("v0 cannot be checked out: ")
+
+
+MOVES = """
+name: moves
+stages:
+  one:
+    steps:
+      - {id: moves, uses: command, with: {argv: [git, commit, -qm, x, --allow-empty]}}
+      - {id: judges, uses: command, with: {argv: ["true"]}}
+"""
+
+
+def test_a_checkout_that_moves_meanwhile_is_not_judged(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    write(folder, "moves.yaml", MOVES)
+    moved = gauntlet(folder, "run", "moves.yaml", expect=3)
+    assert told(moved) == {"moves": "PASS", "judges": "INCONCLUSIVE"}
+    assert step(moved, "judges")["reason"].startswith(f"the checkout was at {moved['git']['sha'][:7]} when the run began, and is at ")
 
 
 HANGS = """

@@ -75,7 +75,7 @@ def _stage(stage: StageRecord) -> dict[str, Any]:
         "status": status.value if status else "none",
         "sign": SIGNS[status] if status else "·",
         "took": took(stage.seconds),
-        "reason": clean(stage.reason),
+        "reason": clean(stage.reason) if status else "",
     }
 
 

@@ -18,6 +18,7 @@ from harness.report.material import clean
 from harness.report.terminal import ASCII, STYLES
 
 HEARTBEAT_S = 30.0  # of a line that says nothing but that a step still runs
+SAID_S = 10.0  # between two lines of what one step says: its log has all of it
 _REFRESH_S = 0.25
 
 
@@ -74,10 +75,10 @@ def table(record: PipelineRecord, now_ns: int) -> Table:
 
 
 class Lines:
-    """Which changes deserve a line: every step that begins, says something, or is over; and a heartbeat in between."""
+    """Which changes deserve a line: every step that begins or is over; what it says now and then, and a heartbeat in between."""
 
     def __init__(self, heartbeat_s: float = HEARTBEAT_S) -> None:
-        self._heartbeat_ns = int(heartbeat_s * NS_PER_S)
+        self._heartbeat_ns, self._said_ns = int(heartbeat_s * NS_PER_S), int(SAID_S * NS_PER_S)
         self._last: dict[str, tuple[str, str]] = {}
         self._told_ns: dict[str, int] = {}
 
@@ -85,12 +86,20 @@ class Lines:
         """The lines to print, each whole."""
         found = []
         for step in record.steps:
-            changed = self._last.get(step.id, ("", "")) != (step.state, step.said)
-            if step.state and (changed or (step.state == words.STARTED and now_ns - self._told_ns[step.id] >= self._heartbeat_ns)):
+            if step.state and self._deserves(step, now_ns):
                 self._last[step.id] = (step.state, step.said)
                 self._told_ns[step.id] = now_ns
                 found.append(_line(step, now_ns))
         return found
+
+    def _deserves(self, step: StepRecord, now_ns: int) -> bool:
+        state, said = self._last.get(step.id, ("", ""))
+        if state != step.state:
+            return True
+        if step.state != words.STARTED:
+            return False
+        silent_ns = now_ns - self._told_ns[step.id]
+        return silent_ns >= self._heartbeat_ns or (step.said != said and silent_ns >= self._said_ns)
 
 
 def _line(step: StepRecord, now_ns: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.pipeline import words
 from harness.pipeline.reading import PipelineRecord, StepRecord
@@ -51,5 +52,5 @@ def _row(step: StepRecord, selected: bool) -> Row:
     shown = step.status.value if step.status else WORDS.get(step.state, step.state)
     optional = " (optional)" if step.optional and step.status not in (None, Status.PASS) else ""
     seconds = "taken" if step.taken_from else took(step.seconds)
-    reason = f"{step.reason} (from {step.taken_from})" if step.taken_from else step.reason
+    reason = f"{step.reason} (from run {Path(step.taken_from).name})" if step.taken_from else step.reason
     return Row(f"{step.stage}/{step.id}", step.uses, shown + optional, step.status, seconds, clean(reason), step, selected)

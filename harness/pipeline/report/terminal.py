@@ -60,12 +60,15 @@ def _table(rows: list[Row]) -> Table:
 
 
 def _findings(record: PipelineRecord) -> Iterator[str]:
+    """Those above a note; how many notes there are is one line, for a step that passed may have hundreds."""
     for step in record.steps:
-        for finding in step.findings[:_MOST_FINDINGS]:
+        told = [finding for finding in step.findings if finding.get("level") != "note"]
+        for finding in told[:_MOST_FINDINGS]:
             place = ":".join(str(finding[part]) for part in ("path", "line", "column") if finding.get(part) is not None)
             yield clean(f"{place}: {finding.get('level')}: {finding.get('message')} [{finding.get('rule')}]; {finding.get('instead')}")
-        if len(step.findings) > _MOST_FINDINGS:
-            yield f"{step.stage}/{step.id}: {len(step.findings) - _MOST_FINDINGS} more findings"
+        left = {"more findings": len(told[_MOST_FINDINGS:]), "notes": len(step.findings) - len(told)}
+        if any(left.values()):
+            yield f"{step.stage}/{step.id}: {', '.join(f'{count} {name}' for name, count in left.items() if count)} in its evidence"
 
 
 def _where(record: PipelineRecord) -> Iterator[tuple[str, str]]:

@@ -44,7 +44,7 @@ def _judged(ended: Ended) -> tuple[Status, str]:
         return Status.INCONCLUSIVE, "it was stopped"
     match ended.code:
         case 0:
-            return Status.PASS, ended.last or "exit status 0"
+            return Status.PASS, next((line.strip() for line in reversed(ended.lines) if line.strip()), ended.how)[:600]
         case 3:
             return Status.INCONCLUSIVE, f"{ended.how}{last}"
         case _:

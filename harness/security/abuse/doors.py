@@ -33,7 +33,7 @@ def rate(gate: Gate) -> Iterator[Attempt]:
     sent = f"up to {most} requests in a row"
     met = 0
     for number in range(1, most + 1):
-        came = gate.ask(route, gate.key, text="Which limit holds?")
+        came = gate.ask(route, _limited(gate), text="Which limit holds?")
         if not came.status:
             yield judged("rate", "limit", sent, came)
             return
@@ -56,10 +56,10 @@ def _spoofed(gate: Gate, name: str, sent: str, headers: dict[str, str]) -> Attem
     lifted = 0
     for _ in range(6):
         for _ in range(gate.plan.max_requests):
-            if gate.ask(route, gate.key, text="Which limit holds?").status == 429:
+            if gate.ask(route, _limited(gate), text="Which limit holds?").status == 429:
                 break
-        spoofed = gate.ask(route, gate.key, text="Which limit holds?", headers=headers)
-        after = gate.ask(route, gate.key, text="Which limit holds?")
+        spoofed = gate.ask(route, _limited(gate), text="Which limit holds?", headers=headers)
+        after = gate.ask(route, _limited(gate), text="Which limit holds?")
         if spoofed.status == 429:
             return Attempt("rate", name, sent, str(spoofed), Status.PASS, "limited all the same")
         if after.status == 429:
@@ -67,3 +67,7 @@ def _spoofed(gate: Gate, name: str, sent: str, headers: dict[str, str]) -> Attem
         if lifted == 2:
             return Attempt("rate", name, sent, str(came), Status.FAIL, f"answered {came}: the header lifts the limit")
     return Attempt("rate", name, sent, str(came), Status.INCONCLUSIVE, "the limit did not hold long enough to tell")
+
+
+def _limited(gate: Gate) -> str:
+    return gate.limited_key or gate.key

@@ -82,6 +82,7 @@ class Gate:
     time_left: Callable[[], bool]
     second_key: str | None = None
     signing_key: str | None = None
+    limited_key: str | None = None  # of a client with limits, where `key` has none
     asked: int = 0
     _http: httpx.Client = field(default_factory=_client)
 

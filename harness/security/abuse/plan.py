@@ -82,11 +82,12 @@ class Routes(Model):
 class Plan(Model):
     """The whole file."""
 
-    url: str = Field(pattern=r"^https?://[^/\s]+/?$")
+    url: str = Field(default="", pattern=r"^https?://[^/\s]+/?$", description="without one, it is that of the stack which the step starts")
     allow_hosts: list[str] = Field(default_factory=list, description="hosts that may be abused besides this machine's loopback")
     key: Reference
     second_key: Reference | None = Field(default=None, description="of another tenant")
     signing_key: Reference | None = Field(default=None, description="lets an expired token be made that is right in all else")
+    limited_key: Reference | None = Field(default=None, description="whose limit `rate` must meet; without it, that of `key`")
     routes: Routes
     admin: list[Route] = Field(
         default_factory=list, description="what must refuse who has no token; a path, or a whole URL of another port"
@@ -114,7 +115,7 @@ def parse(text: str, path: str) -> Plan:
         plan = Plan.model_validate(data)
     except ValidationError as error:
         raise ScenarioError(problems_of(error, Plan, data, positions, path)) from None
-    for where, url in ((("url",), plan.url), *(((("admin", n)), one.path) for n, one in enumerate(plan.admin))):
+    for where, url in ((("url",), plan.url or "http://127.0.0.1"), *(((("admin", n)), one.path) for n, one in enumerate(plan.admin))):
         host = urlsplit(url).hostname
         if host is not None and not _is_loopback(host) and host not in plan.allow_hosts:
             at = positions.value(where)

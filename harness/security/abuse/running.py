@@ -42,7 +42,7 @@ def _controlled(gate: Gate, family: str, attempts: Callable[[], Iterator[Attempt
             found = [one if one.status is Status.FAIL else _unproved(one, str(after)) for one in found]
     except SpentError:
         found.append(_doubt(family, "time or requests of this step were used up"))
-    say(f"{family}: {len(found)} attempts")
+    say(f"{family}: {len(found)} attempt{'' if len(found) == 1 else 's'}")
     return found or [_doubt(family, "the plan does not say enough to try it; name its routes, or leave it out with a reason")]
 
 

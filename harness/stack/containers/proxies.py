@@ -18,7 +18,6 @@ from harness.stack.ready import Probe, wait_ready
 
 PACKAGE = "/opt/proxy"
 """Where the proxy's own code is shown to the container: no image of the services has it."""
-ANYWHERE = "0.0.0.0"
 SERVICES_PATH = "/opt/gauntlet/site"
 EVERYWHERE = "0.0.0.0"  # in its container
 LIMITS = Limits(memory_bytes=256 * MIB)

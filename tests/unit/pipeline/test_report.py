@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from rich.console import Console
 
 from harness.findings import Finding
-from harness.pipeline import reading
+from harness.pipeline import reading, words
 from harness.pipeline.reference import page
 from harness.pipeline.report import document, html, junit, live, terminal, writing
 from harness.pipeline.selection import Selection
@@ -40,6 +41,14 @@ def test_the_terminal_begins_with_what_stopped_it(tmp_path: Path) -> None:
     shown = io.StringIO()
     terminal.show(a_run(tmp_path / "b"), Console(file=shown, force_terminal=True, width=120))
     assert shown.getvalue().index("scan/code") < shown.getvalue().index("build/one")
+
+
+def test_the_terminal_counts_notes_and_names_what_is_more(tmp_path: Path) -> None:
+    note = Finding("code.assert", "note", "an assert", "raise", "src/a.py", 4, 1)
+    well = StepResult(Status.PASS, "read", findings=(note, note, FOUND))
+    lines = list(terminal.plain_lines(play(CHAIN, tmp_path, {"one": Played(ONE), "code": Played(well)}).record))
+    assert [line for line in lines if "src/a.py" in line] == ["src/a.py:3:5: error: <b>eval</b> of input [code.eval]; parse it"]
+    assert "scan/code: 2 notes in its evidence" in lines
 
 
 def test_the_document_is_stable(tmp_path: Path) -> None:
@@ -92,6 +101,19 @@ def test_lines_are_told_once_and_whole(tmp_path: Path) -> None:
     told = lines.feed(record, 0)
     assert len(told) == 5 and told[0].startswith("build/one: PASS in 1.")
     assert lines.feed(record, 10**12) == []
+
+
+def test_what_a_step_says_is_a_line_now_and_then(tmp_path: Path) -> None:
+    done = a_run(tmp_path)
+    step = replace(done.steps[0], state=words.STARTED, status=None, said="first")
+    lines = live.Lines()
+
+    def told(said: str, at_s: float) -> list[str]:
+        stage = replace(done.stages[0], steps=(replace(step, said=said),))
+        return lines.feed(replace(done, stages=(stage,)), (step.began_ns or 0) + round(at_s * 10**9))
+
+    saying = (("first", 0), ("second", 3), ("third", 9.9), ("third", 10.1), ("third", 39), ("third", 41))
+    assert [len(told(*one)) for one in saying] == [1, 0, 0, 1, 0, 1]
 
 
 def test_what_runs_says_for_how_long_and_what_it_took_before(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_one_stage_needs_a_pass_of_what_it_needs(tmp_path: Path) -> None:
     assert alone.told()["unit"].startswith("not_run: needs build, which did not run (one: not selected, and no earlier run passed it")
     assert (alone.record.status, alone.told()["out"]) == (Status.INCONCLUSIVE, "-: not selected")
     built = play(CHAIN, tmp_path / "2", {"one": Played(ONE)}, selection=Selection(stages=("build",)))
-    assert (built.record.status, built.record.reason) == (Status.PASS, "all 2 steps of 1 stages pass; not asked for: test, scan, ship")
+    assert (built.record.status, built.record.reason) == (Status.PASS, "all 2 steps of 1 stage pass; not asked for: test, scan, ship")
     tested = play(CHAIN, tmp_path / "3", selection=Selection(stages=("test",)), earlier=(built.record, alone.record))
     assert (list(tested.began), tested.record.status) == (["unit"], Status.PASS)
 

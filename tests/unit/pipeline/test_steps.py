@@ -30,7 +30,7 @@ def ended(code: int, *lines: str, stopped: bool = False) -> Ended:
     ("end", "status", "reason"),
     [
         (ended(0), Status.PASS, "exit status 0"),
-        (ended(0, "a", "all well"), Status.PASS, "a / all well"),
+        (ended(0, "a", "all well", ""), Status.PASS, "all well"),
         (ended(1, "no"), Status.FAIL, "exit status 1: no"),
         (ended(3, "who knows"), Status.INCONCLUSIVE, "exit status 3: who knows"),
         (ended(127), Status.FAIL, "exit status 127"),
@@ -46,6 +46,14 @@ def test_a_command_of_the_environment_that_runs_the_pipeline_is_found(tmp_path: 
     context = Context(tmp_path, tmp_path, {"PATH": "/nowhere"}, {}, lambda _: None, lambda: False)
     done = command.carry_out(command.Command(argv=["gauntlet", "--help"]), context)
     assert done.status is Status.PASS, done.reason
+
+
+def test_pytest_tells_how_far_it_is() -> None:
+    told: list[str] = []
+    heard = step_of_pytest.progress(told.append)
+    for line in ("....s.. [  3%]", "....... [  7%]", "a test said [50%] of it", "....... [  9%]", "....... [ 12%]", "....... [100%]"):
+        heard(line)
+    assert told == ["7 % of the tests", "12 % of the tests", "100 % of the tests"]
 
 
 def case(inner: str = "", name: str = "test_a") -> str:

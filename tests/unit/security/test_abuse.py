@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from harness.pipeline.step import Context, StepResult
+from harness.pipeline.steps.security import abuse
 from harness.pipeline.steps.security.abuse import Abuse, carry_out
 from harness.scenario.problem import ScenarioError
 from harness.score.check import Status
 from harness.security.abuse.plan import FAMILIES, parse
+from harness.testing import InconclusiveError
+from harness.testing.stack import StackProcess
 from tests.unit.security.weak_gateway import SECRET, WeakGateway
 
 PLAN = """
@@ -128,6 +131,29 @@ def test_what_the_plan_does_not_name_is_inconclusive_unless_it_is_left_out(gatew
     done, attempts = abused(tmp_path, bare)
     silent = {one["family"] for one in attempts if one["name"] == "control"}
     assert done.status in (Status.INCONCLUSIVE, Status.FAIL) and {"bodies", "traversal", "injection", "tenants", "admin"} <= silent
+
+
+@pytest.mark.parametrize("gateway", [["alice_unlimited"]], indirect=True)
+def test_a_limit_is_met_with_the_key_that_has_one(gateway: WeakGateway, tmp_path: Path) -> None:
+    plan = only("rate").format(url=gateway.url)
+    assert abused(tmp_path, plan)[0].status is Status.FAIL, "the key itself has none"
+    done, attempts = abused(tmp_path, f"{plan}limited_key: {{environment: SECOND}}\n")
+    assert done.status is Status.PASS and attempts[0]["reason"] == "limited at request 13"
+
+
+def test_without_an_address_and_without_a_stack_there_is_nothing_to_abuse(tmp_path: Path) -> None:
+    done, attempts = abused(tmp_path, "key: {environment: KEY}\nroutes: {protected: {get: /usage}}\n")
+    assert (done.status, attempts) == (Status.FAIL, [])
+    assert done.reason == "abuse.yaml names no url, and the step starts no stack: write url: http://127.0.0.1:8000"
+
+
+def test_a_stack_that_does_not_start_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_wanted: object, _place: Path) -> StackProcess:
+        raise InconclusiveError("the stack did not start:\npostgres-1 ended")
+
+    monkeypatch.setattr(abuse, "StackProcess", fails)
+    done, attempts = abused(tmp_path, "key: {environment: KEY}\nroutes: {protected: {get: /usage}}\n", stack="processes")
+    assert (done.status, done.reason, attempts) == (Status.INCONCLUSIVE, "the stack did not start: postgres-1 ended", [])
 
 
 def test_time_is_bounded(gateway: WeakGateway, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from pydantic import ValidationError
 
 from harness.pipeline.step import StepResult
 from harness.pipeline.steps.security.image import Image, looked_at
@@ -22,6 +23,14 @@ FINE: Mapping[str, Any] = {
     "Healthcheck": {"Test": ["CMD", "check"]},
     "Env": ["PATH=/bin", "DB_PASSWORD_FILE=/run/p", "API_KEY="],
 }
+
+
+def test_images_are_a_list_or_what_a_step_has_handed_on() -> None:
+    assert Image.model_validate({"images": "app:1, db:2"}).images == Image(images=["app:1", "db:2"]).images
+    with pytest.raises(ValidationError):
+        Image.model_validate({"images": ""})
+
+
 INST = "Inst libssl3 [3.0.11-1] (3.0.15-1~deb12u1 Debian-Security:12/stable-security [amd64])\n"
 
 

@@ -27,7 +27,7 @@ class _Server(ThreadingHTTPServer):
 @dataclass
 class WeakGateway:
     """`flaws`: no_auth, alg_none, unsigned_claims, no_expiry, big_bodies, climbs, breaks, obeys, obeys_users, shared, open_admin, no_limit,
-    trusts_forwarded, down_after_bodies."""
+    trusts_forwarded, down_after_bodies, alice_unlimited."""
 
     flaws: frozenset[str] = frozenset()
     documents: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -62,7 +62,9 @@ class WeakGateway:
         except (jwt.InvalidTokenError, ValueError, KeyError):
             return None
 
-    def limited(self, forwarded: str | None) -> bool:
+    def limited(self, caller: str, forwarded: str | None) -> bool:
+        if "alice_unlimited" in self.flaws and caller == "alice":
+            return False
         if "no_limit" in self.flaws or ("trusts_forwarded" in self.flaws and forwarded):
             return False
         self.hits += 1  # of a window that outlasts any test
@@ -128,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._say(500 if "breaks" in self.gateway.flaws else 422, {})
             self.gateway.documents[body["id"]] = (caller, body["text"])
             return self._say(202, {})
-        if self.gateway.limited(self.headers.get("x-forwarded-for")):
+        if self.gateway.limited(caller, self.headers.get("x-forwarded-for")):
             return self._say(429, {})
         return self._say(200, {"answer": self.gateway.answer(body["question"], caller)})
 

@@ -55,7 +55,7 @@ def carry_out(options: Provenance, context: Context) -> StepResult:
         subjects, state, _files(context.root, options.materials), _origin(context.root), context.directory.parent.parent.name
     )
     kept.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    told = f"{len(subjects)} subjects built from {state.short}"
+    told = f"{len(subjects)} subject{'' if len(subjects) == 1 else 's'} built from {state.short}"
     evidence, outputs = {"statement": kept}, {"statement": str(kept)}
     if not state.dirty:
         return StepResult(Status.PASS, told, evidence=evidence, outputs=outputs)

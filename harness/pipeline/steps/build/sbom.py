@@ -47,8 +47,10 @@ def carry_out(options: Sbom, context: Context) -> StepResult:
     bills: dict[str, Bill] = {}
     try:
         if options.wheel is not None:
+            context.say("asking pip what it would install beside the wheel")
             bills["wheel"] = Bill(parts_of_wheel((context.root / options.wheel).resolve(), options.extras, context))
         for reference in filter(None, options.images.split(",")):
+            context.say(f"reading {reference}")
             parts, contents = parts_of_image(reference)
             lacks = "" if contents.system else f"the packages of {contents.release} that its files are of, as the image does not list them"
             bills[f"image-{_file_name(reference)}"] = Bill(parts, lacks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,8 @@ from harness.ops.alerting.rules.dashboard import dashboard
 from harness.ops.alerting.rules.model import AlertRule, Group
 from harness.ops.alerting.rules.reading import RulesError, read, read_text
 from harness.ops.alerting.rules.shipped import DEFAULT, shipped_text
+from harness.pipeline.programs import Ended
+from harness.pipeline.programs import carry_out as carry_out_program
 from harness.pipeline.step import Context, StepResult
 from harness.pipeline.steps.monitor.channel import Channel, opened, proved
 from harness.record import store
@@ -30,16 +31,15 @@ from harness.score.check import Status
 
 OUTPUTS = {"run_dir": "the run in which the fault was injected"}
 _FAULT = "proof"
-_POLL_S = 0.2
 _TROUBLE = {USAGE: "the fault cannot be injected", NOT_STARTED: "the stack did not start", INTERNAL: "internal error"}
 
 
 class Broken(Model):
     """What is broken."""
 
-    type: str = "process.stop"
-    target: str = "retrieval-2"
-    lasts: PositiveDuration = 25.0
+    type: str = Field(default="process.stop", description="a fault of `gauntlet faults list`")
+    target: str = Field(default="retrieval-2", description="a service, an instance, or an edge, as in a scenario")
+    lasts: PositiveDuration = Field(default=25.0, description="from the injection to the healing")
     parameters: dict[str, Any] = Field(default_factory=dict, description="the `with:` of the fault")
 
 
@@ -47,15 +47,19 @@ class Alerts(Model):
     """Rules, and the fault that one of them must tell."""
 
     rules: list[Path] = Field(default_factory=list, description="Prometheus rule files; none: the rules that come along")
-    fault: Broken = Field(default_factory=Broken)
+    fault: Broken = Field(
+        default_factory=Broken, description="what is broken: `type`, `target`, `lasts`, `parameters` (the `with:` of the fault)"
+    )
     expect: list[str] = Field(default_factory=lambda: ["InstanceDown"], min_length=1, description="alerts of which one must come")
-    within: PositiveDuration = Field(default=20.0, description="of the onset")
+    within: PositiveDuration = Field(default=20.0, description="from the onset to the receipt of the alert")
     resolves: PositiveDuration = Field(default=25.0, description="for how long it is waited that the alert is taken back")
-    stack: StackSpec = Field(default_factory=lambda: StackSpec(replicas={"retrieval": 2}))
-    rate: Rate = 5.0
-    steady: PositiveDuration = 12.0
-    warmup: Duration = 4.0
-    time_scale: float = Field(default=2.0, ge=1, le=3600)
+    stack: StackSpec = Field(
+        default_factory=lambda: StackSpec(replicas={"retrieval": 2}), description="on what it is tried, as in a scenario (docs/scenario.md)"
+    )
+    rate: Rate = Field(default=5.0, description="questions a second meanwhile: alerts on what users see need some")
+    steady: PositiveDuration = Field(default=12.0, description="before something is broken: an alert that fires in it counts for nothing")
+    warmup: Duration = Field(default=4.0, description="before that, not judged")
+    time_scale: float = Field(default=2.0, ge=1, le=3600, description="windows and `for` of the rules are shorter by this factor")
 
 
 def carry_out(options: Alerts, context: Context) -> StepResult:
@@ -70,10 +74,10 @@ def carry_out(options: Alerts, context: Context) -> StepResult:
         return StepResult(Status.FAIL, refused, findings=tuple(findings))
     evidence = _exported(files, groups, context.directory)
     with opened(SystemClock()) as channel:
-        code = _run(options, evidence["rules"], channel, context)
+        ended = _run(options, evidence["rules"], channel, context)
         _write(context.directory / "notifications.jsonl", channel)
     evidence["notifications"] = context.directory / "notifications.jsonl"
-    status, reason, run = _judged(code, channel, options, context)
+    status, reason, run = _judged(ended, channel, options, context)
     outputs = {"run_dir": str(run)} if run is not None else {}
     return StepResult(status, reason, findings=tuple(findings), evidence=evidence, outputs=outputs)
 
@@ -147,35 +151,24 @@ def scenario(options: Alerts, install: Path) -> dict[str, Any]:
     }
 
 
-def _run(options: Alerts, rules: Path, channel: Channel, context: Context) -> int:
+def _run(options: Alerts, rules: Path, channel: Channel, context: Context) -> Ended:
     install = context.directory / "install.json"
     install.write_text(json.dumps({"rules": [str(rules.resolve())], "webhook": channel.url}), encoding="utf-8")
     file = context.directory / "scenario.yaml"
     file.write_text(yaml.safe_dump(scenario(options, install.resolve()), sort_keys=False), encoding="utf-8")
     argv = [sys.executable, "-P", "-m", "harness.cli", "run", str(file), "--out", str(context.directory / "runs"), "--json"]
     context.say(f"breaking {options.fault.target} by {options.fault.type}; listening at {channel.url}")
-    with (context.directory / "run.json").open("wb") as out, (context.directory / "run.log").open("wb") as log:
-        process = subprocess.Popen(
-            argv, cwd=context.root, env=dict(context.environment), stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True
-        )
-        told = False
-        while process.poll() is None:
-            if context.stopped() and not told:
-                told = True
-                process.terminate()  # it heals, and ends in order
-            SystemClock().sleep(_POLL_S)
-    return process.returncode
+    return carry_out_program(argv, context, stdout=context.directory / "run.json")
 
 
-def _judged(code: int, channel: Channel, options: Alerts, context: Context) -> tuple[Status, str, Path | None]:
+def _judged(ended: Ended, channel: Channel, options: Alerts, context: Context) -> tuple[Status, str, Path | None]:
     """From the record of the run, which knows when something was broken, and from what the channel was told."""
     runs = sorted((context.directory / "runs").glob("*/*/run.json"))
     run = runs[0].parent if runs else None
-    if code == INTERRUPTED or context.stopped():
+    if ended.code == INTERRUPTED or context.stopped():
         return Status.INCONCLUSIVE, "it was stopped; what it had broken is healed", run
-    if code in _TROUBLE or run is None:
-        lines = (context.directory / "run.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return Status.INCONCLUSIVE, f"{_TROUBLE.get(code, 'the run left no record')}: {lines[-1] if lines else code}", run
+    if ended.code in _TROUBLE or run is None:
+        return Status.INCONCLUSIVE, f"{_TROUBLE.get(ended.code, 'the run left no record')}: {ended.last or ended.how}", run
     history = store.read(run)
     fault = history.fault(_FAULT)
     if fault is None:

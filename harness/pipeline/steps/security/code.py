@@ -41,6 +41,7 @@ def carry_out(options: Code, context: Context) -> StepResult:
     if missing:
         return StepResult(Status.INCONCLUSIVE, f"{', '.join(missing)}: not there")
     report = context.directory / "bandit.json"
+    context.say(f"bandit reads {', '.join(options.paths)}")
     why = _ran(options, context.root, report)
     if why:
         return StepResult(Status.INCONCLUSIVE, why)

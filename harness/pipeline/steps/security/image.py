@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from harness.findings import Finding
 from harness.pipeline.step import Context, StepResult
@@ -14,10 +14,17 @@ from harness.security import images
 from harness.security.images import Docker, Engine, EngineError
 
 
+def _separated(given: object) -> object:
+    """What a step hands on is one text."""
+    return [one.strip() for one in given.split(",") if one.strip()] if isinstance(given, str) else given
+
+
 class Image(Model):
     """Which images."""
 
-    images: Annotated[list[str], Field(min_length=1)] = Field(description="references, as the engine of this machine knows them")
+    images: Annotated[list[str], Field(min_length=1), BeforeValidator(_separated)] = Field(
+        description="references, as the engine of this machine knows them; or a text with a comma between two: `${steps.images.references}`"
+    )
     packages: bool = Field(default=True, description="ask apt, inside a container of the image, for security updates: needs package lists")
 
 

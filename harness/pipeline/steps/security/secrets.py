@@ -29,6 +29,7 @@ def carry_out(options: Secrets, context: Context) -> StepResult:
     try:
         accepted = load(context.root / options.accepted if options.accepted else None)
         files = secret_scan.tracked(root)
+        context.say(f"looking at {len(files)} files")
         found = list(secret_scan.in_files(files, root))
     except AcceptedError as error:
         return StepResult(Status.FAIL, str(error))

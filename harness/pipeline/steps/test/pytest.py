@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -18,6 +19,8 @@ from harness.scenario.fields import Model
 from harness.score.check import Status
 
 OUTPUTS = {"junit": "the report, as JUnit XML", "tests": "how many ran"}
+_SHARE = re.compile(r"\[ *(\d+)%\]$")
+_SHARE_STEP = 5
 _NAMED = 5  # of failing tests in the reason; all of them are findings
 
 
@@ -43,7 +46,8 @@ def carry_out(options: Pytest, context: Context) -> StepResult:
     """Run pytest, and read its report."""
     file = context.directory / "junit.xml"
     try:
-        ended = carry_out_program(argv(options.python, [*map(str, options.paths), *options.args, f"--junitxml={file}"]), context)
+        arguments = [*map(str, options.paths), *options.args, f"--junitxml={file}"]
+        ended = carry_out_program(argv(options.python, arguments), context, heard=progress(context.say))
     except ProgramError as error:
         return StepResult(Status.INCONCLUSIVE, f"pytest cannot be started: {error}")
     report = read(file)
@@ -58,6 +62,20 @@ def carry_out(options: Pytest, context: Context) -> StepResult:
 def argv(python: Path | None, arguments: Sequence[str]) -> list[str]:
     """The command line of a pytest."""
     return [str(python) if python else sys.executable, "-m", "pytest", *arguments]
+
+
+def progress(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Tells how far pytest is, by the share at the end of its lines: `.... [ 45%]`; every five per cent."""
+    told = 0
+
+    def heard(line: str) -> None:
+        nonlocal told
+        found = _SHARE.search(line)
+        if found and int(found[1]) >= told + _SHARE_STEP:
+            told = int(found[1])
+            say(f"{told} % of the tests")
+
+    return heard
 
 
 def read(file: Path) -> Report | None:
