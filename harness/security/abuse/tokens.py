@@ -27,7 +27,7 @@ def attempts(gate: Gate) -> Iterator[Attempt]:
         ("truncated", "the key without its last character", {"authorization": f"Bearer {gate.key[:-1]}"}),
         ("another_header", "X-API-Key: undefined, and no authorization", {"x-api-key": "undefined"}),
     ):
-        yield judged("tokens", name, sent, gate.ask(route, headers=headers))
+        yield judged("tokens", name, f"{route.method} {route.path}, {sent}", gate.ask(route, headers=headers))
     yield from _forged(gate)
 
 
@@ -47,7 +47,8 @@ def _forged(gate: Gate) -> Iterator[Attempt]:
         yield judged("tokens", "forged", "the issued token itself", Came(0, f"the issued token is refused with {control}"))
         return
     for name, sent, token in _forgeries(issued, header, claims, gate.signing_key):
-        yield judged("tokens", name, sent, gate.ask(route.protected, token))
+        asked = f"{route.protected.method} {route.protected.path}, {sent}"
+        yield judged("tokens", name, asked, gate.ask(route.protected, token))
 
 
 def _forgeries(issued: str, header: dict[str, Any], claims: dict[str, Any], signing_key: str | None) -> Iterator[tuple[str, str, str]]:
