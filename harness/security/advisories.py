@@ -1,27 +1,16 @@
-"""Which versions are vulnerable, by a database in the OSV format (Open Source Vulnerability format, schema 1.x) read from disk.
-
-A database is a folder with a `snapshot.json` (`{"taken": "2026-11-30", "covers": "all" | [package, …]}`) and one JSON document an advisory.
-`covers` names the packages whose advisories are all there: of any other package, nothing found proves nothing.
-"""
+"""Which versions are vulnerable, by advisories in the OSV format (Open Source Vulnerability format, schema 1.x)."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-MAX_FILES = 200_000
 ECOSYSTEM = "PyPI"
-
-
-class DatabaseError(ValueError):
-    """There is no database, or none that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +43,6 @@ class Database:
         return [_hit(one, name, version) for one in self.by_package.get(name, ()) if _is_affected(one, name, version)]
 
 
-def load(folder: Path) -> Database:
-    """Raises DatabaseError."""
-    try:
-        about = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
-        taken = date.fromisoformat(about["taken"])
-        covers = None if about["covers"] == "all" else frozenset(canonicalize_name(name) for name in about["covers"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatabaseError(f"{folder / 'snapshot.json'}: {type(error).__name__}: {error}") from error
-    by_package: dict[str, list[Mapping[str, Any]]] = {}
-    paths = sorted(path for path in folder.rglob("*.json") if path.name != "snapshot.json")
-    if len(paths) > MAX_FILES:
-        raise DatabaseError(f"{folder}: more than {MAX_FILES} advisories")
-    for path in paths:
-        try:
-            advisory = json.loads(path.read_text(encoding="utf-8"))
-            names = {canonicalize_name(one["package"]["name"]) for one in advisory["affected"] if one["package"]["ecosystem"] == ECOSYSTEM}
-            str(advisory["id"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DatabaseError(f"{path}: no advisory in the OSV format: {type(error).__name__}: {error}") from error
-        if "withdrawn" not in advisory:
-            for name in names:
-                by_package.setdefault(name, []).append(advisory)
-    return Database(taken, covers, by_package)
-
-
 def affected(version: Version, events: Iterable[Mapping[str, str]]) -> bool:
     """Does a version lie in a range? The evaluation of the OSV schema: the last event at or below it decides."""
     inside = False
@@ -97,12 +61,18 @@ def _events(events: Iterable[Mapping[str, str]]) -> Iterable[tuple[str, Version 
                 yield kind, None if kind == "introduced" and text == "0" else Version(text)
 
 
+def packages_of(advisory: Mapping[str, Any]) -> set[str]:
+    """Canonical names of the packages of PyPI that it is about. Raises KeyError, TypeError for what is no advisory."""
+    return {canonicalize_name(one["package"]["name"]) for one in _in_ecosystem(advisory)}
+
+
+def _in_ecosystem(advisory: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """An advisory may be of several ecosystems, and of commits without a package."""
+    return [one for one in advisory["affected"] if one.get("package", {}).get("ecosystem") == ECOSYSTEM]
+
+
 def _of_package(advisory: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    return [
-        one
-        for one in advisory["affected"]
-        if one["package"]["ecosystem"] == ECOSYSTEM and canonicalize_name(one["package"]["name"]) == name
-    ]
+    return [one for one in _in_ecosystem(advisory) if canonicalize_name(one["package"]["name"]) == name]
 
 
 def _is_affected(advisory: Mapping[str, Any], name: str, version: str) -> bool:

@@ -14,6 +14,7 @@ from typing import IO, Any, Protocol
 
 from harness.audit.known import secret
 from harness.findings import Finding
+from harness.security.distribution import Update
 from harness.security.rules import RULES
 
 MAX_FILES = 200_000
@@ -150,13 +151,13 @@ def in_files(archive: IO[bytes], place: str) -> tuple[list[Finding], int]:
 
 def upgrades(text: str, place: str) -> list[Finding]:
     """What the distribution's security archive would replace, as apt simulates it."""
-    found = []
-    for line in text.splitlines():
-        upgrade = _UPGRADE.match(line)
-        if upgrade and "security" in upgrade["origin"].lower():
-            message = f"{upgrade['name']} {upgrade['old']}: {upgrade['new']} is a security update"
-            found.append(_finding("image.vulnerable_package", message, place))
-    return found
+    lines = [upgrade for line in text.splitlines() if (upgrade := _UPGRADE.match(line)) and "security" in upgrade["origin"].lower()]
+    return outdated([Update(one["name"], one["old"], one["new"]) for one in lines], place)
+
+
+def outdated(updates: Sequence[Update], place: str) -> list[Finding]:
+    """A finding for each."""
+    return [_finding("image.vulnerable_package", f"{one.package} {one.old}: {one.new} is a security update", place) for one in updates]
 
 
 def _why_private(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:

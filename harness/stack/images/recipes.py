@@ -81,6 +81,7 @@ RECIPES: Mapping[str, Recipe] = {
                     )
                 ),
                 "usr/share/base-passwd/*.master",
+                "usr/share/common-licenses/*",  # copyright files refer to them
             ),
         ),
         Recipe(

@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 from harness.stack.images.recipes import ImageError
 
 PIP_TIMEOUT_S = 300.0
+_PAPERS = re.compile(r"[^/]+\.dist-info/(METADATA|(licenses/.*)?(LICEN[CS]E|COPYING|NOTICE)[^/]*)")
+"""What tells which distribution it is, and on which terms: in every image, whatever else of it is kept."""
 _NOT_RUN = re.compile(
     r"(^|.*/)(tests?|__pycache__|include)/.*|.*\.(pyc|pyi|pyx|pxd|pxi|c|h|cpp|a|typed|md|rst)"
     r"|.*\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)|bin/.*|\.\./.*|/.*"
@@ -69,7 +71,7 @@ def _required(name: str) -> Iterator[Requirement]:
 
 
 def _wanted(path: str, patterns: tuple[str, ...]) -> bool:
-    return not _NOT_RUN.fullmatch(path) and any(fnmatch(path, pattern) for pattern in patterns)
+    return bool(_PAPERS.fullmatch(path)) or (not _NOT_RUN.fullmatch(path) and any(fnmatch(path, pattern) for pattern in patterns))
 
 
 def _download(pins: Mapping[str, str | None], python: str, work: Path) -> Path:

@@ -15,7 +15,8 @@ from packaging.version import Version
 from harness.pipeline.steps.security.dependencies import SHIPPED, Dependencies, carry_out
 from harness.record.clock import utc_now
 from harness.score.check import Status
-from harness.security.advisories import affected, load
+from harness.security.advisories import affected
+from harness.security.database import load
 from harness.security.packages import installed, pinned
 from tests.unit.security.context import context
 
@@ -71,13 +72,19 @@ def test_ranges(events: list[dict[str, str]], inside: list[str], outside: list[s
     assert not any(affected(Version(one), events) for one in outside)
 
 
+LATER = ["GHSA-f96h-pmfr-66vw", "GHSA-2c2j-9gv5-cj73"]
+
+
 # What the advisories themselves say: the last vulnerable and the first fixed version of each range.
 @pytest.mark.parametrize(
     ("package", "version", "ids"),
     [
-        ("starlette", "0.24.0", ["PYSEC-2023-48", "PYSEC-2023-83"]), ("starlette", "0.25.0", ["PYSEC-2023-83"]),
-        ("starlette", "0.27.0", []),
-        ("starlette", "0.13.4", ["PYSEC-2023-48"]), ("PyJWT", "2.3.0", ["GHSA-ffqj-6fqr-9h24"]),
+        ("starlette", "0.24.0", ["PYSEC-2023-48", "PYSEC-2023-83", *LATER]), ("starlette", "0.25.0", ["PYSEC-2023-83", *LATER]),
+        ("starlette", "0.27.0", LATER), ("starlette", "0.38.9", LATER), ("starlette", "0.39.0", [*LATER, "GHSA-7f5h-v6xp-fcq8"]),
+        ("starlette", "0.40.0", ["GHSA-2c2j-9gv5-cj73", "GHSA-7f5h-v6xp-fcq8"]), ("starlette", "0.47.2", ["GHSA-7f5h-v6xp-fcq8"]),
+        ("starlette", "0.49.1", []), ("h11", "0.15.0", ["GHSA-vqfr-h8mv-ghfj"]), ("h11", "0.16.0", []),
+        ("idna", "3.14", ["GHSA-65pc-fj4g-8rjx"]), ("idna", "3.15", []),
+        ("starlette", "0.13.4", ["PYSEC-2023-48", *LATER]), ("PyJWT", "2.3.0", ["GHSA-ffqj-6fqr-9h24"]),
         ("pyjwt", "2.4.0", []), ("pyjwt", "1.4.2", []),
         ("Jinja2", "3.1.2", ["GHSA-h5c8-rqwp-cp95"]), ("jinja2", "3.1.3", []), ("redis", "4.5.2", ["GHSA-24wv-mv5m-xv4h"]),
         ("redis", "4.5.3", []),
@@ -90,7 +97,7 @@ def test_the_snapshot_that_comes_along(package: str, version: str, ids: list[str
 
 def test_the_snapshot_that_comes_along_promises_nothing(root: Path) -> None:
     """It covers no package as a whole, so that nothing found in it is no pass; what is found fails."""
-    (root / "fine.txt").write_text("starlette==0.49.0\n")
+    (root / "fine.txt").write_text("starlette==0.49.1\n")
     (root / "bad.txt").write_text("starlette==0.24.0\n")
     fine = carry_out(Dependencies(requirements=["fine.txt"], max_age_days=10**6), context(root))
     assert fine.status is Status.INCONCLUSIVE and "does not cover 1 of 1 packages (starlette" in fine.reason

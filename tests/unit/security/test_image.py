@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +17,7 @@ from pydantic import ValidationError
 from harness.pipeline.step import StepResult
 from harness.pipeline.steps.security.image import Image, looked_at
 from harness.score.check import Status
+from harness.security.distribution import Archives, DistributionError, Holdings, Update, held, installed
 from harness.security.images import Docker, EngineError
 from tests.unit.security.context import context
 
@@ -72,14 +75,14 @@ class Written:
             raise EngineError(f"{name}: Cannot connect to the Docker daemon")
 
 
-def told(engine: Written, tmp_path: Path) -> StepResult:
+def told(engine: Written, tmp_path: Path, archives: Archives | None = None) -> StepResult:
     (tmp_path / "root").mkdir(exist_ok=True)
-    return looked_at(Image(images=["app:1"]), context(tmp_path / "root"), engine)
+    return looked_at(Image(images=["app:1"]), context(tmp_path / "root"), engine, archives or Archives("debian-12"))
 
 
 def test_a_fit_image_passes(tmp_path: Path) -> None:
     done = told(Written(), tmp_path)
-    assert (done.status, done.reason) == (Status.PASS, "1 images with 1 files: nothing above a note")
+    assert (done.status, done.reason) == (Status.PASS, "1 images with 1 files and 0 packages of a distribution: nothing above a note")
 
 
 @pytest.mark.parametrize(
@@ -127,3 +130,78 @@ def test_without_docker_there_is_no_answer(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EngineError, match="docker is not installed here"):
         Docker().inspect("app:1")
+
+
+def listing(**versions: str) -> bytes:
+    texts = (f"Package: {name}\nVersion: {version}\nArchitecture: all\n" for name, version in versions.items())
+    return "\n".join(texts).encode()
+
+
+def held_image(files: Mapping[str, bytes]) -> Holdings:
+    return held(Written(files={"etc/os-release": b'ID=debian\nVERSION_ID="12"\n', **files}).export(""))
+
+
+@pytest.fixture
+def archives(tmp_path: Path) -> Iterator[Archives]:
+    """Two archives on disk, read by the real apt: of the release `lib` 2 and `old` 1, of security `lib` 3 and `old` 1."""
+    if shutil.which("apt-get") is None:
+        pytest.skip("no apt-get: this is no Debian or Ubuntu")
+    written = {"bookworm": listing(lib="2", old="1", tool="1:5"), "bookworm-security": listing(lib="3", old="1")}
+    for suite, text in written.items():
+        folder = tmp_path / "archive" / "dists" / suite
+        for architecture in ("all", "amd64", "arm64"):
+            (folder / "main" / f"binary-{architecture}").mkdir(parents=True)
+            path = folder / "main" / f"binary-{architecture}" / "Packages"
+            more = b"Depends: libc6\nInstalled-Size: 7\nFilename: x.deb\nSize: 1\nSHA256: " + b"0" * 64 + b"\n"
+            full = text.replace(b"Architecture: all\n", b"Architecture: all\n" + more)
+            path.write_bytes(full)
+        sums = "".join(
+            f" {hashlib.sha256(one.read_bytes()).hexdigest()} {one.stat().st_size} {one.relative_to(folder)}\n"
+            for one in sorted(folder.rglob("Packages"))
+        )
+        (folder / "Release").write_text(
+            f"Origin: Debian\nSuite: {suite}\nCodename: {suite}\nComponents: main\nArchitectures: all amd64 arm64\nSHA256:\n{sums}"
+        )
+    sources = tmp_path / "sources.list"
+    sources.write_text("".join(f"deb [trusted=yes] file:{tmp_path}/archive {suite} main\n" for suite in written))
+    with Archives("debian-12", sources) as opened:
+        yield opened
+
+
+def test_packages_are_compared_with_the_security_archive_by_the_lists_in_the_image(archives: Archives, tmp_path: Path) -> None:
+    """Also without a package manager inside, as one file a package."""
+    old = {"var/lib/dpkg/status.d/lib": listing(lib="2"), "var/lib/dpkg/status.d/tool": listing(tool="1:4")}
+    assert archives.updates(held_image(old)) == [Update("lib", "2", "3")]  # of tool, there is an update that is none of security
+    assert archives.updates(held_image({"var/lib/dpkg/status": listing(lib="3", old="1")})) == []
+    assert archives.updates(held_image({"./var/lib/dpkg/status": listing(lib="3.1", old="0.9")})) == [Update("old", "0.9", "1")]
+
+    engine = Written(files={"etc/os-release": b"ID=debian\nVERSION_ID=12\n", **old}, fails="upgrades")
+    done = told(engine, tmp_path, archives)
+    assert (done.status, [one.message for one in done.findings]) == (Status.FAIL, ["lib 2: 3 is a security update"])
+    fine = Written(files={"etc/os-release": b"ID=debian\nVERSION_ID=12\n", "var/lib/dpkg/status.d/lib": listing(lib="3")}, fails="upgrades")
+    assert told(fine, tmp_path, archives).reason.startswith("1 images with 2 files and 1 packages of a distribution")
+
+
+def test_what_cannot_be_compared_is_said(archives: Archives, tmp_path: Path) -> None:
+    with pytest.raises(DistributionError, match=r"no archive has 1 of 2 packages \(mine\)"):
+        archives.updates(held_image({"var/lib/dpkg/status": listing(lib="3", mine="1")}))
+    with pytest.raises(DistributionError, match="it lists no packages"):
+        archives.updates(held_image({}))
+    holdings = held_image({"var/lib/dpkg/status": listing(lib="2")})
+    with pytest.raises(DistributionError, match="it is of debian-12, and apt on this machine is of debian-13"):
+        Archives("debian-13").updates(holdings)
+    assert archives.sources is not None
+    plain = tmp_path / "plain.list"
+    plain.write_text(archives.sources.read_text().splitlines()[0] + "\n")
+    with Archives("debian-12", plain) as without, pytest.raises(DistributionError, match="apt has no list of a security archive"):
+        without.updates(holdings)
+    done = told(Written(files={"var/lib/dpkg/status": listing(lib="2")}, fails="upgrades"), tmp_path)
+    assert done.status is Status.INCONCLUSIVE and "no known release" in done.reason and "Cannot connect" in done.reason
+
+
+def test_what_is_removed_or_no_package_is_not_installed() -> None:
+    removed = "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n\n"
+    present = "Package: here\nVersion: 1\nDescription: a\n b: c\n"
+    assert [one["Package"] for one in installed(f"{removed}Package: half\n\n{present}")] == ["here"]
+    sums = b"0123456789abcdef  usr/lib/x: y\nPackage: sum\nVersion: 1\n"
+    assert held_image({"var/lib/dpkg/status.d/lib.md5sums": sums}).packages == ()

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.parser import Parser
 from typing import IO
 
 from harness.pipeline.steps.build.parts import Part, PartsError
+from harness.security.distribution import LARGEST_BYTES, RELEASE, STATUS, installed, release_of
 from harness.stack.images.engine import described
 
-_STATUS = re.compile(r"(?:\./)?var/lib/dpkg/(?:status|status\.d/[^/]+)")
 _DISTRIBUTION = re.compile(r"(?:\./)?.*\.(?:dist|egg)-info/(?:METADATA|PKG-INFO)")
-_RELEASE = re.compile(r"(?:\./)?(?:etc|usr/lib)/os-release")
-_LARGEST_BYTES = 64 << 20
 _REMOVE_TIMEOUT_S = 60.0
 
 
@@ -49,9 +47,9 @@ def contents_of(archive: IO[bytes]) -> Contents:
     release = ""
     with tarfile.open(fileobj=archive, mode="r|") as files:
         for member in files:
-            if not member.isfile() or member.size > _LARGEST_BYTES:
+            if not member.isfile() or member.size > LARGEST_BYTES:
                 continue
-            lists = (_STATUS.fullmatch(member.name), _DISTRIBUTION.fullmatch(member.name), _RELEASE.fullmatch(member.name))
+            lists = (STATUS.fullmatch(member.name), _DISTRIBUTION.fullmatch(member.name), RELEASE.fullmatch(member.name))
             if not any(lists):
                 continue
             data = files.extractfile(member)
@@ -61,7 +59,7 @@ def contents_of(archive: IO[bytes]) -> Contents:
             elif lists[1]:
                 distributions.append(text)
             else:
-                release = release or _release(text)
+                release = release or release_of(text)
     parts = {part.ref: part for part in (*_debian(status, release), *_python(distributions))}
     return Contents(tuple(parts[ref] for ref in sorted(parts)), release, bool(status) or not release)
 
@@ -86,9 +84,7 @@ def _read(reference: str) -> Contents:
 def _debian(texts: Iterable[str], release: str) -> Iterator[Part]:
     from packageurl import PackageURL
 
-    for fields in _paragraphs(texts):
-        if "Package" not in fields or not fields.get("Version") or not fields.get("Status", "installed").endswith("installed"):
-            continue
+    for fields in (one for text in texts for one in installed(text)):
         qualifiers = {"arch": fields.get("Architecture", ""), "distro": release}
         kept = {name: value for name, value in qualifiers.items() if value}
         vendor = release.partition("-")[0] or "debian"
@@ -105,14 +101,3 @@ def _python(texts: Iterable[str]) -> Iterator[Part]:
             name, version = headers["Name"], headers["Version"]
             purl = PackageURL("pypi", name=re.sub(r"[-_.]+", "-", name).lower(), version=version).to_string()
             yield Part(str(purl), "library", name, version)
-
-
-def _paragraphs(texts: Iterable[str]) -> Iterator[Mapping[str, str]]:
-    for text in texts:
-        for paragraph in text.split("\n\n"):
-            yield {name: value.strip() for name, _, value in (line.partition(":") for line in paragraph.splitlines() if line[:1].strip())}
-
-
-def _release(text: str) -> str:
-    fields = {name: value.strip().strip('"') for name, _, value in (line.partition("=") for line in text.splitlines())}
-    return "-".join(part for part in (fields.get("ID", ""), fields.get("VERSION_ID", "")) if part)

@@ -1,9 +1,11 @@
-"""Are there published vulnerabilities of what is installed or pinned? By a dated database on disk, whose age is a check itself."""
+"""Are there published vulnerabilities of what is installed, pinned or billed? By a database whose age is a check itself, or by an index.
+
+What neither of them covers, or only a database that is too old, is not known to be free of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -15,63 +17,70 @@ from harness.pipeline.steps.security.telling import answer
 from harness.record.clock import utc_now
 from harness.scenario.fields import Model
 from harness.score.check import Status
+from harness.security import index
 from harness.security.accepted import AcceptedError, Fingerprinted, fingerprint, load, without_accepted
-from harness.security.advisories import Database, DatabaseError, Hit
-from harness.security.advisories import load as load_database
-from harness.security.packages import Package, installed, pinned
+from harness.security.advisories import Hit
+from harness.security.database import DatabaseError
+from harness.security.database import load as load_database
+from harness.security.looking_up import Sources, look_up
+from harness.security.packages import Package, billed, installed, pinned
 
 SHIPPED = Path(__file__).parents[3] / "security" / "snapshot"
 
 
 class Dependencies(Model):
-    """Of which packages, and by which database."""
+    """Of which packages, and by whose word."""
 
     requirements: list[str] = Field(default_factory=list, description="requirement files; default: what is installed in this environment")
+    bills: str = Field(default="", description="CycloneDX bills of materials, with a comma between two: `${steps.sbom.wheel}`")
     database: str | None = Field(
-        default=None, description="a folder in the OSV format with a snapshot.json; default: the one that comes along"
+        default=None,
+        description="path or address of OSV's export of PyPI (`all.zip`), or a folder in its format; default: the one that comes along",
     )
+    index: str | None = Field(default=None, description="address of an index with PyPI's JSON API (`…/pypi`), asked about each package")
     max_age_days: Annotated[int, Field(ge=1)] = Field(default=14, description="an older database proves nothing")
     accepted: str | None = Field(default=None, description="a YAML list of {fingerprint, reason}")
 
 
 def carry_out(options: Dependencies, context: Context) -> StepResult:
-    """FAIL for a vulnerable package; INCONCLUSIVE without a database, with an old one, and for packages that it does not cover."""
+    """FAIL for a vulnerable package; INCONCLUSIVE for one that neither the index nor a database of permitted age covers."""
     try:
-        packages = (
-            [one for name in options.requirements for one in pinned(context.root / name, name)] if options.requirements else installed()
-        )
+        packages = _packages(options, context.root)
         accepted = load(context.root / options.accepted if options.accepted else None)
     except (OSError, ValueError) as error:  # AcceptedError is one
         return StepResult(Status.FAIL if isinstance(error, AcceptedError) else Status.INCONCLUSIVE, str(error))
     if not packages:
         return StepResult(Status.INCONCLUSIVE, "no package to look up")
+    versions = [one for one in packages if one.version]
+    found = look_up(versions, _sources(options, context, versions))
+    told = [*(_unpinned(one) for one in packages if not one.version), *(_vulnerable(*one) for one in found.hits)]
+    findings = without_accepted(told, accepted, options.accepted or "")
+    return answer(context, "dependencies", findings, f"{len(packages)} packages, none with an advisory: {found.by}", found.doubts)
+
+
+def _packages(options: Dependencies, root: Path) -> list[Package]:
+    """Raises OSError, ValueError."""
+    if not options.requirements and not options.bills:
+        return installed()
+    listed = [one for name in options.requirements for one in pinned(root / name, name)]
+    found = [one for name in filter(None, options.bills.split(",")) for one in billed(root / name, name)]
+    return [*listed, *{(one.name, one.version): one for one in found}.values()]
+
+
+def _sources(options: Dependencies, context: Context, packages: Sequence[Package]) -> Sources:
+    database, no_database, told, no_index = None, "", None, ""
+    place = options.database if options.database is None or "://" in options.database else context.root / options.database
+    context.say(f"looking up {len(packages)} packages")
     try:
-        database = load_database(context.root / options.database if options.database else SHIPPED)
+        database = load_database(place or SHIPPED, {one.name for one in packages})
     except DatabaseError as error:
-        return StepResult(Status.INCONCLUSIVE, f"no database of advisories at hand: {error}")
-    today = utc_now().date()
-    found, doubts = _looked_up(packages, database)
-    findings = without_accepted(found, accepted, options.accepted or "")
-    return answer(context, "dependencies", findings, f"{len(packages)} packages, none with an advisory of {database.taken}", [
-        *_age(database, today, options.max_age_days), *doubts,
-    ])  # fmt: skip
-
-
-def _looked_up(packages: Sequence[Package], database: Database) -> tuple[list[Fingerprinted], list[str]]:
-    found, uncovered, doubts = [], [], []
-    for package in packages:
-        if not package.version:
-            found.append(_unpinned(package))
-            continue
+        no_database = str(error)
+    if options.index is not None and packages:
         try:
-            found += [_vulnerable(package, hit) for hit in database.hits(package.name, package.version)]
-        except ValueError as error:  # InvalidVersion
-            doubts.append(f"{package.name} {package.version}: cannot be compared: {error}")
-        if not database.covered(package.name):
-            uncovered.append(package.name)
-    if uncovered:
-        doubts.insert(0, f"the database does not cover {len(uncovered)} of {len(packages)} packages ({', '.join(uncovered[:5])}, …)")
-    return found, doubts
+            told = index.ask(options.index, [(one.name, one.version) for one in packages])
+        except index.IndexUnreachableError as error:
+            no_index = str(error)
+    return Sources(database, no_database, told, no_index, utc_now().date(), options.max_age_days)
 
 
 def _vulnerable(package: Package, hit: Hit) -> Fingerprinted:
@@ -91,10 +100,3 @@ def _unpinned(package: Package) -> Fingerprinted:
         "dependencies.unpinned", "warning", f"{package.name} is not pinned", f"write {package.name}==…", package.path, package.line
     )
     return Fingerprinted(finding, fingerprint("unpinned", package.path, package.name))
-
-
-def _age(database: Database, today: date, most: int) -> list[str]:
-    days = (today - database.taken).days
-    if days < 0:
-        return [f"the database is of {database.taken}, which is yet to come"]
-    return [f"the database is of {database.taken}: {days} days old, more than {most}"] if days > most else []

@@ -11,6 +11,7 @@ from harness.pipeline.step import Context, StepResult
 from harness.pipeline.steps.security.telling import answer
 from harness.scenario.fields import Model
 from harness.security import images
+from harness.security.distribution import Archives, DistributionError, Holdings, held
 from harness.security.images import Docker, Engine, EngineError
 
 
@@ -25,19 +26,23 @@ class Image(Model):
     images: Annotated[list[str], Field(min_length=1), BeforeValidator(_separated)] = Field(
         description="references, as the engine of this machine knows them; or a text with a comma between two: `${steps.images.references}`"
     )
-    packages: bool = Field(default=True, description="ask apt, inside a container of the image, for security updates: needs package lists")
+    packages: bool = Field(
+        default=True,
+        description="compare its packages with the security archive: by apt here, where it is of the same release, else by apt inside",
+    )
 
 
 def carry_out(options: Image, context: Context) -> StepResult:
     """FAIL for root, a secret or a package with a security update; INCONCLUSIVE without an engine, or where apt cannot ask."""
-    return looked_at(options, context, Docker())
+    with Archives() as archives:
+        return looked_at(options, context, Docker(), archives)
 
 
-def looked_at(options: Image, context: Context, engine: Engine) -> StepResult:
-    """The same, by any engine."""
+def looked_at(options: Image, context: Context, engine: Engine, archives: Archives) -> StepResult:
+    """The same, by any engine and archives."""
     findings: list[Finding] = []
     doubts: list[str] = []
-    files = 0
+    files = packages = 0
     for reference in options.images:
         context.say(f"looking into {reference}")
         place = f"image:{reference}"
@@ -45,14 +50,30 @@ def looked_at(options: Image, context: Context, engine: Engine) -> StepResult:
             findings += [*images.settings(engine.inspect(reference), place), *images.in_history(engine.history(reference), place)]
             with engine.export(reference) as archive:
                 found, count = images.in_files(archive, place)
+                archive.seek(0)
+                holdings = held(archive)
             findings += found
             files += count
-        except EngineError as error:
+        except (EngineError, DistributionError) as error:
             doubts.append(f"{reference}: {error}")
             continue
         if options.packages:
             try:
-                findings += images.upgrades(engine.upgrades(reference), place)
-            except EngineError as error:
+                findings += _outdated(reference, holdings, engine, archives)
+            except DistributionError as error:
                 doubts.append(f"{reference}: its packages could not be compared with the distribution's: {error}")
-    return answer(context, "image", findings, f"{len(options.images)} images with {files} files: nothing above a note", doubts)
+                continue
+        packages += len(holdings.packages)
+    compared = f" and {packages} packages of a distribution" if options.packages else ""
+    return answer(context, "image", findings, f"{len(options.images)} images with {files} files{compared}: nothing above a note", doubts)
+
+
+def _outdated(reference: str, holdings: Holdings, engine: Engine, archives: Archives) -> list[Finding]:
+    """By the lists in the image, which need neither apt nor a network inside; else by its own apt. Raises DistributionError."""
+    try:
+        return images.outdated(archives.updates(holdings), f"image:{reference}")
+    except DistributionError as here:
+        try:
+            return images.upgrades(engine.upgrades(reference), f"image:{reference}")
+        except EngineError as inside:
+            raise DistributionError(f"{here}; inside: {inside}") from inside
