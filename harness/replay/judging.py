@@ -16,7 +16,7 @@ from harness.replay.parting import Parting
 from harness.scenario.model import Expect, RootCause, Scenario
 from harness.score import diagnosis, expect, recovery
 from harness.score.check import Result, Status, run_safely
-from harness.score.detection import detect
+from harness.score.detection import about, detect
 from harness.score.spans import NS_PER_S, of_claims
 
 CLAIMS = (ev.ALERT, ev.DIAGNOSIS, ev.ACTION, ev.ESCALATION, ev.OPERATOR)
@@ -39,7 +39,7 @@ def asked(scenario: Scenario) -> Scenario:
 def judge(replayed: History, scenario: Scenario, partings: Sequence[Parting]) -> tuple[Result, ...]:
     """Every expectation of `asked(scenario)`, in the order of the file."""
     results = run_safely("expect", expect.check, replayed, scenario)
-    entries = {f"expect.{entry.fault or 'run'}.{name}": entry for entry in scenario.expect for name, value in entry if value is not None}
+    entries = {f"expect.{entry.fault or 'run'}.{name}": entry for entry in scenario.expect for name in expect.fields(entry)}
     return tuple(_parted(result, entries.get(result.name), replayed, scenario, partings) for result in results)
 
 
@@ -84,13 +84,18 @@ def _decided_ns(result: Result, entry: Expect, fault: FaultTruth, replayed: Hist
 
 def _settling(result: Result, entry: Expect, fault: FaultTruth, replayed: History) -> Iterator[int]:
     onset_ns = fault.onset_ns or 0
-    match result.name.rpartition(".")[2]:
+    field, _, alert = result.name.removeprefix(f"expect.{fault.id}.").partition(".")
+    match field:
         case "alert":
             found = detect(replayed).of(fault.id)
             if found is not None and found.episode is not None:
                 yield found.episode.start_ns
             if entry.alert is not None and result.status is Status.FAIL:
                 yield onset_ns + round(entry.alert.value * NS_PER_S)
+        case "alerts":
+            yield from (e.start_ns for e in about(replayed, fault) if e.name == alert)
+            if entry.alerts is not None and result.status is Status.FAIL:
+                yield onset_ns + round(entry.alerts[alert].value * NS_PER_S)
         case "root_cause" if isinstance(entry.root_cause, RootCause):
             yield onset_ns + round(diagnosis.DUE_S * NS_PER_S)
             yield from (a.t_ns for a in recovery.actions_for(replayed, fault)[:1])

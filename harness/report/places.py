@@ -26,7 +26,7 @@ class Places:
     def _where(self, check: str) -> KeyPath:
         group, _, rest = check.partition(".")
         if group == "expect":
-            return self._expectation(*rest.rpartition(".")[::2])
+            return self._expectation(rest)
         if group == "probe":
             return next((("probes", n) for n, probe in enumerate(self._loaded.scenario.probes) if probe.id == rest), ())
         if group in ("validity", "containment"):
@@ -38,8 +38,9 @@ class Places:
     def _texts(self, phase: str) -> tuple[str, ...]:
         return tuple(self._loaded.scenario.objectives.get(phase, {}))  # type: ignore[call-overload]  # a word that names no phase gives {}
 
-    def _expectation(self, fault: str, what: str) -> KeyPath:
-        for n, asked in enumerate(self._loaded.scenario.expect):
-            if (asked.fault or "run") == fault and ("expect", n, what) in self._loaded.positions.keys:
-                return ("expect", n, what)
-        return next((("expect", n) for n, asked in enumerate(self._loaded.scenario.expect) if (asked.fault or "run") == fault), ())
+    def _expectation(self, asked_for: str) -> KeyPath:
+        """`<fault or run>.<field>`, and of an alert by name `<fault>.alerts.<name>`."""
+        entries = [(n, f"{asked.fault or 'run'}.") for n, asked in enumerate(self._loaded.scenario.expect)]
+        fitting = [(n, asked_for.removeprefix(of)) for n, of in entries if asked_for.startswith(of)]
+        keys: list[KeyPath] = [("expect", n, *field.split(".", 1)) for n, field in fitting]
+        return next((key for key in keys if key in self._loaded.positions.keys), ("expect", fitting[0][0]) if fitting else ())

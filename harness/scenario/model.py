@@ -210,6 +210,9 @@ class Expect(Model):
 
     fault: str | None = None
     alert: LimitText | None = Field(default=None, description="onset to receipt of the first matching alert")
+    alerts: dict[str, LimitText] | None = Field(
+        default=None, min_length=1, description="onset to receipt of the first alert of each of these names"
+    )
     root_cause: RootCause | Literal["none"] | None = None
     outcome: Outcome | list[Outcome] | None = None
     within: LimitText | None = Field(default=None, description="onset to the start of the regained stretch")
@@ -225,7 +228,7 @@ class Expect(Model):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        per_fault = {"alert", "root_cause", "outcome", "within", "escalated", "action"}
+        per_fault = {"alert", "alerts", "root_cause", "outcome", "within", "escalated", "action"}
         run_wide = {"false_alarms", "needless_actions", "wrong_actions", "harmful_actions", "callers"}
         given = {n for n in per_fault | run_wide if getattr(self, n) is not None}
         wrong = given & (run_wide if self.fault else per_fault)

@@ -138,6 +138,11 @@ def detect(history: History) -> DetectionScore:
     return DetectionScore(detections, tuple(false_alarms), len(found) - doubtful, _fault_free_s(history, faults))
 
 
+def about(history: History, fault: FaultTruth) -> tuple[Episode, ...]:
+    """Episodes that can be about the fault, in order of their start, whichever fault each is counted for."""
+    return tuple(e for e in episodes(history.alerts) if _is_about(e, fault, history))
+
+
 def _is_about(episode: Episode, fault: FaultTruth, history: History) -> bool:
     span = of_claims(history, fault)
     return span is not None and span.holds(episode.start_ns) and episode.service in radius(fault) | set(fault.accepted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from harness.record.history import History
 from harness.record.views import Action, FaultTruth
 from harness.scenario.model import Expect, RootCause, Scenario
 from harness.scenario.units import Limit
-from harness.score import diagnosis, recovery, stats
+from harness.score import detection, diagnosis, recovery, stats
 from harness.score import sli as slis
 from harness.score.check import Result, Status
 from harness.score.detection import DetectionScore, Episode, detect
@@ -19,19 +19,24 @@ from harness.score.preconditions import Preconditions
 from harness.score.recovery import ActionScore, judge_actions
 from harness.score.spans import after_onset, seconds
 
-_PER_FAULT = ("alert", "root_cause", "outcome", "within", "escalated", "action")
-_RUN_WIDE = ("false_alarms", "needless_actions", "wrong_actions", "harmful_actions")
+_NAMED = "alerts."
 
 
 def check(history: History, scenario: Scenario) -> Iterable[Result]:
     """Every expectation, in the order of the file."""
     context = _Context(history, scenario)
     for entry in scenario.expect:
-        given = {name for name, value in entry if value is not None}
-        if entry.fault is None:
-            yield from (_run_wide(context, entry, name) for name in _RUN_WIDE if name in given)
-        else:
-            yield from (_of_fault(context, entry, entry.fault, name) for name in _PER_FAULT if name in given)
+        for name in fields(entry):
+            yield _run_wide(context, entry, name) if entry.fault is None else _of_fault(context, entry, entry.fault, name)
+
+
+def fields(entry: Expect) -> Iterator[str]:
+    """What the entry asks for, as in the names of its checks: `expect.<fault or run>.<field>`. An alert by name is a field of its own."""
+    for name, value in entry:
+        if name == "alerts":
+            yield from (f"{_NAMED}{alert}" for alert in value or ())
+        elif name not in ("fault", "callers") and value is not None:  # callers are judged by their provider's journal
+            yield name
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ def _of_fault(context: _Context, entry: Expect, fault_id: str, field: str) -> Re
         reason = context.before.operator_for(fault)
     if reason is not None or fault is None:
         return replace(blank, reason=reason or f"fault {fault_id} was never injected")
+    if field.startswith(_NAMED):
+        return _named_alert(context, entry, fault, blank, field.removeprefix(_NAMED))
     return _CHECKS[field](context, entry, fault, blank)
 
 
@@ -82,6 +89,21 @@ def _alert(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) -
     what = f"{found.episode.name or 'alert'} on {found.episode.service} {found.delay_s:g}s after onset"
     extra = f", {found.duplicates} duplicates" if found.duplicates else ""
     return replace(blank, status=_status(kept), value=found.delay_s, reason=what + extra)
+
+
+def _named_alert(context: _Context, entry: Expect, fault: FaultTruth, blank: Result, name: str) -> Result:
+    """Whatever else was told of the fault: did this alert come, and when?"""
+    limit = _given((entry.alerts or {}).get(name))
+    blank = replace(blank, limit=limit.text, unit="s", samples=1)
+    if fault.benign:
+        return replace(blank, reason=f"fault {fault.id} is a benign change: no alert can be right")
+    told = detection.about(context.history, fault)
+    found = next((e for e in told if e.name == name), None)
+    if found is None:
+        others = ", ".join(dict.fromkeys(e.name or "alert" for e in told)) or "no other either"
+        return replace(blank, status=Status.FAIL, reason=f"no alert {name} on a service of the blast radius; {others}")
+    delay_s = after_onset(fault.onset_ns or 0, found.start_ns)
+    return replace(blank, status=_status(slis.keeps(limit, delay_s)), value=delay_s, reason=f"on {found.service} {delay_s:g}s after onset")
 
 
 def _root_cause(context: _Context, entry: Expect, fault: FaultTruth, blank: Result) -> Result:

@@ -27,7 +27,7 @@ DRIFT_S = 0.050
 STEADY_SAMPLES = 30  # in each third
 
 OF_OPERATOR = frozenset(
-    {"alert", "root_cause", "escalated", "action", "false_alarms", "needless_actions", "wrong_actions", "harmful_actions"}
+    {"alert", "alerts", "root_cause", "escalated", "action", "false_alarms", "needless_actions", "wrong_actions", "harmful_actions"}
 )
 
 

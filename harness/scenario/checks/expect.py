@@ -15,7 +15,7 @@ from harness.scenario.units import Limit
 HOLD_S = 10.0  # regained means: within limits for this long, wholly before the heal
 WINDOW_S = 5.0  # and judged in windows of this length
 _COUNTS = ("false_alarms", "needless_actions", "wrong_actions", "harmful_actions")
-_BY_OPERATOR = ("alert", "root_cause", "action", "escalated")
+_BY_OPERATOR = ("alert", "alerts", "root_cause", "action", "escalated")
 _ENDED_BY_ITSELF = {"recovered", "self_healed"}
 _TIMED = {*_ENDED_BY_ITSELF, "absorbed"}  # absorbed: until the declared redundancy is there again
 
@@ -47,20 +47,19 @@ def check_expectations(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> It
 
 
 def _units(loaded: Loaded, entry: Expect, where: KeyPath) -> Iterator[Problem]:
-    for name, unit, example in (
-        *((n, "s", "<= 10s") for n in ("alert", "within")),
-        *((n, "number", "0") for n in _COUNTS),
-    ):
-        limit: Limit | None = getattr(entry, name)
+    limits: list[tuple[KeyPath, Limit | None]] = [((name,), getattr(entry, name)) for name in ("alert", "within", *_COUNTS)]
+    limits += [(("alerts", name), limit) for name, limit in (entry.alerts or {}).items()]
+    for key, limit in limits:
         if limit is None:
             continue
+        name, at = str(key[-1]), (*where, *key)
+        unit, wanted, example = ("number", "a count", "0") if name in _COUNTS else ("s", "a time", "<= 10s")
         if limit.of is not None:
-            yield loaded.at((*where, name), f"{name} cannot be relative to {limit.of}", f'write "{example}"')
+            yield loaded.at(at, f"{name} cannot be relative to {limit.of}", f'write "{example}"')
         elif limit.unit != unit:
-            wanted = "a time" if unit == "s" else "a count"
-            yield loaded.at((*where, name), f"{name} is {wanted}, and {limit.text!r} is not", f'write "{example}"')
+            yield loaded.at(at, f"{name} is {wanted}, and {limit.text!r} is not", f'write "{example}"')
         elif limit.op in (">", ">="):
-            yield loaded.at((*where, name), f"{limit.text!r} would ask {name} to be bad", f'write an upper limit: "{example}"')
+            yield loaded.at(at, f"{limit.text!r} would ask {name} to be bad", f'write an upper limit: "{example}"')
 
 
 def _callers(loaded: Loaded, entry: Expect, catalog: Catalog, stack: StackInfo, where: KeyPath) -> Iterator[Problem]:
@@ -139,7 +138,7 @@ def _time(loaded: Loaded, entry: Expect, fault: FaultUse, where: KeyPath) -> Ite
 
 def _possible(loaded: Loaded, entry: Expect, spec: FaultSpec, where: KeyPath) -> Iterator[Problem]:
     if spec.benign:
-        for name in ("alert", "outcome", "within", "escalated"):
+        for name in ("alert", "alerts", "outcome", "within", "escalated"):
             if getattr(entry, name) not in (None, False):
                 message = f"{spec.name} is a benign change: nothing should come of it"
                 yield loaded.at_key((*where, name), message, "expect `false_alarms: 0` of the whole run")

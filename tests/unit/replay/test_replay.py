@@ -140,6 +140,18 @@ def test_an_action_that_the_run_did_not_see_ends_what_can_be_compared(tmp_path: 
     }
 
 
+def test_alerts_by_name_are_settled_one_by_one(tmp_path: Path) -> None:
+    """One came before the action, one has missed its limit by then, and of the third nobody knows."""
+    alerts = "alerts: {LatencyHigh: '<= 10s', InstanceDown: '<= 1s', UserErrorsHigh: '<= 20s'}"
+    directory = Run(tmp_path, scenario=SCENARIO.replace('alert: "<= 10s"', alerts), on_call=False).record()
+    found = statuses(replay(Source.of(directory.path)))
+    assert {name: found[f"broken.alerts.{name}"] for name in ("LatencyHigh", "InstanceDown", "UserErrorsHigh")} == {
+        "LatencyHigh": "PASS",
+        "InstanceDown": "FAIL",
+        "UserErrorsHigh": "INCONCLUSIVE",
+    }
+
+
 def test_a_needless_action_without_a_fault_fails_whatever_came_of_it(recorded: RunDirectory) -> None:
     found = replay(Source.of(recorded.path), lambda targets, voice: Acting(voice, 10))
     assert statuses(found)["run.needless_actions"] == "FAIL"

@@ -31,6 +31,15 @@ def part_of(*results: Result) -> Part:
     return github.part(Material(Verdict(worst, 1, results[0].reason, results), sample.history(), sample.scenario()), PLACES, "runs/a/b")
 
 
+def test_an_alert_that_is_asked_for_by_name_has_a_place_of_its_own() -> None:
+    text = "name: a\nload: {shape: [{constant: 9/s}]}\nphases: {steady_state: 9s, fault: 9s}\nfaults: [{id: f, type: t, target: llm}]\n"
+    places = Places(
+        load_text(text + "expect:\n  - fault: f\n    alerts:\n      Slow: '<= 5s'\n      Late.By: '<= 9s'\n    action: none\n", "a.yaml")
+    )
+    lines = {name: places.line(f"expect.{name}") for name in ("f.alerts.Slow", "f.alerts.Late.By", "f.action", "f.outcome", "g.alert")}
+    assert lines == {"f.alerts.Slow": 8, "f.alerts.Late.By": 9, "f.action": 10, "f.outcome": 6, "g.alert": 1}
+
+
 def test_the_summary_says_first_whether_it_may_ship_and_why_not() -> None:
     verdict = sample.verdict()
     text = github.summary([github.part(Material(verdict, sample.history(), sample.scenario()), PLACES, "runs/a/b")])

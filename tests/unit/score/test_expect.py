@@ -58,6 +58,32 @@ def test_no_alert_can_be_right_about_a_benign_change() -> None:
     assert of_fault("alert", "<= 10s", "33s alert retrieval", fault=BENIGN).status is UNKNOWN
 
 
+USERS = {"UserLatencyHigh": "<= 10s"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "value"),
+    [
+        (["31s alert llm name=LatencyHigh", "38s alert generation name=UserLatencyHigh"], PASS, 8.0),
+        (["31s alert llm name=LatencyHigh", "41s alert generation name=UserLatencyHigh"], FAIL, 11.0),
+        (["31s alert llm name=LatencyHigh"], FAIL, None),
+        (["31s alert user name=UserLatencyHigh"], FAIL, None),  # nothing that the fault touches
+        (["20s alert llm name=UserLatencyHigh"], FAIL, None),  # before the fault
+        (["10s operator exited"], UNKNOWN, None),
+    ],
+)
+def test_an_alert_of_that_name(lines: list[str], status: Status, value: float | None) -> None:
+    result = of_fault("alerts", USERS, *lines)
+    assert (result.name, result.status, result.value) == ("expect.f.alerts.UserLatencyHigh", status, value)
+
+
+def test_an_alert_of_another_name_is_told() -> None:
+    reason = "no alert UserLatencyHigh on a service of the blast radius; LatencyHigh"
+    assert of_fault("alerts", USERS, "31s alert llm name=LatencyHigh").reason == reason
+    assert of_fault("alerts", USERS).reason.endswith("; no other either")
+    assert of_fault("alerts", USERS, fault=BENIGN).status is UNKNOWN
+
+
 LLM = {"service": "llm", "kind": "latency"}
 TO_DB = {"edge": "retrieval->postgres", "kind": "network"}
 
