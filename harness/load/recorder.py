@@ -38,6 +38,40 @@ class RowWriter(Protocol):
     def close(self) -> None: ...
 
 
+class JourneyRows(RowWriter, Protocol):
+    """The same for rows of requests, whose numbers of journeys have a meaning."""
+
+    def rename(self, journeys: tuple[str, ...]) -> None:
+        """From now on these are the journeys; they begin with those that there were."""
+        ...
+
+
+class Segments:
+    """Rows of one writer in one segment, and in a further one whenever there are more journeys: the last list holds for all."""
+
+    def __init__(self, directory: Path, name: str, journeys: tuple[str, ...], **more: Any) -> None:
+        """`more` is said in the header."""
+        self._directory = directory
+        self._name = name
+        self._more = more
+        self._further = 0
+        self._writer = self._open(name, journeys)
+
+    def append(self, rows: NDArray[Any]) -> None:
+        self._writer.append(rows)
+
+    def rename(self, journeys: tuple[str, ...]) -> None:
+        self._writer.close()
+        self._further += 1
+        self._writer = self._open(f"{self._name.removesuffix('.seg')}_{self._further:03d}.seg", journeys)  # sorts after the ones before
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _open(self, name: str, journeys: tuple[str, ...]) -> FrameWriter:
+        return FrameWriter(self._directory / name, REQUEST_DTYPE, {"journeys": list(journeys), **self._more})
+
+
 class GapFile:
     """The file of gaps, made with the first one."""
 
@@ -64,28 +98,23 @@ class Recorder:
     """
 
     def __init__(
-        self, directory: Path, journeys: tuple[str, ...], writer: RowWriter | None = None, gap_writer: RowWriter | None = None
+        self, directory: Path, journeys: tuple[str, ...], writer: JourneyRows | None = None, gap_writer: RowWriter | None = None
     ) -> None:
         """`writer` takes the place of a segment under `directory`. Without a `gap_writer`, gaps between tokens are not kept."""
         self._gap_writer = gap_writer
         self._ended: list[Observation] = []
         self._pack = packing(REQUEST_DTYPE).pack
         self._count: Callable[[NDArray[Any]], None] = lambda _rows: None
-        self._directory = directory
-        self._segments = 0
-        self._writer: RowWriter = writer or FrameWriter(directory / SEGMENT, REQUEST_DTYPE, {"journeys": list(journeys)})
+        self._writer: JourneyRows = writer or Segments(directory, SEGMENT, journeys)
 
     def show(self, count: Callable[[NDArray[Any]], None]) -> None:
         """Call `count` with the rows of each frame that was written."""
         self._count = count
 
     def rename(self, journeys: tuple[str, ...]) -> None:
-        """From now on these are the journeys, in a new segment; they begin with those that there were: the last list holds for all."""
+        """From now on these are the journeys; they begin with those that there were."""
         self.flush()
-        self._writer.close()
-        self._segments += 1
-        name = f"{SEGMENT.removesuffix('.seg')}_{self._segments:03d}.seg"  # sorts after the ones before
-        self._writer = FrameWriter(self._directory / name, REQUEST_DTYPE, {"journeys": list(journeys)})
+        self._writer.rename(journeys)
 
     def add(self, observation: Observation) -> None:
         """Note a request that has ended; nothing of it changes any more."""
