@@ -91,8 +91,11 @@ async def _unless_alone(work: Coroutine[Any, Any, None], listening: Awaitable[No
 
 def _engine(load: Load) -> OpenLoop:
     engine = OpenLoop(load)
-    fail = lambda found: engine.fail(found.get("exception") or RuntimeError(str(found["message"])))  # noqa: E731
-    asyncio.get_running_loop().set_exception_handler(lambda _loop, found: fail(found))
+
+    def fail(_loop: asyncio.AbstractEventLoop, found: dict[str, Any]) -> None:
+        engine.fail(found.get("exception") or RuntimeError(str(found["message"])))
+
+    asyncio.get_running_loop().set_exception_handler(fail)
     return engine
 
 
@@ -151,14 +154,18 @@ class _Worker:
         self._listeners: dict[str, Callable[[dict[str, Any]], object]] = {
             say.CLOCK: self.seat.tell_clock,
             say.PLAN: self.plan.set_result,
-            say.BEGIN: lambda data: self._engine is not None and self._engine.begin(int(data["t0_ns"])),
-            say.STOP: lambda _data: self._engine is not None and self._engine.stop(),
+            say.BEGIN: lambda data: self._loaded().begin(int(data["t0_ns"])),
+            say.STOP: lambda _data: self._loaded().stop(),
             say.BYE: lambda _data: self.released.set(),
         }
 
     def _heard(self, kind: str, data: dict[str, Any]) -> None:
         if kind in self._listeners:
             self._listeners[kind](data)
+
+    def _loaded(self) -> OpenLoop:
+        assert self._engine is not None  # the master gives no order before it has heard that all is ready
+        return self._engine
 
     async def join(self, master: str) -> dict[str, Any]:
         """Reach the master and get what a PLAN brings. Raises TimeoutError."""

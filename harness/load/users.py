@@ -266,11 +266,11 @@ def work_for(master: str, *, owned: bool) -> int:
         t0_ns = ready(load, stop_users)
         ledger.started(t0_ns)
         gevent.spawn(_watch, ledger)
-        left_s = lambda: (t0_ns - load.clock.now_ns()) / NS_PER_S + load.plan.duration_s  # noqa: E731
-        ended.wait(left_s() + _WORD_S)
+        end_ns = t0_ns + round(load.plan.duration_s * NS_PER_S)
+        ended.wait((end_ns - load.clock.now_ns()) / NS_PER_S + _WORD_S)
         environment.stop_timeout = STOPPED_DRAIN_S if early.is_set() else load.plan.timeout_s
         runner.stop()
-        early.wait(max(0.0, left_s()))
+        early.wait(max(0.0, (end_ns - load.clock.now_ns()) / NS_PER_S))
         ledger.finished(early=early.is_set(), cancelled=0, check=IngestCheck())
 
     def run(load: Load) -> None:
