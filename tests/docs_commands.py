@@ -126,7 +126,7 @@ COMMANDS: Mapping[str, Here | By | Not] = {
     "kubectl --namespace rag port-forward service/public 8080:80": Not(CLUSTER),
     # docs/load.md
     "GAUNTLET_WORKER_TOKEN=… gauntlet load worker 10.0.0.5:5557": By(
-        "tests/e2e/test_load_workers.py::test_workers_share_one_load_and_one_record"
+        "tests/e2e/test_load_workers.py::test_a_worker_with_another_clock_is_recorded_on_ours"
     ),
     # docs/openslo.md
     "gauntlet openslo import slos.yaml --phase fault --map checkout-latency=latency:ms --map search-quality=recall_at_5": Here(),

@@ -106,6 +106,8 @@ class NoRows:
     def append(self, rows: NDArray[Any]) -> None:
         assert not len(rows)
 
+    def rename(self, journeys: tuple[str, ...]) -> None: ...
+
     def close(self) -> None: ...
 
 

@@ -35,16 +35,19 @@ class ClosedUsers:
         clock: Clock,
         later: Callable[[float, Callable[[], None]], None],
         due: Callable[[Arrival, int], None],
+        share: tuple[int, int] = (0, 1),
     ) -> None:
+        """`share` (n, m): every m-th user, from the n-th on, and so with the numbers of requests. Who a user is does not depend on it."""
         self._plan = plan
         self._questions = questions
         self._asking = asking
         self._clock = clock
         self._later = later
         self._due = due
-        self._users = [_User(*self._streams(seed, n)) for n in range(plan.users)]
+        first, step = share
+        self._users = {n: _User(*self._streams(seed, n)) for n in range(first, plan.users, step)}
         self._asked_by: dict[int, _User] = {}
-        self._numbers: Iterator[int] = iter(range(2**32))
+        self._numbers: Iterator[int] = iter(range(first, 2**32, step))
         self._t0_ns = self._end_ns = 0
         self.stopping = False
 
@@ -52,8 +55,8 @@ class ClosedUsers:
         """Users come in over the first think time, or second, so that they do not march in step."""
         self._t0_ns, self._end_ns = t0_ns, t0_ns + round(duration_s * NS_PER_S)
         spread_s = min(self._plan.think_s or 1.0, duration_s)
-        for n, user in enumerate(self._users):
-            self._at(user, t0_ns + round(spread_s * n / len(self._users) * NS_PER_S))
+        for n, user in self._users.items():
+            self._at(user, t0_ns + round(spread_s * n / self._plan.users * NS_PER_S))
 
     def answered(self, seq: int) -> None:
         """That request has ended, however it did."""

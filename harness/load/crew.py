@@ -1,13 +1,12 @@
 """Several load processes that are one load: the master hands out plans and instants, and keeps every worker's raw requests.
 
-Workers speak through Locust's master and worker runners, in messages of our own. A worker of this host has this host's clock; of any other
-the offset of its clock is measured, as NTP does: half of the shortest round trip is what is not known about it. Two clocks drift apart by
-some 0.1 s an hour, so it is measured again and again.
+A worker of this host has this host's clock; of any other the offset of its clock is measured, as NTP does: half of the shortest round
+trip is what is not known about it. Two clocks drift apart by some 0.1 s an hour, so it is measured again and again.
 """
 
 from __future__ import annotations
 
-import json
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,23 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.load.dispatch import Counts
+from harness.load.foreign import numbered
 from harness.load.health import LagHistogram
+from harness.load.ledger import opening
+from harness.load.messages import BEGIN, BYE, CLOCK, END, EVENT, GAPS, HELLO, JOURNEYS, PLAN, READY, ROWS, STOP, clock_id, handed_over
 from harness.load.metrics import ClientMetrics
 from harness.load.plan import LoadPlan
-from harness.load.recorder import GapFile
+from harness.load.recorder import GapFile, Segments
 from harness.load.versions import Keys
 from harness.record.clock import NS_PER_S, Clock
 from harness.record.events import LOAD, Event
-from harness.record.frames import FrameWriter
 from harness.record.gaps import GAP
 from harness.record.requests import REQUEST_DTYPE
 
-HELLO, PLAN, CLOCK, READY, BEGIN, STOP, ROWS, GAPS, EVENT, BYE = (
-    f"gauntlet_{name}" for name in ("hello", "plan", "clock", "ready", "begin", "stop", "rows", "gaps", "event", "bye")
-)
-START_S = 25.0  # from the start of the processes until all are ready
-RELEASE_S = 10.0  # how long a worker waits for the word that its last message arrived
-_AFTER_END_S = 20.0  # beyond the time limit of a request: documents are looked for
 _PINGS = 20
 _ALIGN_NS = 10 * NS_PER_S  # from one measurement of a clock to the next
 _TIMES = ("intended_ns", "start_ns", "first_ns", "last_ns", "end_ns")
@@ -50,7 +45,13 @@ _SUMS = (
 
 
 class Bus(Protocol):
-    """What Locust's master runner does for us."""
+    """What carries the talk, on the master's side. Workers find it at `address` (host:port)."""
+
+    address: str
+
+    def listen(self, heard: Callable[[str, dict[str, Any], str], None]) -> None:
+        """Hand over what workers say: kind, data, worker."""
+        ...
 
     def send(self, kind: str, data: dict[str, Any], worker: str) -> None: ...
 
@@ -67,13 +68,15 @@ class Member:
     name: str  # as the bus knows it
     host: str
     pid: int
-    writer: FrameWriter
+    writer: Segments
     gaps: GapFile | None
+    journeys: NDArray[np.uint8] | None = None  # the record's number of each journey of its own; None: they are the plan's
     offset_ns: int = 0
     uncertainty_ns: int = 0
     aligned_ns: int = 0  # when its clock was last asked; 0: it is ours
     trips: list[tuple[int, int]] = field(default_factory=list)  # half of the round trip, and the offset that it shows
     ready: bool = False
+    heard_ns: int = 0
     rows: int = 0
     health: dict[str, Any] = field(default_factory=dict)
     finished: dict[str, Any] | None = None
@@ -106,9 +109,18 @@ class Crew:
         self._token, self._keys = token, keys
         self._lag = LagHistogram()
         self._counts = Counts()
-        self._stopping = False
+        self._ending = self._stopping = False
+        self._journeys: dict[str, int] = {name: number for number, name in enumerate(plan.journey_names)}
         self.members: dict[str, Member] = {}
         metrics.follow(self._counts, lambda: None)
+        self._listeners: dict[str, Callable[[Member, dict[str, Any]], None]] = {
+            CLOCK: self._tick,
+            READY: self._is_ready,
+            JOURNEYS: self._names,
+            ROWS: self._rows,
+            GAPS: self._gaps,
+            EVENT: self._event,
+        }
 
     @property
     def ready(self) -> bool:
@@ -125,34 +137,41 @@ class Crew:
         if kind == HELLO:
             self._welcome(data, worker)
         elif (member := self.members.get(worker)) is not None:
-            {CLOCK: self._tick, READY: self._is_ready, ROWS: self._rows, GAPS: self._gaps, EVENT: self._event}[kind](member, data)
+            member.heard_ns = self._clock.now_ns()
+            self._listeners[kind](member, data)
 
     def begin(self, t0_ns: int) -> None:
         """The same instant for all, each on its own clock."""
-        expected = round(self._plan.shape.expected(0.0, self._plan.duration_s), 1)
-        self._write("started", t0_ns=t0_ns, engine=self._plan.engine, model="open", workers=self._plan.workers, expected_arrivals=expected)
+        self._write("started", t0_ns=t0_ns, **opening(self._plan), workers=self._plan.workers)
         for member in self.members.values():
             self._bus.send(BEGIN, {"t0_ns": t0_ns - member.offset_ns}, member.name)
 
-    def stop(self) -> None:
-        """End early, in order. Idempotent."""
-        if self._stopping:
-            return
-        self._stopping = True
+    def end(self, *, early: bool) -> None:
+        """Users of a locustfile are to end (journeys know their own end); with `early`, whatever is under way gets a moment. Idempotent."""
+        if early and not self._stopping:
+            self._stopping = True
+            self._tell_all(STOP)
+        elif not self._ending and not early:
+            self._ending = True
+            self._tell_all(END)
+
+    def _tell_all(self, kind: str) -> None:
         for member in self.members.values():
-            self._bus.send(STOP, {}, member.name)
+            self._bus.send(kind, {}, member.name)
 
     def look(self, ended: Callable[[Member], bool]) -> None:
         """Note who was lost, and look at far clocks again. `ended` says whether a worker's process is known to have ended."""
         for member in self.members.values():
             if not member.over and (ended(member) or self._bus.missing(member.name)):
-                member.lost = True
-                self._write("worker_lost", worker=member.number, host=member.host, recorded=member.rows)
+                self._lose(member)
             if not member.over and member.ready and member.aligned_ns and self._clock.now_ns() - member.aligned_ns > _ALIGN_NS:
                 self._align(member)
 
     def finished(self) -> None:
         """The last event: what all workers tell, and of a lost one the rows that had arrived."""
+        for member in self.members.values():
+            if not member.over:
+                self._lose(member)
         told = [member.finished for member in self.members.values() if member.finished is not None]
         lost = [member for member in self.members.values() if member.finished is None]
         sums = {name: sum(int(one.get(name, 0)) for one in told) for name in _SUMS}
@@ -169,6 +188,10 @@ class Crew:
             workers_lost=len(lost),
         )
 
+    def _lose(self, member: Member) -> None:
+        member.lost = True
+        self._write("worker_lost", worker=member.number, host=member.host, recorded=member.rows, heard_ns=member.heard_ns)
+
     def close(self) -> None:
         for member in self.members.values():
             member.writer.close()
@@ -179,15 +202,18 @@ class Crew:
         if data.get("token") != self._token or worker in self.members or len(self.members) == self._plan.workers:
             return
         number = len(self.members)
-        file = Path(self._plan.requests_dir) / f"load-{number}.seg"
-        writer = FrameWriter(file, REQUEST_DTYPE, {"journeys": list(self._plan.journey_names), "worker": number})
-        gaps = GapFile(Path(self._plan.gaps_dir), file.name) if self._plan.gaps_dir is not None else None
-        member = self.members[worker] = Member(number, worker, str(data["host"]), int(data["pid"]), writer, gaps)
+        member = self.members[worker] = Member(number, worker, str(data["host"]), int(data["pid"]), *self._files(number))
+        member.heard_ns = self._clock.now_ns()
         if data["clock"] == clock_id():
             self._tell_clock(member)
             self._hand_over(member)
         else:
             self._align(member)
+
+    def _files(self, number: int) -> tuple[Segments, GapFile | None]:
+        name = f"load-{number}.seg"
+        rows = Segments(Path(self._plan.requests_dir), name, tuple(self._journeys), worker=number)
+        return rows, GapFile(Path(self._plan.gaps_dir), name) if self._plan.gaps_dir is not None else None
 
     def _align(self, member: Member) -> None:
         member.aligned_ns = self._clock.now_ns()
@@ -217,11 +243,19 @@ class Crew:
     def _hand_over(self, member: Member) -> None:
         slots = -(-self._plan.max_in_flight // self._plan.workers)
         own = replace(self._plan, worker=member.number, max_in_flight=slots)
-        files = {name: Path(file).read_text(encoding="utf-8") if file else None for name, file in own_files(own).items()}
-        self._bus.send(PLAN, {"plan": own.to_json(), "files": files, "keys": list(self._keys)}, member.name)
+        here = not member.aligned_ns and member.host == socket.gethostname()
+        self._bus.send(PLAN, handed_over(own, list(self._keys), here), member.name)
 
     def _is_ready(self, member: Member, _data: dict[str, Any]) -> None:
         member.ready = True
+
+    def _names(self, member: Member, data: dict[str, Any]) -> None:
+        """The journeys of a locustfile, as they become known to one worker; the record numbers those of all."""
+        if member.lost:
+            return
+        member.journeys = np.array([numbered(self._journeys, str(name)) for name in data["journeys"]], dtype=np.uint8)
+        member.writer.rename(tuple(self._journeys))
+        self._metrics.rename(tuple(self._journeys))
 
     def _rows(self, member: Member, data: dict[str, Any]) -> None:
         if member.lost:
@@ -229,6 +263,8 @@ class Crew:
         rows: NDArray[Any] = np.frombuffer(data["rows"], dtype=REQUEST_DTYPE).copy()
         for name in _TIMES:
             rows[name] += np.where(rows[name] != 0, member.offset_ns, 0)
+        if member.journeys is not None:
+            rows["journey"] = member.journeys[rows["journey"]]
         member.writer.append(rows)
         member.rows += len(rows)
         self._metrics.count(rows)
@@ -254,45 +290,3 @@ class Crew:
 
     def _write(self, state: str, **figures: Any) -> None:
         self._record(Event(self._clock.now_ns(), LOAD, "truth", {"state": state, **figures}))
-
-
-def own_files(plan: LoadPlan) -> dict[str, str | None]:
-    """The files that a plan names, which another host does not have."""
-    return {"questions_file": plan.questions_file, "corpus_file": plan.corpus_file}
-
-
-def clock_id() -> list[str]:
-    """Whose monotonic clock this process reads: that of one boot of one host, and there of one time namespace."""
-    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/time")
-    return [boot.read_text().strip(), str(namespace.readlink()) if namespace.is_symlink() else ""]
-
-
-class RemoteRows:
-    """A worker's side of the record: rows go to the master as they would go to a file."""
-
-    def __init__(self, send: Callable[[str, dict[str, Any]], None], kind: str) -> None:
-        self._send = send
-        self._kind = kind
-
-    def append(self, rows: NDArray[Any]) -> None:
-        if len(rows):
-            self._send(self._kind, {"rows": rows.tobytes()})
-
-    def close(self) -> None:
-        """Nothing is held back."""
-
-
-def local_plan(text: str, files: dict[str, str | None], directory: Path) -> LoadPlan:
-    """A worker's plan, with the files that came along written where it can read them."""
-    document = json.loads(text)
-    for name, content in files.items():
-        file = directory / f"{name}.jsonl"
-        if content is not None:
-            file.write_text(content, encoding="utf-8")
-        document[name] = str(file) if content is not None else None
-    return LoadPlan.from_json(json.dumps(document))
-
-
-def longest_ns(plan: LoadPlan) -> int:
-    """How long workers may take, from the first arrival on."""
-    return round((plan.duration_s + plan.timeout_s + _AFTER_END_S) * NS_PER_S)

@@ -10,12 +10,11 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from harness.load.plan import API_KEY_VARIABLE, LoadPlan
+from harness.load.plan import API_KEY_VARIABLE, ENGINE_MODULES, LoadPlan
 from harness.load.sides import CANDIDATE_KEY_VARIABLE
 from harness.record.clock import NS_PER_S, Clock, SystemClock
 
 RUN_ID_VARIABLE = "GAUNTLET_RUN_ID"
-_ENGINES = {"locust": "harness.load.users", "asyncio": "harness.load.open_loop"}
 _LOG_TAIL_BYTES = 2000
 _STOP_S = 8.0  # a stopped load waits 2 s for what is in flight and 2 s for documents to be indexed
 _TERM_S = 2.0
@@ -65,7 +64,7 @@ class LoadProcess:
         plan_file.write_text(self._plan.to_json(), encoding="utf-8")
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _ENGINES[self._plan.engine], str(plan_file.resolve())],
+                [sys.executable, "-P", "-m", ENGINE_MODULES[self._plan.engine], str(plan_file.resolve())],
                 cwd=self._work_dir,
                 env=self._environment(),
                 stdin=subprocess.PIPE,

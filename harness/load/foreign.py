@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from harness.load.dispatch import Counts
@@ -27,19 +27,23 @@ class RequestEvents:
     Locust tells how long a request took, and nothing of when it was due: the load is closed, and latency counts from the actual start.
     """
 
-    def __init__(self, clock: Clock, recorder: Recorder, metrics: ClientMetrics, ledger: Ledger, counts: Counts) -> None:
+    def __init__(
+        self, clock: Clock, recorder: Recorder, metrics: ClientMetrics, ledger: Ledger, counts: Counts, share: tuple[int, int]
+    ) -> None:
+        """`share` (n, m): requests are numbered n, n + m, n + 2 m …"""
         self._clock = clock
         self._recorder = recorder
         self._metrics = metrics
         self._ledger = ledger
         self._counts = counts
+        self._seqs: Iterator[int] = iter(range(share[0], 2**32, share[1]))
         self._numbers: dict[str, int] = {}
 
     def heard(self, request_type: str, name: str, response_time: float | None, exception: object = None, **more: Any) -> None:
         """One request has ended; `response_time` is in milliseconds."""
         end_ns = self._clock.now_ns()
         start_ns = end_ns - round(max(0.0, response_time or 0.0) * 1e6)
-        observation = Observation(self._counts.arrivals, self._number(f"{request_type} {name}"), start_ns)
+        observation = Observation(next(self._seqs), self._number(f"{request_type} {name}"), start_ns)
         observation.start_ns, observation.end_ns = start_ns, end_ns
         status = getattr(more.get("response"), "status_code", None)
         observation.status = status if isinstance(status, int) and 0 <= status < 1000 else 0
@@ -50,14 +54,20 @@ class RequestEvents:
         self._ledger.ended(observation)
 
     def _number(self, name: str) -> int:
-        number = self._numbers.get(name)
-        if number is None:
-            name = name if len(self._numbers) < _NAMES_MAX else _OTHERS
-            number = self._numbers.setdefault(name, len(self._numbers))
+        known = len(self._numbers)
+        number = numbered(self._numbers, name)
+        if number == known:
             names = tuple(self._numbers)
             self._recorder.rename(names)
             self._metrics.rename(names)
         return number
+
+
+def numbered(known: dict[str, int], name: str) -> int:
+    """The number of a journey, which joins the `known`; beyond as many as the record can tell apart, all are one."""
+    if name not in known and len(known) >= _NAMES_MAX:
+        name = _OTHERS
+    return known.setdefault(name, len(known))
 
 
 def _outcome(exception: object, status: int, headers: Any) -> Outcome:

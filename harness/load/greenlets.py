@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import gevent
+from gevent import monkey
 from gevent.event import AsyncResult
 from gevent.os import make_nonblocking, nb_read
 from gevent.pool import Group
@@ -16,6 +17,9 @@ from prometheus_client import make_wsgi_app
 
 from harness.load.child import GC_ALLOCATIONS, WARM_CONNECTIONS, WARM_S, HarnessGone, Load, Orders
 from harness.load.http import RequestTimeoutError, UnreachableError
+from harness.load.ledger import Sinks
+from harness.load.observation import Observation
+from harness.load.session import LoadSession
 from harness.load.transport import SocketTransport
 
 
@@ -42,6 +46,28 @@ class Greenlets:
 
     def cancel_spawned(self) -> None:
         self._group.kill()
+
+
+class GreenletJourneys:
+    """What it takes to carry out a schedule of journeys on greenlets."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self.transport = SocketTransport(load.clock, load.plan.trusted, monkey.get_original("select", "poll"))
+        self.walked: AsyncResult = AsyncResult()  # the end of the load, or the exception that ended it
+        self._greenlets = Greenlets(self.walked.set_exception)
+
+    def session(self, announce: Callable[[Observation], None] | None) -> LoadSession:
+        load = self._load
+        sinks = Sinks(load.record, load.recorder, load.metrics, announce)
+        asked = load.versions.ingested, load.versions.performer, self.transport
+        return LoadSession(load.plan, load.knowledge, load.clock, self._greenlets, sinks, *asked)
+
+    def watch_and_finish(self, session: LoadSession) -> None:
+        load = self._load
+        gevent.spawn(session.watch).link_exception(lambda ended: self.walked.set_exception(ended.exception))
+        self.walked.get()
+        session.finish(load.versions.checker(self.transport, self._greenlets.sleep))
 
 
 class Beginning:

@@ -37,6 +37,18 @@ class Sinks:
     announce: Callable[[Observation], None] | None = None  # a request that has ended: Locust's request event
 
 
+def opening(plan: LoadPlan) -> dict[str, Any]:
+    """What is known of a load when it begins."""
+    known: dict[str, Any] = {"engine": plan.engine, "model": plan.model}
+    if plan.pieces:
+        known["expected_arrivals"] = round(plan.shape.expected(0.0, plan.duration_s), 1)
+    elif plan.closed is not None:
+        known |= {"users": plan.closed.users} | ({"think_s": plan.closed.think_s} if plan.locustfile is None else {})
+    if plan.locustfile is not None:
+        known["locustfile"] = plan.locustfile
+    return known
+
+
 class Ledger:
     """Call `ended` for each arrival, however it ended, and `look` every PING_S."""
 
@@ -56,15 +68,7 @@ class Ledger:
         sinks.recorder.show(self._written)
 
     def started(self, t0_ns: int) -> None:
-        plan = self._plan
-        known: dict[str, Any] = {"engine": plan.engine, "model": plan.model}
-        if plan.pieces:
-            known["expected_arrivals"] = round(plan.shape.expected(0.0, plan.duration_s), 1)
-        elif plan.closed is not None:
-            known |= {"users": plan.closed.users} | ({"think_s": plan.closed.think_s} if plan.locustfile is None else {})
-        if plan.locustfile is not None:
-            known["locustfile"] = plan.locustfile
-        self._event("started", t0_ns=t0_ns, **known)
+        self._event("started", t0_ns=t0_ns, **opening(self._plan))
 
     def ended(self, observation: Observation) -> None:
         """A request that was sent, or an arrival that was not."""

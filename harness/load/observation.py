@@ -8,6 +8,7 @@ from harness.record.requests import CITATIONS_KEPT, NOTHING, SOURCES_KEPT, Finis
 
 DROPPED_BY_TARGET = 0
 DROPPED_BY_GENERATOR = 1
+_MOST_ATTEMPTS = 0xFFFF
 
 
 @dataclass(slots=True)
@@ -57,19 +58,18 @@ class Observation:
         self.chunks += 1
 
     def row(self) -> tuple[int, ...]:
-        """The fields in the order of REQUEST, those of `sources` and `citations` one by one."""
+        """The fields of REQUEST up to the references, in their order."""
         return (
-            self.seq, self.journey, self.outcome, self.finish, self.drop_cause, self.status, min(self.attempts, 0xFFFF),
+            self.seq, self.journey, self.outcome, self.finish, self.drop_cause, self.status,
+            self.attempts if self.attempts < _MOST_ATTEMPTS else _MOST_ATTEMPTS,
             self.intended_ns, self.start_ns, self.first_ns, self.last_ns, self.end_ns, self.max_gap_ns,
             self.chunks, self.tokens, self.question, self.canary, self.refused, self.degraded, self.preferred,
-            *(_padded(self.sources, SOURCES_KEPT) if self.sources else _NO_SOURCES),
-            *(_padded(self.citations, CITATIONS_KEPT) if self.citations else _NO_CITATIONS),
-            self.side,
         )  # fmt: skip
+
+    def references(self) -> tuple[int, ...]:
+        """The other fields: those of `sources` and `citations` one by one, and `side`."""
+        return (*_padded(self.sources, SOURCES_KEPT), *_padded(self.citations, CITATIONS_KEPT), self.side)
 
 
 def _padded(numbers: list[int], length: int) -> tuple[int, ...]:
     return tuple(numbers[:length]) + (NOTHING,) * (length - len(numbers))
-
-
-_NO_SOURCES, _NO_CITATIONS = _padded([], SOURCES_KEPT), _padded([], CITATIONS_KEPT)

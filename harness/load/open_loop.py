@@ -1,26 +1,18 @@
-"""The load process for high rates: `python -m harness.load.open_loop PLAN.json`. The same schedule, journeys and record as on Locust.
-
-An open loop on asyncio without a task or a coroutine for each request: arrivals start from a timer of the kernel, and a journey goes on
-where its answer is parsed.
+"""The engine for high rates. An open loop on asyncio without a task or a coroutine for each request: arrivals start from a timer of
+the kernel, and a journey goes on where its answer is parsed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import signal
-import sys
 from collections.abc import Callable, Iterator
 
-import uvloop
-from prometheus_client import generate_latest
-
 from harness.load.arrivals import Arrival
-from harness.load.child import GC_ALLOCATIONS, WARM_CONNECTIONS, WARM_S, HarnessGone, Load, Orders, carry_out
+from harness.load.child import Load
 from harness.load.closed import ClosedUsers
 from harness.load.connections import Connection, Pool
 from harness.load.dispatch import Admission
-from harness.load.http import Exchange, RequestTimeoutError, UnreachableError
+from harness.load.http import Exchange, RequestTimeoutError
 from harness.load.ingest import IngestCheck
 from harness.load.ledger import PING_S, Ledger, Sinks
 from harness.load.observation import Observation
@@ -99,7 +91,7 @@ class OpenLoop:
         self._users: ClosedUsers | None = None
         if plan.closed is not None:
             known = (plan.seed, len(load.knowledge.questions), plan.asking)
-            self._users = ClosedUsers(plan.closed, *known, load.clock, self._later, self._admission.due)
+            self._users = ClosedUsers(plan.closed, *known, load.clock, self._later, self._admission.due, plan.share)
         self._ledger = Ledger(load.plan, load.clock, Sinks(load.record, load.recorder, load.metrics), self._admission.counts)
         self._under_way: dict[Serving, None] = {}  # in the order of their time limits
         self._arrivals: Iterator[Arrival] = iter(())
@@ -238,63 +230,3 @@ class OpenLoop:
         checker = load.versions.checker(SocketTransport(load.clock, load.plan.trusted), load.clock.sleep)
         patience = lambda: STOPPED_PATIENCE_S if self.stopping else INGEST_PATIENCE_S  # noqa: E731
         return await asyncio.to_thread(checker.check, load.versions.ingested.ids, patience)
-
-
-async def _carry_out(load: Load) -> None:
-    engine = OpenLoop(load)
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _loop, found: engine.fail(found.get("exception") or RuntimeError(str(found["message"]))))
-    server = await asyncio.start_server(lambda r, w: _scraped(load, r, w), "127.0.0.1", load.plan.metrics_port)
-    try:
-        async with asyncio.timeout(WARM_S):
-            for url in load.versions.entries:
-                await engine.pool.warm(url, WARM_CONNECTIONS)
-    except (OSError, TimeoutError) as error:
-        raise UnreachableError(f"{load.plan.base_url}: {error or f'no connection within {WARM_S:g}s'}") from error
-    orders = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    listening = loop.create_task(_take_orders(orders, Orders(engine.begin, engine.stop)))
-    loop.add_signal_handler(signal.SIGTERM, engine.stop)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS)
-    load.say_ready(server.sockets[0].getsockname()[1])
-    running = loop.create_task(engine.run())
-    await asyncio.wait((running, listening), return_when=asyncio.FIRST_COMPLETED)
-    if not running.done():
-        raise HarnessGone
-    await running
-
-
-async def _take_orders(reader: asyncio.StreamReader, orders: Orders) -> None:
-    """Until the harness closes its end."""
-    while data := await reader.read(4096):
-        orders.feed(data)
-
-
-async def _scraped(load: Load, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Whatever is asked for, the answer is the metrics."""
-    try:
-        await reader.readuntil(b"\r\n\r\n")
-        content = generate_latest(load.metrics.registry)
-        head = f"HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {len(content)}\r\nconnection: close\r\n\r\n"
-        writer.write(head.encode() + content)
-        await writer.drain()
-    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        pass  # whoever asked has left
-    finally:
-        writer.close()
-
-
-def _run(load: Load) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_carry_out(load))
-
-
-def main(argv: list[str]) -> int:
-    """The exit status: see `carry_out`."""
-    return carry_out(argv, _run)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.scenario.model import Journey, LoadSpec
 
 API_KEY_VARIABLE = "GAUNTLET_API_KEY"
+ENGINE_MODULES = {"locust": "harness.load.users", "asyncio": "harness.load.asyncio_load"}  # of a load, or of a worker of one
 BUILT_IN = ("ask", "ask_stream", "follow_up", "search", "ingest", "login")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.1 and 5.5
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -78,7 +79,7 @@ class LoadPlan:
     listen: str | None = None  # host:port
     allowed_hosts: tuple[str, ...] = ()  # beside this machine
     trusted: str = ""  # certificates of authorities (PEM) that are trusted beside those that this machine trusts
-    worker: int | None = None  # which of the workers this plan is for: it sends every `workers`-th arrival
+    worker: int | None = None  # which of the workers this plan is for: every `workers`-th arrival or user is its own
 
     @property
     def shape(self) -> Shape:
@@ -96,6 +97,11 @@ class LoadPlan:
     def model(self) -> str:
         """Do arrivals wait for answers?"""
         return "open" if self.pieces else "closed"
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """(n, m): this plan is for every m-th arrival or user, from the n-th on."""
+        return (0, 1) if self.worker is None else (self.worker, self.workers)
 
     @property
     def used(self) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from harness.load.observation import Observation
 from harness.record.frames import FrameWriter
 from harness.record.gaps import GAP, LONGEST_US
-from harness.record.requests import REQUEST_DTYPE
+from harness.record.requests import BASE, CANDIDATE, CITATIONS_KEPT, NOTHING, REQUEST_DTYPE, SOURCES_KEPT
 
 _ROWS_PER_FRAME = 256
 SEGMENT = "load.seg"
 _GAP = struct.Struct("<II")
+_REFERENCES = ("sources", "citations", "side")  # the last fields of a row
 _CODES = {"u1": "B", "i1": "b", "u2": "H", "i2": "h", "u4": "I", "i4": "i", "u8": "Q", "i8": "q"}
 
 
@@ -30,12 +31,62 @@ def packing(dtype: np.dtype[Any]) -> struct.Struct:
     return packer
 
 
+_NAMES = REQUEST_DTYPE.names or ()
+assert _NAMES[-len(_REFERENCES) :] == _REFERENCES
+_pack_row = packing(np.dtype([(name, REQUEST_DTYPE[name]) for name in _NAMES[: -len(_REFERENCES)]])).pack
+_pack_references = packing(np.dtype([(name, REQUEST_DTYPE[name]) for name in _REFERENCES])).pack
+_NO_REFERENCES = [_pack_references(*[NOTHING] * (SOURCES_KEPT + CITATIONS_KEPT), side) for side in (BASE, CANDIDATE)]
+
+
+def packed(ended: Sequence[Observation]) -> NDArray[Any]:
+    """The rows of requests that have ended. Most have no references, and to pack seventeen times nothing takes as long as all the rest."""
+    parts: list[bytes] = []
+    for one in ended:
+        parts.append(_pack_row(*one.row()))
+        parts.append(_pack_references(*one.references()) if one.sources or one.citations else _NO_REFERENCES[one.side])
+    return np.frombuffer(b"".join(parts), dtype=REQUEST_DTYPE)
+
+
 class RowWriter(Protocol):
     """Where frames of rows go."""
 
     def append(self, rows: NDArray[Any]) -> None: ...
 
     def close(self) -> None: ...
+
+
+class JourneyRows(RowWriter, Protocol):
+    """The same for rows of requests, whose numbers of journeys have a meaning."""
+
+    def rename(self, journeys: tuple[str, ...]) -> None:
+        """From now on these are the journeys; they begin with those that there were."""
+        ...
+
+
+class Segments:
+    """Rows of one writer in one segment, and in a further one whenever there are more journeys: the last list holds for all."""
+
+    def __init__(self, directory: Path, name: str, journeys: tuple[str, ...], **more: Any) -> None:
+        """`more` is said in the header."""
+        self._directory = directory
+        self._name = name
+        self._more = more
+        self._further = 0
+        self._writer = self._open(name, journeys)
+
+    def append(self, rows: NDArray[Any]) -> None:
+        self._writer.append(rows)
+
+    def rename(self, journeys: tuple[str, ...]) -> None:
+        self._writer.close()
+        self._further += 1
+        self._writer = self._open(f"{self._name.removesuffix('.seg')}_{self._further:03d}.seg", journeys)  # sorts after the ones before
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _open(self, name: str, journeys: tuple[str, ...]) -> FrameWriter:
+        return FrameWriter(self._directory / name, REQUEST_DTYPE, {"journeys": list(journeys), **self._more})
 
 
 class GapFile:
@@ -64,28 +115,22 @@ class Recorder:
     """
 
     def __init__(
-        self, directory: Path, journeys: tuple[str, ...], writer: RowWriter | None = None, gap_writer: RowWriter | None = None
+        self, directory: Path, journeys: tuple[str, ...], writer: JourneyRows | None = None, gap_writer: RowWriter | None = None
     ) -> None:
         """`writer` takes the place of a segment under `directory`. Without a `gap_writer`, gaps between tokens are not kept."""
         self._gap_writer = gap_writer
         self._ended: list[Observation] = []
-        self._pack = packing(REQUEST_DTYPE).pack
         self._count: Callable[[NDArray[Any]], None] = lambda _rows: None
-        self._directory = directory
-        self._segments = 0
-        self._writer: RowWriter = writer or FrameWriter(directory / SEGMENT, REQUEST_DTYPE, {"journeys": list(journeys)})
+        self._writer: JourneyRows = writer or Segments(directory, SEGMENT, journeys)
 
     def show(self, count: Callable[[NDArray[Any]], None]) -> None:
         """Call `count` with the rows of each frame that was written."""
         self._count = count
 
     def rename(self, journeys: tuple[str, ...]) -> None:
-        """From now on these are the journeys, in a new segment; they begin with those that there were: the last list holds for all."""
+        """From now on these are the journeys; they begin with those that there were."""
         self.flush()
-        self._writer.close()
-        self._segments += 1
-        name = f"{SEGMENT.removesuffix('.seg')}_{self._segments:03d}.seg"  # sorts after the ones before
-        self._writer = FrameWriter(self._directory / name, REQUEST_DTYPE, {"journeys": list(journeys)})
+        self._writer.rename(journeys)
 
     def add(self, observation: Observation) -> None:
         """Note a request that has ended; nothing of it changes any more."""
@@ -99,8 +144,7 @@ class Recorder:
         if not ended:
             return
         self._keep_gaps(ended)
-        pack = self._pack
-        rows = np.frombuffer(b"".join([pack(*one.row()) for one in ended]), dtype=REQUEST_DTYPE)
+        rows = packed(ended)
         self._writer.append(rows)
         self._count(rows)
 

@@ -78,7 +78,7 @@ class LoadSession:
         self._users: ClosedUsers | None = None
         if plan.closed is not None:
             known = (plan.seed, len(knowledge.questions), plan.asking)
-            self._users = ClosedUsers(plan.closed, *known, clock, concurrency.later, self._admission.due)
+            self._users = ClosedUsers(plan.closed, *known, clock, concurrency.later, self._admission.due, plan.share)
         self._dispatcher = Dispatcher(clock, concurrency.sleep, self._admission)
         self._ledger = Ledger(plan, clock, sinks, self._admission.counts)
 

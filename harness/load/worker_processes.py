@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from harness.load.crew import Member
-from harness.load.plan import API_KEY_VARIABLE
+from harness.load.plan import API_KEY_VARIABLE, ENGINE_MODULES
 from harness.load.sides import CANDIDATE_KEY_VARIABLE
 
 WORKER_TOKEN_VARIABLE = "GAUNTLET_WORKER_TOKEN"
@@ -20,11 +20,11 @@ _END_S = 3.0
 class WorkerProcesses:
     """Started together, ended together."""
 
-    def __init__(self, count: int, master: str, token: str) -> None:
+    def __init__(self, engine: str, count: int, master: str, token: str) -> None:
         environment = {**os.environ, WORKER_TOKEN_VARIABLE: token}
         for key in (API_KEY_VARIABLE, CANDIDATE_KEY_VARIABLE):
             environment.pop(key, None)  # they come with the plan
-        argv = [sys.executable, "-P", "-m", "harness.load.users", "--owned-worker", master]
+        argv = [sys.executable, "-P", "-m", ENGINE_MODULES[engine], "--owned-worker", master]
         self._running = [subprocess.Popen(argv, env=environment, stdin=subprocess.PIPE) for _ in range(count)]
 
     @property

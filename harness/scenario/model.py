@@ -88,8 +88,7 @@ class LoadSpec(Model):
     timeout: PositiveDuration = Field(default=30.0, description="of one request; it then counts as `timeout` with its full duration")
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 400
     engine: Engine = Field(default="locust", description="what sends: Locust, or an asyncio loop for rates beyond what Locust can send")
-    workers: Workers = Field(default=1, description="processes of Locust that share the load")
-
+    workers: Workers = Field(default=1, description="processes that share the load")
     remote_workers: Annotated[int, Field(ge=0, le=64)] = Field(
         default=0, description="of the workers: those that `gauntlet load worker` starts on other hosts"
     )
@@ -114,11 +113,11 @@ class LoadSpec(Model):
         if self.shape and (self.closed is not None or self.locustfile is not None):
             other = "closed" if self.closed is not None else "locustfile"
             raise ValueError(f"`shape` and `{other}` are two models of load; drop one of them")
-        if self.engine == "asyncio" and (self.locustfile is not None or self.workers > 1):
-            what = "a locustfile" if self.locustfile is not None else "several workers"
-            raise ValueError(f"{what} needs Locust; drop `engine: asyncio`")
-        if self.workers > 1 and self.model == "closed":
-            raise ValueError("several workers share an open load only; drop `workers`, or write a `shape`")
+        if self.engine == "asyncio" and self.locustfile is not None:
+            raise ValueError("a locustfile needs Locust; drop `engine: asyncio`")
+        if self.closed is not None and self.closed.users < self.workers:
+            users = f"{self.closed.users} user" + "s" * (self.closed.users > 1)
+            raise ValueError(f"{self.workers} workers cannot share {users}; write `workers: {self.closed.users}` or less, or more users")
         if self.remote_workers > (self.workers if self.workers > 1 else 0):
             raise ValueError(f"{self.remote_workers} remote workers of {self.workers}; write `workers: {self.remote_workers + 1}` or more")
         if bool(self.remote_workers) != (self.listen is not None):

@@ -99,6 +99,22 @@ class Preconditions:
         elif _short(len(rows), offered):
             yield f"the generator sent {len(rows)} of {offered:.0f} offered arrivals in {name}"
         yield from self._unwell(name)
+        yield from self._deserted(name)
+
+    def _deserted(self, name: str) -> Iterator[str]:
+        """A closed load has no schedule that it could fall short of. Where a worker is lost, its users ask nothing more, and what they were
+        waiting for is not in the record: at most for the time limit of a request before the worker was last heard of.
+        """
+        span = self.history.phase(name)
+        if span is None or self.scenario.load.model != "closed":
+            return
+        end_ns = of_phase(self.history, span).end_ns
+        for event in self.history.of_kind(ev.LOAD):
+            if event.data.get("state") == "worker_lost":
+                heard_ns = int(_number(event.data.get("heard_ns")) or event.t_ns)
+                if end_ns > heard_ns - round(self.scenario.load.timeout * NS_PER_S):
+                    lost_s = seconds(self.history.start_ns, heard_ns)
+                    yield f"worker {event.data.get('worker')} was lost {lost_s:.1f}s into the run, and its users asked nothing more"
 
     def _behind(self) -> Iterator[str]:
         """While a run goes on, the record lacks what has no answer yet: how many arrivals came is then what the generator has counted."""

@@ -31,7 +31,7 @@ from harness.scenario.model import LoadSpec
 from tests.unit.load import target as doubles
 from tests.unit.load.target import Target
 
-MODULES = {"locust": "harness.load.users", "asyncio": "harness.load.open_loop"}
+MODULES = {"locust": "harness.load.users", "asyncio": "harness.load.asyncio_load"}
 PARTS = ("rows", "frames", "counts")
 
 

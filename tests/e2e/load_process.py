@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.load.driver import LoadProcess
 from harness.load.plan import LoadFiles, LoadPlan, build
-from harness.record.frames import read_frames
+from harness.record.frames import FrameScan, read_frames
 from harness.record.gaps import Gaps
 from harness.record.journal import read_journal
 from harness.record.requests import REQUEST
@@ -59,6 +59,12 @@ class Load:
     def rows(self) -> NDArray[Any]:
         frames = [frame for file in sorted((self.directory / "requests").glob("*.seg")) for frame in read_frames(file, REQUEST)]
         return np.concatenate(frames) if frames else np.zeros(0, REQUEST)
+
+    def rows_by_name(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The rows, and the name of each one's journey by the header of its segment."""
+        files = sorted((self.directory / "requests").glob("*.seg"))
+        read = [(FrameScan(file).header["journeys"], frame) for file in files for frame in read_frames(file, REQUEST)]
+        return np.concatenate([frame for _, frame in read]), np.array([names[n] for names, frame in read for n in frame["journey"]])
 
     @property
     def gaps(self) -> NDArray[Any]:

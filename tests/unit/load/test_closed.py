@@ -23,6 +23,7 @@ class Run:
         answer_s: float = 0.5,
         stop_at_s: float = 1e9,
         early_s: float = 0.0,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.clock = FakeClock()
         self.asked: list[tuple[Arrival, int]] = []
@@ -31,7 +32,7 @@ class Run:
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
         plan = ClosedPlan(users, think_s, {"ask": 2.0, "ingest": 1.0})
-        self.users = ClosedUsers(plan, 7, 10, ("ask",), self.clock, self.later, self.due)
+        self.users = ClosedUsers(plan, 7, 10, ("ask",), self.clock, self.later, self.due, share)
         self.t0_ns = self.clock.t_ns
         self.users.begin(self.t0_ns, duration_s)
         while self._events:
@@ -91,3 +92,14 @@ def test_a_timer_that_comes_early_asks_for_nothing_before_it_is_due() -> None:
 def test_a_stop_lets_nobody_ask_again() -> None:
     run = Run(stop_at_s=5.0)
     assert max(t_ns for _, t_ns in run.asked) <= run.t0_ns + 5e9
+
+
+def test_workers_share_the_users_and_nobody_is_somebody_else() -> None:
+    """What user 1 of 5 asks does not depend on whether user 0 is in the same process; numbers of requests are never given twice."""
+    shares = [Run(users=5, share=(n, 2)) for n in range(2)]
+    assert [run.most_waiting for run in shares] == [3, 2]
+    assert [{a.seq % 2 for a, _ in run.asked} for run in shares] == [{0}, {1}]
+    assert [a.seq for a, _ in shares[1].asked] == list(range(1, 2 * len(shares[1].asked), 2))
+    whole = Run(users=5)
+    came_s = sorted(round((t_ns - run.t0_ns) / 1e9, 3) for run in shares for _, t_ns in run.asked)
+    assert came_s == sorted(round((t_ns - whole.t0_ns) / 1e9, 3) for _, t_ns in whole.asked)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.load import crew as of_crew
-from harness.load.crew import Crew, local_plan
+from harness.load import messages as of_crew
+from harness.load.crew import Crew
+from harness.load.messages import local_plan
 from harness.load.metrics import ClientMetrics
+from harness.record import store
 from harness.record.events import Event
 from harness.record.frames import read_frames
 from harness.record.requests import REQUEST, Outcome
@@ -24,19 +26,23 @@ ELSEWHERE = ["another boot", "time:[1]"]
 class Master:
     """A crew of two on a bus that goes nowhere; its workers are played by the test."""
 
-    def __init__(self, directory: Path) -> None:
+    address = "nowhere:0"
+
+    def __init__(self, directory: Path, **load: Any) -> None:
         for name in ("requests", "corpus.jsonl", "questions.jsonl"):
             (directory / name).mkdir() if name == "requests" else (directory / name).write_text(f"{name}\n")
         self.directory, self.clock = directory, FakeClock()
         self.sent: list[tuple[str, dict[str, Any], str]] = []
         self.away: set[str] = set()
         self.events: list[Event] = []
-        self.plan = plan(directory, workers=2, max_in_flight=5)
+        self.plan = plan(directory, workers=2, max_in_flight=5, **load)
         metrics = ClientMetrics(self.plan.journey_names)
         self.crew = Crew(self.plan, self.clock, self._record, metrics, self, "token", ("key", None))
 
     def send(self, kind: str, data: dict[str, Any], worker: str) -> None:
         self.sent.append((kind, data, worker))
+
+    def listen(self, heard: Any) -> None: ...
 
     def missing(self, worker: str) -> bool:
         return worker in self.away
@@ -50,9 +56,10 @@ class Master:
             self.hello(worker)
             self.crew.heard(of_crew.READY, {}, worker)
 
-    def rows(self, worker: str, *seqs: int, first_ns: int = 0) -> None:
+    def rows(self, worker: str, *seqs: int, first_ns: int = 0, journey: int = 0) -> None:
         rows = np.zeros(len(seqs), dtype=REQUEST)
         rows["seq"], rows["intended_ns"], rows["start_ns"], rows["end_ns"], rows["first_ns"] = seqs, 1000, 2000, 3000, first_ns
+        rows["journey"] = journey
         self.crew.heard(of_crew.ROWS, {"rows": rows.tobytes()}, worker)
 
     def told(self, state: str) -> list[dict[str, Any]]:
@@ -179,6 +186,60 @@ def test_all_begin_at_one_instant_each_on_its_own_clock(tmp_path: Path) -> None:
     master.crew.members["b"].offset_ns = -400
     master.crew.begin(1000)
     assert [(data["t0_ns"], worker) for kind, data, worker in master.sent if kind == of_crew.BEGIN] == [(1000, "a"), (1400, "b")]
-    master.crew.stop()
-    master.crew.stop()
-    assert [worker for kind, _, worker in master.sent if kind == of_crew.STOP] == ["a", "b"]
+    for early in (False, False, True, True):
+        master.crew.end(early=early)
+    for kind in (of_crew.END, of_crew.STOP):
+        assert [worker for said, _, worker in master.sent if said == kind] == ["a", "b"]
+
+
+def test_the_names_of_a_locustfile_are_numbered_once_for_all_workers(tmp_path: Path) -> None:
+    """Each worker numbers the requests that it sees in the order in which it sees them."""
+    (tmp_path / "mine.py").write_text("# users")
+    master = Master(tmp_path, shape=[], closed={"users": 4}, locustfile=str(tmp_path / "mine.py"))
+    master.join()
+    master.crew.begin(50)
+    assert master.told("started")[0] == {
+        "state": "started", "t0_ns": 50, "engine": "locust", "model": "closed", "users": 4,
+        "locustfile": str(tmp_path / "mine.py"), "workers": 2,
+    }  # fmt: skip
+    for worker, names in (("a", ["GET /x"]), ("b", ["GET /y"]), ("b", ["GET /y", "GET /x"])):
+        master.crew.heard(of_crew.JOURNEYS, {"journeys": names}, worker)
+    master.rows("a", 0)
+    master.rows("b", 1)
+    master.rows("b", 3, journey=1)
+    master.crew.close()
+    found = store.read(in_a_run(tmp_path))
+    assert {row["seq"]: found.journeys[row["journey"]] for row in found.requests.gather(lambda rows: rows, REQUEST)} == {
+        0: "GET /x",
+        1: "GET /y",
+        3: "GET /x",
+    }
+    assert found.damage == ()
+
+
+def in_a_run(directory: Path) -> Path:
+    store.write_run_file(store.RunDirectory(directory), {})
+    return directory
+
+
+def test_a_locustfile_goes_to_workers_of_other_hosts_and_lies_where_it_is_for_those_of_this_one(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("# users")
+    master = Master(tmp_path, shape=[], closed={"users": 4}, locustfile=str(file))
+    master.hello("here")
+    master.crew.members["here"].host = "h"
+    (_, data, _) = master.sent[-1]
+    (tmp_path / "w").mkdir()
+    own = local_plan(data["plan"], data["files"], tmp_path / "w")
+    assert own.locustfile is not None and Path(own.locustfile).name == "mine.py"
+    assert Path(own.locustfile).read_text() == "# users" and own.locustfile != str(file)
+    handed = of_crew.handed_over(master.plan, ["key", None], here=True)
+    assert local_plan(handed["plan"], {n: f for n, f in handed["files"].items() if n == "locustfile"}, tmp_path).locustfile == str(file)
+
+
+def test_a_worker_that_never_tells_of_its_end_is_lost(tmp_path: Path) -> None:
+    master = Master(tmp_path)
+    master.join()
+    master.crew.heard(of_crew.EVENT, {"state": "finished", "arrivals": 0, "cpu_ratio_max": 0.5}, "a")
+    master.crew.finished()
+    assert [lost["worker"] for lost in master.told("worker_lost")] == [1] and master.told("finished")[0]["workers_lost"] == 1

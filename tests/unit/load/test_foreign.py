@@ -25,12 +25,12 @@ from tests.unit.load.plans import plan
 class Heard:
     """Events that were heard, and the rows that they left."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, share: tuple[int, int] = (0, 1)) -> None:
         self.directory = directory
         self.clock, self.counts = FakeClock(), Counts()
         self.recorder, self.metrics = Recorder(directory, ()), ClientMetrics(())
         ledger = Ledger(plan(), self.clock, Sinks(lambda event: event, self.recorder, self.metrics), self.counts)
-        self.events = RequestEvents(self.clock, self.recorder, self.metrics, ledger, self.counts)
+        self.events = RequestEvents(self.clock, self.recorder, self.metrics, ledger, self.counts, share)
 
     def read(self) -> tuple[Any, list[str]]:
         self.recorder.close()

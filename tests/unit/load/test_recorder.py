@@ -1,4 +1,4 @@
-"""A load process that is killed in the middle of its work loses at most the frame that it was writing."""
+"""Rows are whole, field by field; a load process that is killed in the middle of its work loses at most the frame that it was writing."""
 
 from __future__ import annotations
 
@@ -6,11 +6,32 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from harness.load.recorder import SEGMENT
+from harness.load.observation import Observation
+from harness.load.recorder import SEGMENT, packed
 from harness.record import store
 from harness.record.pieces import PIECE_ROWS
+from harness.record.requests import BASE, CANDIDATE, CITATIONS_KEPT, NOTHING, REQUEST, SOURCES_KEPT
+
+FIELDS = {name: REQUEST[name] for name in REQUEST.names or ()}
+LISTS = {"sources": SOURCES_KEPT, "citations": CITATIONS_KEPT}
+
+
+@given(st.data(), st.lists(st.integers(0, 99), max_size=12), st.lists(st.integers(0, 99), max_size=8), st.sampled_from([BASE, CANDIDATE]))
+def test_a_row_has_every_field_of_the_request(data: st.DataObject, sources: list[int], citations: list[int], side: int) -> None:
+    plain = {name: kind for name, kind in FIELDS.items() if name not in LISTS and name != "side"}
+    limits = {name: np.iinfo(kind) for name, kind in plain.items()}
+    values = {name: data.draw(st.integers(limit.min, limit.max), label=name) for name, limit in limits.items()}
+    lists = {"sources": sources, "citations": citations}
+    (row,) = packed([Observation(**values, **lists, side=side)])
+    assert {name: row[name] for name in plain} == values and row["side"] == side
+    for name, kept in LISTS.items():
+        assert row[name].tolist() == (lists[name] + [NOTHING] * kept)[:kept]
+
 
 WRITER = """
 import sys

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-import numpy as np
 import pytest
 
 from harness.load.arrivals import Arrival
@@ -12,9 +11,9 @@ from harness.load.http import Exchange, Transport
 from harness.load.ingest import IngestCheck
 from harness.load.journeys import Steps
 from harness.load.observation import Observation
-from harness.load.recorder import packing
+from harness.load.recorder import packed
 from harness.load.sides import Sides, SidesChecker, SidesLog, Split
-from harness.record.requests import BASE, CANDIDATE, REQUEST_DTYPE
+from harness.record.requests import BASE, CANDIDATE
 from tests.unit.load.fakes import FakeReply, FakeTransport
 
 
@@ -62,8 +61,7 @@ def test_the_row_says_who_was_asked_and_that_one_was() -> None:
         observation = both.observe(arrival(n), 0)
         both.serve(arrival(n), observation, FakeTransport(lambda *_: FakeReply()))
         assert n in versions[observation.side].served
-        packed = packing(REQUEST_DTYPE).pack(*observation.row())
-        assert np.frombuffer(packed, dtype=REQUEST_DTYPE)["side"] == [observation.side]
+        assert packed([observation])["side"] == [observation.side]
     assert len(versions[0].served) == len(versions[1].served) == 20
 
 

@@ -34,8 +34,11 @@ def said(load: str, phases: str = "{steady_state: 60s}") -> list[str]:
         ("shape: [{trace: {file: /nowhere.csv, format: azure}}]", ":3:26:", "/nowhere.csv: No such file"),
         ("mix: {ask: 1}", ":3:", "write shape: [{constant: 10/s}], or closed: {users: 10}, or a locustfile"),
         ("{shape: [{constant: 5/s}], closed: {users: 5}}", ":3:", "two models of load"),
-        ("{shape: [{constant: 5/s}], engine: asyncio, workers: 2}", ":3:", "several workers needs Locust"),
-        ("{closed: {users: 5}, workers: 2}", ":3:", "several workers share an open load only"),
+        ("{locustfile: mine.py, engine: asyncio, workers: 2}", ":3:", "a locustfile needs Locust; drop `engine: asyncio`"),
+        ("{closed: {users: 1}, workers: 2}", ":3:", "2 workers cannot share 1 user; write `workers: 1` or less, or more users"),
+        ("{closed: {users: 3}, engine: asyncio, workers: 4}", ":3:", "4 workers cannot share 3 users; write `workers: 3`"),
+        ("{locustfile: mine.py, closed: {users: 3}, workers: 4}", ":3:", "4 workers cannot share 3 users; write `workers: 3`"),
+        ("{closed: {users: 5}, workers: 2, remote_workers: 2}", ":3:", "write `remote_workers` and `listen`"),
         ("{locustfile: /nowhere.py}", ":3:16:", "no such file"),
     ],
 )
@@ -58,6 +61,9 @@ def test_a_trace_that_ends_early_is_warned_of_and_journeys_of_a_replayed_run_mus
         "closed: {users: 3}",
         "closed: {users: 3, think_time: 0s}",
         "{shape: [{constant: 1/s}], workers: 2}",
+        "{shape: [{constant: 1/s}], engine: asyncio, workers: 2}",
+        "{closed: {users: 2}, workers: 2}",
+        "{closed: {users: 4}, engine: asyncio, workers: 2, remote_workers: 1, listen: '*:5557'}",
         "shape: [{sweep: {from: 5/s, to: 9/s}}]",
     ],
 )

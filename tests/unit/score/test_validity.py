@@ -11,6 +11,7 @@ from harness.record.events import Event
 from harness.record.history import History
 from harness.score import validity
 from harness.score.check import Result, Status
+from harness.score.preconditions import Preconditions
 from tests.history_builder import at_ns, history, scenario, traffic
 
 ASKED = scenario(
@@ -162,3 +163,27 @@ def test_a_load_that_fell_short_of_its_schedule_is_inconclusive(expected: Any, e
     replayed = scenario(load={"shape": [{"trace": {"file": "elsewhere.csv", "format": "azure"}}]}, objectives=ASKED.objectives)
     result = by_name(validity.check(told, replayed))["validity.load"]
     assert (result.status, result.reason) == ((Status.PASS, "1875 requests recorded") if reason is None else (Status.INCONCLUSIVE, reason))
+
+
+@pytest.mark.parametrize(
+    ("heard_s", "closed", "inconclusive"),
+    [
+        (70.0, True, ["fault", "recovery"]),
+        (66.0, True, ["steady_state", "fault", "recovery"]),  # what its users waited for when it was lost may have been due 5 s before
+        (99.9, True, ["recovery"]),
+        (70.0, False, []),  # what an open load offers, and so what is missing of it, is known
+    ],
+)
+def test_a_closed_load_that_lost_a_worker_is_inconclusive_from_then_on(heard_s: float, closed: bool, inconclusive: list[str]) -> None:
+    rows = traffic(0, 100)
+    phases = ("0s steady_state", "62s fault", "80s recovery", "100s end")
+    found = history(*phases, requests=rows, load={"arrivals": len(rows), "workers_lost": 1})
+    lost = Event(at_ns(100.0), ev.LOAD, "truth", {"state": "worker_lost", "worker": 1, "heard_ns": at_ns(heard_s)})
+    told = History(events=(*found.events, lost), requests=rows, journeys=found.journeys)
+    model = {"closed": {"users": 20}} if closed else {"shape": [{"constant": "25/s"}]}
+    objectives = {phase: {"availability": ">= 99%"} for phase in ("steady_state", "fault", "recovery")}
+    lengths = {"steady_state": "62s", "fault": "18s", "recovery": "20s"}
+    asked = scenario(load={**model, "timeout": "5s"}, phases=lengths, objectives=objectives)
+    reasons = {phase: Preconditions(told, asked).generator(phase) for phase in objectives}
+    expected = f"worker 1 was lost {heard_s}s into the run, and its users asked nothing more"
+    assert reasons == {phase: expected if phase in inconclusive else None for phase in objectives}
