@@ -20,6 +20,7 @@ from harness.score.recovery import ActionScore, judge_actions
 from harness.score.spans import after_onset, seconds
 
 _NAMED = "alerts."
+_OF_A_CALM_MACHINE = {"false_alarms", "needless_actions"}  # that nothing was wrong is what they rest on
 
 
 def check(history: History, scenario: Scenario) -> Iterable[Result]:
@@ -212,27 +213,48 @@ _CHECKS: dict[str, Callable[[_Context, Expect, FaultTruth, Result], Result]] = {
 
 def _run_wide(context: _Context, entry: Expect, field: str) -> Result:
     limit = _given(getattr(entry, field))
-    evidence = _evidence_of(context, field)
-    count = len(evidence)
+    found = _counted(context, field)
+    count = len(found)
     blank = Result(
-        f"expect.run.{field}", "expect", Status.INCONCLUSIVE, "", value=count, limit=limit.text, unit="number", evidence=evidence
+        f"expect.run.{field}",
+        "expect",
+        Status.INCONCLUSIVE,
+        "",
+        value=count,
+        limit=limit.text,
+        unit="number",
+        evidence=tuple(text for _, text in found),
     )
     if not slis.keeps(limit, count):  # more evidence could only add to it
-        return replace(blank, status=Status.FAIL, reason=f"{count} {field.replace('_', ' ')}")
+        told = f"{count} {field.replace('_', ' ')}"
+        excused = [reason for t_ns, _ in found if field in _OF_A_CALM_MACHINE and (reason := _starved(context, t_ns)) is not None]
+        if slis.keeps(limit, count - len(excused)):
+            return replace(
+                blank, reason=f"{told}, {len(excused)} of them while the machine was too busy for them to be called so: {excused[0]}"
+            )
+        return replace(blank, status=Status.FAIL, reason=told)
     reason = context.before.operator_throughout()
     if reason is not None:
         return replace(blank, reason=reason)
     return replace(blank, status=Status.PASS, reason=_quiet(context, field, count))
 
 
-def _evidence_of(context: _Context, field: str) -> tuple[str, ...]:
-    """One line for each thing that the field counts."""
-    counted: dict[str, tuple[Action, ...]] = {
+def _counted(context: _Context, field: str) -> list[tuple[int, str]]:
+    """When each thing that the field counts was, and one line about it."""
+    if field == "false_alarms":
+        return [(episode.start_ns, _named(episode, context.history)) for episode in context.detection.false_alarms]
+    actions: dict[str, tuple[Action, ...]] = {
         "needless_actions": context.actions.needless,
         "wrong_actions": context.actions.wrong,
         "harmful_actions": context.actions.harmful,
     }
-    return _named(context.detection.false_alarms, context.history) if field == "false_alarms" else _told(counted[field])
+    return list(zip((a.t_ns for a in actions[field]), _told(actions[field]), strict=True))
+
+
+def _starved(context: _Context, t_ns: int) -> str | None:
+    """What was short there for the generator was short for the services, too: what they suffered was real, if injected by nobody."""
+    begun = [phase.name for phase in context.history.phases if phase.start_ns <= t_ns]
+    return context.before.generator(begun[-1]) if begun else None
 
 
 def _quiet(context: _Context, field: str, count: int) -> str:
@@ -244,8 +266,8 @@ def _quiet(context: _Context, field: str, count: int) -> str:
     return f"{what} in {watched_s:.0f}s without a fault, which bounds the rate by {stats.rounded(bound):.3g} an hour at 95%"
 
 
-def _named(episodes: Iterable[Episode], history: History) -> tuple[str, ...]:
-    return tuple(f"{e.name or 'alert'} on {e.service or 'no service'} at {seconds(history.start_ns, e.start_ns):g}s" for e in episodes)
+def _named(e: Episode, history: History) -> str:
+    return f"{e.name or 'alert'} on {e.service or 'no service'} at {seconds(history.start_ns, e.start_ns):g}s"
 
 
 def _told(actions: Iterable[Action]) -> tuple[str, ...]:

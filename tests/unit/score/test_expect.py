@@ -8,7 +8,7 @@ import pytest
 
 from harness.score import expect
 from harness.score.check import Result, Status
-from tests.history_builder import history, scenario, together, traffic
+from tests.history_builder import at_ns, history, scenario, together, traffic
 
 SLOW = "30s fault latency@llm fix=switch_provider blast=generation,query"
 EDGE = "30s fault network@retrieval->postgres blast=query"
@@ -17,14 +17,14 @@ BROKEN = together(traffic(0, 30), traffic(30, 38, latency_s=4.0), traffic(38, 10
 PASS, FAIL, UNKNOWN = Status.PASS, Status.FAIL, Status.INCONCLUSIVE
 
 
-def judged(entry: dict[str, Any], *lines: str, fault: str = SLOW, **fields: Any) -> Result:
+def judged(entry: dict[str, Any], *lines: str, fault: str = SLOW, requests: Any = BROKEN, **fields: Any) -> Result:
     asked = scenario(
         faults=[{"id": "f", "type": "t", "target": "llm", "for": "40s"}],
         objectives={"steady_state": {"availability": ">= 99%", "latency_p95": "<= 800ms"}},
         expect=[entry],
         **fields,
     )
-    told = history("0s steady_state", "30s fault", fault, *lines, "70s heal", "70s recovery", "100s end", requests=BROKEN)
+    told = history("0s steady_state", "30s fault", fault, *lines, "70s heal", "70s recovery", "100s end", requests=requests)
     (result,) = expect.check(told, asked)
     return result
 
@@ -195,6 +195,26 @@ def test_action(wanted: Any, lines: list[str], status: Status) -> None:
 def test_run_wide(field: str, limit: Any, lines: list[str], status: Status, count: int) -> None:
     result = judged({field: limit}, *lines)
     assert (result.name, result.status, result.value) == (f"expect.run.{field}", status, count)
+
+
+@pytest.mark.parametrize(
+    ("field", "line", "status"),
+    [
+        ("false_alarms", "10s alert user", UNKNOWN),
+        ("false_alarms", "90s alert user", FAIL),  # after the generator was itself again
+        ("needless_actions", "10s action restart user", UNKNOWN),
+        ("wrong_actions", "40s action restart user", FAIL),
+    ],
+)
+def test_what_a_starved_machine_suffers_is_blamed_on_nobody(field: str, line: str, status: Status) -> None:
+    rows = BROKEN.copy()
+    late = rows["intended_ns"] < at_ns(30)
+    rows["start_ns"][late] += 50_000_000
+    rows["end_ns"][late] += 50_000_000
+    result = judged({field: 0}, line, requests=rows)
+    assert (result.status, result.value) == (status, 1)
+    if status is UNKNOWN:
+        assert "1 of them while the machine was too busy for them to be called so: the generator sent late" in result.reason
 
 
 def test_silence_is_told_with_its_bound() -> None:
