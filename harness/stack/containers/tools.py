@@ -75,6 +75,7 @@ class NetworkTools:
             "Image": self._site.image("tools"),
             "Cmd": ["sleep", str(LASTS_S)],
             "User": "0",
+            "Healthcheck": {"Test": ["NONE"]},  # it only sleeps; what is run in it answers for itself
             "Labels": {**self._site.labels, TOOLS_LABEL: instance},
             "HostConfig": {
                 "NetworkMode": f"container:{container.id}",
