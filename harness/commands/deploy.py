@@ -175,6 +175,8 @@ def _show(document: dict[str, object], as_json: bool) -> None:
     for name, side in sides.items():
         serves = "serves" if name == document["serving"] else "stands"
         click.echo(f"{name:<10} {side['version']:<10} {serves}  {side['url']}")
+        for instance, version in side.get("rolled", {}).items():
+            click.echo(f"{'':<10} {version:<10} {instance}, since a rolling deploy")
 
 
 deploy = click.Group(

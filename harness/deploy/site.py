@@ -99,7 +99,10 @@ class Site:
 
     def describe(self) -> dict[str, Any]:
         """For people: no credential in it but the key of the load."""
-        sides = {name: {"version": side.version, "url": side.entry_url} for name, side in self.sides().items()}
+        sides: dict[str, Any] = {name: {"version": side.version, "url": side.entry_url} for name, side in self.sides().items()}
+        rolled = {name: told["VERSION"] for name, told in self._state().get("variables", {}).items() if "VERSION" in told}
+        if rolled and self.serving in sides:
+            sides[self.serving]["rolled"] = rolled
         return {"name": self.name, "url": self.url, "api_key": self.api_key, "serving": self.serving, "sides": sides}
 
     def open(self, seed: int = 1) -> None:

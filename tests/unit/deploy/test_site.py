@@ -89,6 +89,19 @@ def test_promoting_is_one_rename_and_forgets_what_was_rolled(site: Site) -> None
     assert (site.serving, site.variables_of("retrieval-1")) == ("green", {})
 
 
+def test_status_tells_what_a_rolling_deploy_has_brought_elsewhere(site: Site, another: psutil.Process) -> None:
+    state = json.loads((site.folder / "site.json").read_text(encoding="utf-8"))
+    write_private(site.folder / "site.json", {**state, "api_key": "rk-1"})
+    stands = {
+        "name": "blue", "version": "1", "run_id": "r", "pid": another.pid, "create_time_s": another.create_time(), "entry_url": "http://127.0.0.1:2",
+        "api": {"url": "http://127.0.0.1:3", "token": "t"}, "corpus": "c", "questions": "q", "preferred_model": "m",
+    }  # fmt: skip
+    write_private(site.folder / "blue.json", stands)
+    assert site.describe()["sides"] == {"blue": {"version": "1", "url": "http://127.0.0.1:2"}}
+    site.commit_rolling({"retrieval-1": {"VERSION": "2"}})
+    assert site.describe()["sides"]["blue"]["rolled"] == {"retrieval-1": "2"}
+
+
 def test_its_files_are_for_its_owner_alone(site: Site) -> None:
     site.claim()
     assert (site.folder / "site.json").stat().st_mode & 0o077 == 0
