@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from harness.deploy.plan import COMPARED_PHASE
 from harness.faults import registry
 from harness.faults.base import Context, FaultError
 from harness.faults.play import Leases
@@ -16,8 +17,6 @@ from harness.record.events import Event
 from harness.scenario.model import FaultUse
 from harness.stack.base import Stack, StackError
 
-PHASE = "fault"
-"""What `at` of such a fault counts from: the comparison is one phase."""
 _TICK_S = 0.05
 
 
@@ -38,11 +37,11 @@ class Breaking:
         self.end()
         self._events = []
         self._unwanted.clear()
-        context = Context(self._stack, self._clock, Random(f"{seed}:{PHASE}"), run_id=self._run_id)
+        context = Context(self._stack, self._clock, Random(f"{seed}:{COMPARED_PHASE}"), run_id=self._run_id)
         try:
             schedule = FaultSchedule(
                 uses,
-                {PHASE: (start_ns, end_ns)},
+                {COMPARED_PHASE: (start_ns, end_ns)},
                 self._clock,
                 self._events.append,
                 lambda use: registry.build(use, context),

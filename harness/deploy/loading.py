@@ -10,9 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from harness.deploy.breaking import PHASE
-from harness.deploy.plan import DeployPlan, Strategy
-from harness.faults.registry import catalog_of
+from harness.deploy.plan import COMPARED_PHASE, DeployPlan, Strategy
 from harness.scenario.catalog import StackInfo
 from harness.scenario.document import Kind, parse
 from harness.scenario.explain import problems_of
@@ -149,8 +147,8 @@ def _faults(plan: DeployPlan) -> Iterator[tuple[KeyPath, str, str]]:
     for n, use in enumerate(wanted.faults if wanted is not None else ()):
         at: KeyPath = ("verify", "faults", n)
         yield from _fault(use, info_for(plan.stack), at)
-        if use.phase != PHASE or use.for_s is None:
-            yield at, "a comparison is one phase, in which each fault begins and ends", f"write `at: {PHASE}+20s, for: 20s`"
+        if use.phase != COMPARED_PHASE or use.for_s is None:
+            yield at, "a comparison is one phase, in which each fault begins and ends", f"write `at: {COMPARED_PHASE}+20s, for: 20s`"
         elif wanted is not None and use.offset_s + use.for_s > wanted.length:
             yield (*at, "for"), f"it ends after the comparison, which takes {wanted.length:g}s", "let it begin earlier, or end"
         if use.id in seen:
@@ -159,6 +157,8 @@ def _faults(plan: DeployPlan) -> Iterator[tuple[KeyPath, str, str]]:
 
 
 def _fault(use: FaultUse, info: StackInfo, at: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
+    from harness.faults.registry import catalog_of  # its faults need packages that whoever judges a record may lack
+
     catalog = catalog_of(info.capabilities)
     spec = catalog.get(use.type)
     if spec is None:

@@ -11,6 +11,7 @@ from harness.scenario.fields import LimitText, Model, PositiveDuration, Rate
 from harness.scenario.model import FaultUse
 from harness.scenario.system import StackSpec
 
+COMPARED_PHASE = "fault"  # what a comparison is to the faults that both versions have meanwhile
 Strategy = Literal["blue_green", "canary", "rolling"]
 Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 Journey = Annotated[str, Field(pattern=r"^(ask|ask_stream|search)$")]
