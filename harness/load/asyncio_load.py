@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -17,7 +16,7 @@ import uvloop
 from prometheus_client import generate_latest
 
 from harness.load import messages as say
-from harness.load.child import GC_ALLOCATIONS, OWNER_GONE, WARM_CONNECTIONS, WARM_S, HarnessGone, Load, Orders, carry_out
+from harness.load.child import OWNER_GONE, WARM_CONNECTIONS, WARM_S, HarnessGone, Load, Orders, carry_out, settle
 from harness.load.http import UnreachableError
 from harness.load.ledger import PING_S
 from harness.load.master import Master
@@ -75,7 +74,7 @@ async def _answer(
     loop = asyncio.get_running_loop()
     server = await asyncio.start_server(lambda r, w: _scraped(load, r, w), "127.0.0.1", load.plan.metrics_port)
     loop.add_signal_handler(signal.SIGTERM, stop)
-    _settle()
+    settle()
     load.say_ready(server.sockets[0].getsockname()[1])
     await _unless_alone(work, _listen(orders, heard.feed))
 
@@ -106,13 +105,6 @@ async def _warm(load: Load, engine: OpenLoop) -> None:
                 await engine.pool.warm(url, WARM_CONNECTIONS)
     except (OSError, TimeoutError) as error:
         raise UnreachableError(f"{load.plan.base_url}: {error or f'no connection within {WARM_S:g}s'}") from error
-
-
-def _settle() -> None:
-    """As `greenlets.settle`."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS)
 
 
 async def _stdin() -> asyncio.StreamReader:
@@ -185,7 +177,7 @@ class _Worker:
         """Carry out the plan. Raises HarnessGone when the master is no more."""
         self._engine = engine = _engine(load)
         await _warm(load, engine)
-        _settle()
+        settle()
         self.talk.send(say.READY, {})
         await _unless_alone(engine.run(), self._alone(owned))
 

@@ -6,6 +6,7 @@ monotonic time; `{"stop": true}`, like SIGTERM, ends it early and in order; the 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -31,7 +32,7 @@ from harness.record.journal import Journal
 WARM_CONNECTIONS = 8
 WARM_S = 5.0
 OWNER_GONE = 3
-GC_ALLOCATIONS = 50_000  # of containers more than were freed, until garbage is looked for: what a request leaves has hardly a cycle
+_GC_ALLOCATIONS = 50_000  # of containers more than were freed, until garbage is looked for: what a request leaves has hardly a cycle
 _NICENESS = -10
 
 
@@ -146,3 +147,13 @@ def _take_precedence() -> None:
     except OSError:  # no right to real-time scheduling, or a kernel without it
         with suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+
+
+def settle() -> None:
+    """Before anything is timed: a full collection would else walk all that was imported, and hold back whatever is due meanwhile.
+
+    What has ended lives until its frame is written; without a higher threshold, each collection would look at it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_ALLOCATIONS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from gevent.pool import Group
 from gevent.pywsgi import WSGIServer
 from prometheus_client import make_wsgi_app
 
-from harness.load.child import GC_ALLOCATIONS, WARM_CONNECTIONS, WARM_S, HarnessGone, Load, Orders
+from harness.load.child import WARM_CONNECTIONS, WARM_S, HarnessGone, Load, Orders, settle
 from harness.load.http import RequestTimeoutError, UnreachableError
 from harness.load.ledger import Sinks
 from harness.load.observation import Observation
@@ -112,16 +111,6 @@ def take_orders(feed: Callable[[bytes], None], main_greenlet: Any) -> None:
     while data := nb_read(0, 4096):
         feed(data)
     gevent.kill(main_greenlet, HarnessGone)
-
-
-def settle() -> None:
-    """Before anything is timed: a full collection would else walk all of Locust, and hold back whatever is due meanwhile.
-
-    What has ended lives until its frame is written; without a higher threshold, each collection would look at it.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS)
 
 
 def warm(transport: SocketTransport, urls: Sequence[str]) -> None:

@@ -26,10 +26,10 @@ from locust.runners import STATE_MISSING, MasterRunner
 from locust.util.load_locustfile import load_locustfile
 
 from harness.load import messages as say
-from harness.load.child import OWNER_GONE, Load, carry_out
+from harness.load.child import OWNER_GONE, Load, carry_out, settle
 from harness.load.dispatch import Counts
 from harness.load.foreign import RequestEvents, stay_here
-from harness.load.greenlets import Beginning, GreenletJourneys, harness_says, settle, take_orders, warm
+from harness.load.greenlets import Beginning, GreenletJourneys, harness_says, take_orders, warm
 from harness.load.ingest import IngestCheck
 from harness.load.ledger import PING_S, Ledger, Sinks
 from harness.load.master import Master

@@ -18,7 +18,7 @@ StartRun = Callable[..., LiveRun]
 CROWDED = 3.0
 
 
-def _short_directory() -> Path:
+def short_directory() -> Path:
     """A temporary directory that a database of another user may pass through, with a name short enough for socket paths."""
     path = Path(tempfile.mkdtemp(prefix="e2e-"))
     path.chmod(0o711)
@@ -28,7 +28,7 @@ def _short_directory() -> Path:
 @pytest.fixture
 def tmp() -> Iterator[Path]:
     """TMPDIR of everything that one test starts."""
-    path = _short_directory()
+    path = short_directory()
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
@@ -75,7 +75,7 @@ def passing_run() -> Iterator[LiveRun]:
 def finished_run(*arguments: str, text: str = PASSING, within_s: float = 90.0) -> Iterator[LiveRun]:
     """A scenario with these arguments, carried out; again where the machine was too busy for its generator, or for its stack."""
     for last in (False, False, True):
-        place = _short_directory()
+        place = short_directory()
         run = LiveRun(text, place, "--json", *arguments)
         try:
             _, out = run.finish(within_s)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from harness.deploy.loading import plan_of_text
 from harness.deploy.plan import Strategy
 from harness.deploy.site import Site
 from harness.score.check import Status
+from tests.e2e.conftest import short_directory
 from tests.e2e.live_run import gauntlet
 
 PLAN = """
@@ -33,6 +35,14 @@ bake: 8s
 proof: {answers: 20}
 """
 FIRST = "1.0.0"
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """TMPDIR of a module."""
+    path = short_directory()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,7 +23,7 @@ from harness.deploy.routing import Shiftable
 from harness.deploy.site import Site
 from harness.record.clock import SystemClock
 from harness.score.check import Status
-from tests.e2e.deploy_site import assert_one_serves, assert_stopped, carried_out, plan_file, results, standing
+from tests.e2e.deploy_site import assert_one_serves, assert_stopped, carried_out, own_folder, plan_file, results, standing
 from tests.e2e.live_run import ROOT, environment, gauntlet
 
 pytestmark = [pytest.mark.e2e, pytest.mark.beside, pytest.mark.timeout(300)]
@@ -35,11 +33,8 @@ nightly = pytest.mark.skipif("GAUNTLET_NIGHTLY" not in os.environ, reason="takes
 
 @pytest.fixture(scope="module")
 def tmp() -> Iterator[Path]:
-    """TMPDIR of the module; a database of another user may pass through."""
-    path = Path(tempfile.mkdtemp(prefix="e2e-"))
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with own_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from harness.deploy.judging import JudgedDeploy
 from harness.deploy.plan import Strategy
 from harness.deploy.site import Site
 from harness.score.check import Status
-from tests.e2e.deploy_site import assert_one_serves, assert_stopped, carried_out, results, standing
+from tests.e2e.deploy_site import assert_one_serves, assert_stopped, carried_out, own_folder, results, standing
 from tests.e2e.docker_engine import left_by, need_docker
 
 pytestmark = [
@@ -29,10 +27,8 @@ SLOW = "{BUILD_LATENCY_MS: '9000'}"
 
 @pytest.fixture(scope="module")
 def tmp() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="e2e-"))
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with own_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 
 from harness.deploy.site import Site, SiteError
 from harness.score.check import Status
-from tests.e2e.deploy_site import assert_one_serves, assert_stopped, carried_out, results, standing
+from tests.e2e.deploy_site import assert_one_serves, assert_stopped, carried_out, own_folder, results, standing
 
 pytestmark = [
     pytest.mark.e2e,
@@ -29,10 +27,8 @@ A_QUARTER = "query: {BUILD_LATENCY_MS: '85'}"
 
 @pytest.fixture(scope="module")
 def tmp() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="e2e-"))
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with own_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")
