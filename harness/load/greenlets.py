@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,11 @@ from harness.load.http import RequestTimeoutError, UnreachableError
 from harness.load.ledger import Sinks
 from harness.load.observation import Observation
 from harness.load.session import LoadSession
+from harness.load.timer import KernelTimer
 from harness.load.transport import SocketTransport
+from harness.record.clock import NS_PER_S
+
+_SHORTEST_NAP_NS = 400_000  # arrivals that are due within so short a time start together: a timer costs as much as a request
 
 
 class Greenlets:
@@ -28,6 +33,8 @@ class Greenlets:
     def __init__(self, on_defect: Callable[[BaseException], None]) -> None:
         self._group = Group()
         self._on_defect = on_defect
+        self._timer = KernelTimer()
+        self._rung = gevent.get_hub().loop.io(self._timer.fd, 1)  # 1: readable
 
     def spawn(self, work: Callable[[], None]) -> None:
         greenlet = self._group.spawn(work)
@@ -39,6 +46,14 @@ class Greenlets:
 
     def sleep(self, duration_s: float) -> None:
         gevent.sleep(duration_s)
+
+    def nap(self, duration_s: float) -> None:
+        if duration_s <= 0:
+            gevent.sleep(0)
+            return
+        self._timer.arm(time.monotonic_ns() + max(round(duration_s * NS_PER_S), _SHORTEST_NAP_NS))
+        gevent.get_hub().wait(self._rung)
+        self._timer.clear()
 
     def limit(self, duration_s: float) -> gevent.Timeout:
         return gevent.Timeout(duration_s, RequestTimeoutError)

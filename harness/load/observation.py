@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.record.requests import CITATIONS_KEPT, NOTHING, SOURCES_KEPT, Finish, Outcome
+from harness.record.requests import Finish, Outcome
 
 DROPPED_BY_TARGET = 0
 DROPPED_BY_GENERATOR = 1
@@ -58,18 +58,10 @@ class Observation:
         self.chunks += 1
 
     def row(self) -> tuple[int, ...]:
-        """The fields of REQUEST up to the references, in their order."""
+        """The fields of REQUEST up to `sources`, in their order."""
         return (
             self.seq, self.journey, self.outcome, self.finish, self.drop_cause, self.status,
             self.attempts if self.attempts < _MOST_ATTEMPTS else _MOST_ATTEMPTS,
             self.intended_ns, self.start_ns, self.first_ns, self.last_ns, self.end_ns, self.max_gap_ns,
             self.chunks, self.tokens, self.question, self.canary, self.refused, self.degraded, self.preferred,
         )  # fmt: skip
-
-    def references(self) -> tuple[int, ...]:
-        """The other fields: those of `sources` and `citations` one by one, and `side`."""
-        return (*_padded(self.sources, SOURCES_KEPT), *_padded(self.citations, CITATIONS_KEPT), self.side)
-
-
-def _padded(numbers: list[int], length: int) -> tuple[int, ...]:
-    return tuple(numbers[:length]) + (NOTHING,) * (length - len(numbers))

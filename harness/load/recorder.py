@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,37 +14,43 @@ from numpy.typing import NDArray
 from harness.load.observation import Observation
 from harness.record.frames import FrameWriter
 from harness.record.gaps import GAP, LONGEST_US
-from harness.record.requests import BASE, CANDIDATE, CITATIONS_KEPT, NOTHING, REQUEST_DTYPE, SOURCES_KEPT
+from harness.record.requests import CITATIONS_KEPT, NOTHING, REQUEST_DTYPE, SOURCES_KEPT
 
 _ROWS_PER_FRAME = 256
 SEGMENT = "load.seg"
 _GAP = struct.Struct("<II")
-_REFERENCES = ("sources", "citations", "side")  # the last fields of a row
 _CODES = {"u1": "B", "i1": "b", "u2": "H", "i2": "h", "u4": "I", "i4": "i", "u8": "Q", "i8": "q"}
+_REFERENCE_BYTES = 4
+_NONE = NOTHING.to_bytes(_REFERENCE_BYTES, "little", signed=True)
 
 
-def packing(dtype: np.dtype[Any]) -> struct.Struct:
-    """What packs a flat tuple into one row. A tenth of the time that numpy takes to make an array of tuples."""
-    fields = [dtype[name].subdtype or (dtype[name], (1,)) for name in dtype.names or ()]
-    codes = "".join(f"{shape[0]}{_CODES[base.str[1:]]}" for base, shape in fields)
-    packer = struct.Struct("<" + codes)
-    assert packer.size == dtype.itemsize
-    return packer
+@cache
+def packing(sources: int, citations: int) -> tuple[Callable[..., bytes], bytes, bytes]:
+    """What packs a row with so many of both, and what stands after its sources and after its citations.
 
-
-_NAMES = REQUEST_DTYPE.names or ()
-assert _NAMES[-len(_REFERENCES) :] == _REFERENCES
-_pack_row = packing(np.dtype([(name, REQUEST_DTYPE[name]) for name in _NAMES[: -len(_REFERENCES)]])).pack
-_pack_references = packing(np.dtype([(name, REQUEST_DTYPE[name]) for name in _REFERENCES])).pack
-_NO_REFERENCES = [_pack_references(*[NOTHING] * (SOURCES_KEPT + CITATIONS_KEPT), side) for side in (BASE, CANDIDATE)]
+    A row in one call: a tenth of the time that numpy takes to make an array of tuples, and a third of packing seventeen numbers one by one
+    of which most are none.
+    """
+    codes = []
+    for name in REQUEST_DTYPE.names or ():
+        field = REQUEST_DTYPE[name]
+        if field.subdtype is None:
+            codes.append(_CODES[field.str[1:]])
+        else:
+            kept, there = field.subdtype[1][0], sources if name == "sources" else citations
+            codes.append(f"{there}i{(kept - there) * _REFERENCE_BYTES}s")
+    packer = struct.Struct("<" + "".join(codes))
+    assert packer.size == REQUEST_DTYPE.itemsize
+    return packer.pack, _NONE * (SOURCES_KEPT - sources), _NONE * (CITATIONS_KEPT - citations)
 
 
 def packed(ended: Sequence[Observation]) -> NDArray[Any]:
-    """The rows of requests that have ended. Most have no references, and to pack seventeen times nothing takes as long as all the rest."""
+    """The rows of requests that have ended."""
     parts: list[bytes] = []
     for one in ended:
-        parts.append(_pack_row(*one.row()))
-        parts.append(_pack_references(*one.references()) if one.sources or one.citations else _NO_REFERENCES[one.side])
+        sources, citations = one.sources[:SOURCES_KEPT], one.citations[:CITATIONS_KEPT]
+        pack, no_sources, no_citations = packing(len(sources), len(citations))
+        parts.append(pack(*one.row(), *sources, no_sources, *citations, no_citations, one.side))
     return np.frombuffer(b"".join(parts), dtype=REQUEST_DTYPE)
 
 

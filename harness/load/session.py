@@ -43,6 +43,10 @@ class Concurrency(Protocol):
         """Let others run; at least once, also for 0."""
         ...
 
+    def nap(self, duration_s: float) -> None:
+        """The same, not rounded to milliseconds. For one caller at a time."""
+        ...
+
     def limit(self, duration_s: float) -> AbstractContextManager[object]:
         """Raises RequestTimeoutError inside the block when its time is up."""
         ...
@@ -79,7 +83,7 @@ class LoadSession:
         if plan.closed is not None:
             known = (plan.seed, len(knowledge.questions), plan.asking)
             self._users = ClosedUsers(plan.closed, *known, clock, concurrency.later, self._admission.due, plan.share)
-        self._dispatcher = Dispatcher(clock, concurrency.sleep, self._admission)
+        self._dispatcher = Dispatcher(clock, concurrency.nap, self._admission)
         self._ledger = Ledger(plan, clock, sinks, self._admission.counts)
 
     def stop(self) -> None:

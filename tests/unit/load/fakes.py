@@ -78,6 +78,8 @@ class AtOnce:
     def sleep(self, duration_s: float) -> None:
         self._clock.sleep(duration_s)
 
+    nap = sleep
+
     def limit(self, duration_s: float) -> AbstractContextManager[object]:
         return nullcontext()
 
