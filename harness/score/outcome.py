@@ -104,7 +104,7 @@ def _undecidable(history: History, scenario: Scenario, fault: FaultTruth) -> str
     use = next((f for f in scenario.faults if f.id == fault.id), None)
     if use is None:
         return f"the scenario has no fault {fault.id}"
-    reason = before.fault(use.id) or before.gone(use) or before.phase(use.phase) or baseline_reason(history, scenario)
+    reason = before.fault(use.id) or before.gone(use) or before.measured(use.phase) or baseline_reason(history, scenario)
     if reason is None and fault.heal_intended_ns is None:
         reason = f"fault {fault.id} was never healed"
     if reason is None and not any(True for _ in _limits(scenario)):

@@ -61,7 +61,13 @@ class Preconditions:
 
     def phase(self, name: str) -> str | None:
         """Can an objective of this phase be decided?"""
-        return self.requests or self._reached(name) or self.generator(name) or self._faults_of(name)
+        return self.measured(name) or next((reason for use in self.scenario.faults if (reason := self._fault_in(use, name))), None)
+
+    def measured(self, name: str) -> str | None:
+        """Can anything be told of this phase, whatever its own faults did? What earlier phases broke is still asked for."""
+        before = (use for use in self.scenario.faults if use.phase != name)
+        asked = self.requests or self._reached(name) or self.generator(name)
+        return asked or next((reason for use in before if (reason := self._fault_in(use, name))), None)
 
     def _reached(self, name: str) -> str | None:
         span = self.history.phase(name)
@@ -147,15 +153,11 @@ class Preconditions:
         if known < HEALTH_KNOWN * math.floor(held.length_s):
             yield f"the generator told {known} times in the {held.length_s:.0f}s of {name} how it was, instead of every second"
 
-    def _faults_of(self, name: str) -> str | None:
+    def _fault_in(self, use: FaultUse, name: str) -> str | None:
         """Faults of this phase must have bitten; faults of earlier phases must also be gone."""
-        for use in self.scenario.faults:
-            if PHASES.index(use.phase) > PHASES.index(name):
-                continue
-            reason = self.fault(use.id) or (self.gone(use) if use.phase != name else None)
-            if reason:
-                return reason
-        return None
+        if PHASES.index(use.phase) > PHASES.index(name):
+            return None
+        return self.fault(use.id) or (self.gone(use) if use.phase != name else None)
 
     def fault(self, fault_id: str) -> str | None:
         """Is there evidence that the fault bit? `first_failure` says why not, once, in validity.fault.<id>."""
