@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -29,6 +31,7 @@ else:
 KB = 1 << 10
 TRIAL_BYTES = 512 * KB
 KEPT_MS = 200
+_PAGE = 4 * KB
 
 
 class DiskFullParameters(FaultParameters):
@@ -63,9 +66,7 @@ class DiskFull(InstanceFault[DiskFullParameters]):
         ballast = folder / "batch"
         try:
             with ballast.open("ab") as file:
-                free = _free_bytes(folder) - self.parameters.left_kb * KB
-                if free > 0:
-                    os.posix_fallocate(file.fileno(), 0, ballast.stat().st_size + free)
+                fill(file.fileno(), lambda: _free_bytes(folder) - self.parameters.left_kb * KB)
         except OSError as error:
             raise FaultError(f"filling {folder}: {error.strerror}") from error
 
@@ -122,6 +123,21 @@ def _refused_by_cache(url: str, word: str) -> str | None:
     finally:
         client.close()
     return None
+
+
+def fill(ballast: int, room: Callable[[], int]) -> None:
+    """Grow the file of that descriptor until there is no room. Others write meanwhile, and take what was free: then it grows by less.
+
+    Raises OSError where it cannot grow for another reason.
+    """
+    piece = room()
+    while (left := room()) > 0 and piece >= _PAGE:
+        try:
+            os.posix_fallocate(ballast, os.fstat(ballast).st_size, min(piece, left))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            piece //= 2
 
 
 def _free_bytes(folder: Path) -> int:
