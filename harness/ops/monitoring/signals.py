@@ -92,6 +92,7 @@ class ServiceSignal(Flow):
 
     requests: float = 0.0
     errors: float = 0.0
+    routes: dict[str, Flow] = field(default_factory=lambda: defaultdict(Flow))  # what ended, apart: a mean over all moves with their mix
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +157,13 @@ def _services(windows: Windows, t_s: float, window_s: float) -> dict[str, Servic
             services[key.service].requests += grown
             services[key.service].errors += grown if key.label("status").startswith("5") else 0.0
     for key, grown in windows.increases("rag_request_duration_seconds_sum", t_s, window_s):
-        if key.label("route") not in _CONTROL_ROUTES:
+        if (route := key.label("route")) not in _CONTROL_ROUTES:
             services[key.service].duration_sum_s += grown
+            services[key.service].routes[route].duration_sum_s += grown
     for key, grown in windows.increases("rag_request_duration_seconds_count", t_s, window_s):
-        if key.label("route") not in _CONTROL_ROUTES:
+        if (route := key.label("route")) not in _CONTROL_ROUTES:
             services[key.service].finished += grown
+            services[key.service].routes[route].finished += grown
     for key, newest, oldest in windows.span("rag_requests_in_progress", t_s, window_s):
         services[key.service].in_progress += newest
         services[key.service].in_progress_before += oldest

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.ops.monitoring.baseline import Baseline
 from harness.ops.monitoring.rounds import CERTIFICATE, Round
-from harness.ops.monitoring.signals import EdgeSignal, Signals
+from harness.ops.monitoring.signals import EdgeSignal, ServiceSignal, Signals
 
 DOWN_ROUNDS = 2  # consecutive failed looks
 MIN_EVENTS = 5  # attempts in a window, below which a share says nothing
@@ -48,7 +48,7 @@ class SymptomRules:
     _failed: dict[tuple[str, str], deque[str]] = field(default_factory=dict)
     _latency: dict[tuple[str, str], Baseline] = field(default_factory=dict)
     _queued: dict[tuple[str, str], Baseline] = field(default_factory=dict)
-    _own: dict[str, Baseline] = field(default_factory=dict)
+    _own: dict[tuple[str, str], Baseline] = field(default_factory=dict)
     _load: dict[str, Baseline] = field(default_factory=dict)
     _probe: dict[str, Baseline] = field(default_factory=dict)
     _opened_by: dict[tuple[str, str], Symptom] = field(default_factory=dict)
@@ -130,18 +130,29 @@ class SymptomRules:
             if signal.requests >= MIN_EVENTS and signal.errors / signal.requests >= ERROR_SHARE:
                 evidence = f"{service} answers {signal.errors / signal.requests:.0%} of {signal.requests:.0f} requests with 5xx"
                 yield Symptom("ServiceErrors", service, "errors", evidence)
-            latency = signal.latency_s
-            if latency is not None and signal.finished >= MIN_EVENTS:
-                baseline = self._own.setdefault(service, Baseline(floor=0.01))
-                if _anomalous(baseline, latency, LATENCY_SCORE, LATENCY_EFFECT_S):
-                    evidence = f"{service} needs {latency * 1e3:.0f} ms a request, usually {baseline.median * 1e3:.0f}"
-                    yield Symptom("ServiceLatencyHigh", service, "latency", evidence, "warning", score=baseline.score(latency))
+            yield from self._slow_routes(service, signal)
             residence = signal.residence_s(signals.window_s)
             if residence is not None and signal.arrived >= MIN_EVENTS:
                 usual = self._load.setdefault(service, Baseline(floor=0.02))
                 if _anomalous(usual, residence, RESIDENCE_SCORE, RESIDENCE_EFFECT_S):
                     evidence = f"{signal.in_progress:.0f} requests stay {residence:.1f} s each inside {service}, usually {usual.median:.1f}"
                     yield Symptom("ServiceQueueing", service, "latency", evidence, "warning", score=usual.score(residence))
+
+    def _slow_routes(self, service: str, signal: ServiceSignal) -> Iterator[Symptom]:
+        """The slowest, each by its own baseline: while a provider answers nothing but embeddings, its mean falls a hundredfold.
+
+        What is usual must not fall with it.
+        """
+        slow = []
+        for route, flow in signal.routes.items():
+            latency = flow.latency_s
+            if latency is not None and flow.finished >= MIN_EVENTS:
+                baseline = self._own.setdefault((service, route), Baseline(floor=0.01))
+                if _anomalous(baseline, latency, LATENCY_SCORE, LATENCY_EFFECT_S):
+                    evidence = f"{service} needs {latency * 1e3:.0f} ms a request of {route}, usually {baseline.median * 1e3:.0f}"
+                    slow.append(Symptom("ServiceLatencyHigh", service, "latency", evidence, "warning", score=baseline.score(latency)))
+        if slow:
+            yield max(slow, key=lambda symptom: symptom.score)
 
     def _user(self, signals: Signals) -> Iterator[Symptom]:
         client = signals.client
