@@ -137,7 +137,8 @@ def _found(word: str, *, program: bool) -> str:
     """A word of the command as the operator finds it, whose working directory is not ours: files of ours by their whole path."""
     by_path = "/" in word or not program  # a bare name of a program is looked for on the PATH
     try:
-        return str(Path(word).resolve()) if by_path and Path(word).is_file() else word
+        # Not resolved: the `python` of an environment is a link to one that lacks its packages.
+        return str(Path(word).absolute()) if by_path and Path(word).is_file() else word
     except OSError:  # longer than any name: a program in itself, as after `-c`
         return word
 

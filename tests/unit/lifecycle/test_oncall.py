@@ -48,17 +48,19 @@ def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 def test_files_of_the_command_are_found_from_where_we_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "agent.py").write_text("import os, sys; print(os.getcwd(), *sys.argv[1:])", encoding="utf-8")
+    (tmp_path / "agent.py").write_text("import os, sys; print(sys.executable, os.getcwd(), *sys.argv[1:])", encoding="utf-8")
+    python = tmp_path / "python"  # as in an environment: a link to an interpreter that knows nothing of its packages
+    python.symlink_to(sys.executable)
     clock, log = SystemClock(), tmp_path / "operator.log"
     on_call = OnCall(tmp_path / "oncall", log, "r-1")
-    on_call.start([sys.executable, "agent.py", "{targets}", "x" * 5000], {})
+    on_call.start(["./python", "agent.py", "{targets}", "x" * 5000], {})
     deadline_ns = clock.now_ns() + 20 * NS_PER_S
     while not log.read_text(encoding="utf-8").endswith("\n"):
         assert clock.now_ns() < deadline_ns
         clock.sleep(0.01)
     on_call.stop()
-    there, targets, _ = log.read_text(encoding="utf-8").split()
-    assert (there, targets) == (str(tmp_path / "oncall"), str(tmp_path / "oncall" / "targets.yaml"))
+    run_by, there, targets, _ = log.read_text(encoding="utf-8").split()
+    assert (run_by, there, targets) == (str(python), str(tmp_path / "oncall"), str(tmp_path / "oncall" / "targets.yaml"))
 
 
 def test_rule_files_are_copied_under_names_that_say_nothing(tmp_path: Path) -> None:
