@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,14 @@ def compare(base: Path, candidate: Path, *, anchor: Path | None = None, strict: 
     if any(files):
         raise store.RecordError(f"{base} and {candidate}: one is a file, the other is not; give two runs, or two files of pytest-benchmark")
     return _runs(base, candidate, anchor, strict)
+
+
+def compare_turns(turns: Sequence[tuple[Path, Path]], *, metric: Metric, strict: bool = False) -> Comparison:
+    """Files of pytest-benchmark of two versions that were measured in turn: (base, candidate) of each turn. Raises RecordError."""
+    files = [tuple(TimingFile.parse(_read(path), str(path)) for path in turn) for turn in turns]
+    metrics = timings.compare_turns([(base, candidate) for base, candidate in files], metric)
+    parties = [Party(str(path), file.commit, file.machine) for path, file in zip(turns[0], files[0], strict=True)]
+    return Comparison(parties[0], parties[1], metrics, compared([c.result for c in metrics], strict=strict))
 
 
 def _runs(base: Path, candidate: Path, anchor: Path | None, strict: bool) -> Comparison:

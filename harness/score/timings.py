@@ -6,7 +6,7 @@ A benchmark of one file that the other lacks is INCONCLUSIVE; so is a file from 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -64,22 +64,51 @@ def compare_files(base: TimingFile, candidate: TimingFile, metric: Metric) -> tu
     return tuple(replace(c, result=replace(c.result, status=Status.INCONCLUSIVE, reason=obstacles)) for c in found)
 
 
+def compare_turns(turns: Sequence[tuple[TimingFile, TimingFile]], metric: Metric) -> tuple[Compared, ...]:
+    """The same of two versions that were measured in turn, several times: what moves a turn moves both of its files.
+
+    A turn is a block: rounds of one process share the luck of its memory layout, and are no readings of their own (Mytkowicz et al. 2009).
+    """
+    files = [file for turn in turns for file in turn]
+    names = list(dict.fromkeys(name for file in files for name in file.rounds))
+    shared = [name for name in names if all(name in file.rounds for file in files)]
+    judged = {c.result.name: c for c in compare.judge([_in_turn(name, turns, metric) for name in shared])}
+    obstacles = "; ".join(dict.fromkeys(told for base, candidate in turns for told in _obstacles(base, candidate)))
+    found = [judged.get(f"compare.{name}") or _absent(name, next(f for f in files if name not in f.rounds)) for name in names]
+    if not obstacles:
+        return tuple(found)
+    return tuple(replace(c, result=replace(c.result, status=Status.INCONCLUSIVE, reason=obstacles)) for c in found)
+
+
+def _in_turn(name: str, turns: Sequence[tuple[TimingFile, TimingFile]], metric: Metric) -> Measured:
+    (before, first), (after, second) = (_dated([turn[side].rounds[name] for turn in turns]) for side in (0, 1))
+    return Measured(f"compare.{name}", _MEDIAN, _lenient(metric), before, after, (first, second), "interleaved")
+
+
 def _measured(name: str, base: TimingFile, candidate: TimingFile, metric: Metric) -> Measured:
     sides = [file.rounds[name] for file in (base, candidate)]
     count = min(MOST_BLOCKS, *(len(side) // _LEAST_ROUNDS for side in sides))
-    (before, first), (after, second) = (_dated(side, count) for side in sides)
+    (before, first), (after, second) = (_dated(_cut(side, count) or [side]) for side in sides)
     order = -1 if candidate.measured < base.measured else 1
-    lenient = metric.model_copy(update={"must_have_data": False})  # a file may have been saved without its rounds
-    return Measured(f"compare.{name}", _MEDIAN, lenient, before, after, (first, second), "sequential", order)
+    return Measured(f"compare.{name}", _MEDIAN, _lenient(metric), before, after, (first, second), "sequential", order)
 
 
-def _dated(rounds: NDArray[np.float64], count: int) -> tuple[Observations, list[Span]]:
-    """Rounds in a row, cut into blocks of equally many."""
+def _lenient(metric: Metric) -> Metric:
+    return metric.model_copy(update={"must_have_data": False})  # a file may have been saved without its rounds
+
+
+def _cut(rounds: NDArray[np.float64], count: int) -> list[NDArray[np.float64]]:
+    """Into blocks of equally many, in their order."""
+    return [rounds[len(rounds) * n // count : len(rounds) * (n + 1) // count] for n in range(count)]
+
+
+def _dated(blocks: Sequence[NDArray[np.float64]]) -> tuple[Observations, list[Span]]:
+    """Rounds in a row, block after block."""
+    rounds = np.concatenate([np.zeros(0), *blocks])
     durations = np.rint(rounds * NS_PER_S).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(np.maximum(durations, 1))])
-    borders = [int(starts[len(rounds) * n // count]) for n in range(count + 1)] if count else []
-    spans = [Span(a, b) for a, b in pairwise(borders)]
-    return Observations(starts[:-1], durations), spans
+    borders = starts[np.cumsum([0, *map(len, blocks)])]
+    return Observations(starts[:-1], durations), [Span(int(a), int(b)) for a, b in pairwise(borders)]
 
 
 def _rounds(stats: Mapping[str, Any]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from harness.record.store import RecordError
 from harness.scenario.comparison import Metric
 from harness.score.check import Status
 from harness.score.compare import Compared
-from harness.score.timings import TimingFile, compare_files
+from harness.score.timings import TimingFile, compare_files, compare_turns
 
 ALLOWED = Metric(worse_by="10%")
 MACHINE: dict[str, Any] = {"node": "n", "machine": "x86_64", "processor": "", "python_version": "3.11.2", "cpu": {"brand_raw": "A"}}
@@ -70,3 +70,36 @@ def test_anything_else_is_one_clear_error(text: str) -> None:
 def test_a_negative_duration_is_none() -> None:
     with pytest.raises(RecordError, match="no durations"):
         file("1", a=[-1.0])
+
+
+def in_turn(slower: float, *, wander: float = 0.0, turns: int = 6, seed: int = 1) -> Compared:
+    """Both sides of a turn are moved by what the machine does in it."""
+    luck = np.random.default_rng(seed).normal(0.0, wander, turns)
+    sides = [
+        [file(f"{side}-{n}", a=rounds(100 * n + k, 120, worse * (1.0 + luck[n]))) for n in range(turns)]
+        for k, (side, worse) in enumerate((("base", 1.0), ("candidate", slower)))
+    ]
+    (found,) = compare_turns(list(zip(*sides, strict=True)), ALLOWED)
+    return found
+
+
+def test_in_turn_what_moves_both_is_nobodys_fault() -> None:
+    """A machine that is a third slower in one turn than in the next: one file after the other could not tell."""
+    assert in_turn(1.0, wander=0.3).result.status is Status.PASS
+    slow = in_turn(1.25, wander=0.3)
+    assert slow.result.status is Status.FAIL and slow.effect == pytest.approx(0.25, abs=0.05)
+
+
+def test_too_few_turns_tell_nothing() -> None:
+    assert in_turn(2.0, turns=4).result.status is Status.INCONCLUSIVE
+
+
+def test_a_benchmark_that_one_turn_lacks_is_not_compared() -> None:
+    pairs = [
+        (file(f"b{n}", a=rounds(n), b=rounds(n + 50)), file(f"c{n}", a=rounds(n + 100), **({"b": rounds(n)} if n else {})))
+        for n in range(6)
+    ]
+    assert [(c.result.name, c.result.status) for c in compare_turns(pairs, ALLOWED)] == [
+        ("compare.a", Status.PASS),
+        ("compare.b", Status.INCONCLUSIVE),
+    ]

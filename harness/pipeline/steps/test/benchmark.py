@@ -1,18 +1,22 @@
-"""Benchmarks, by pytest-benchmark, compared with a baseline as `gauntlet compare` does it: a file, or what a commit takes here and now."""
+"""Benchmarks, by pytest-benchmark, compared with a baseline as `gauntlet compare` does it: a file, or what a commit takes here and now.
+
+A commit and what is checked out are measured in turn, several times over, so that what else the machine does falls on both alike.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from harness.comparing import compare
+from harness.comparing import Comparison, compare, compare_turns
 from harness.pipeline.fingerprint import git
 from harness.pipeline.programs import ProgramError
 from harness.pipeline.programs import carry_out as carry_out_program
@@ -22,6 +26,7 @@ from harness.record.store import RecordError
 from harness.report import comparison
 from harness.scenario.comparison import Metric
 from harness.scenario.fields import Model, Percent
+from harness.score.blockwise import LEAST_BLOCKS
 from harness.score.check import Status
 
 OUTPUTS = {"benchmarks": "the file of pytest-benchmark: keep it as the next baseline"}
@@ -37,8 +42,9 @@ class Benchmark(Model):
     against: str | None = Field(
         default=None,
         pattern=r"^[^-\s]\S*$",
-        description="a commit whose own benchmarks of that name are measured right before: HEAD~1, a tag",
+        description="a commit whose own benchmarks of that name are measured in turn with what is checked out: HEAD~1, a tag",
     )
+    turns: int = Field(default=6, ge=LEAST_BLOCKS, le=50, description="how often both are measured, with `against`")
     worse_by: Percent = Field(default="10%", description="what a benchmark may lose")
     args: list[str] = Field(default_factory=list, description="further arguments for pytest")
     python: Path | None = Field(
@@ -63,23 +69,43 @@ class _UnmeasuredError(Exception):
 def carry_out(options: Benchmark, context: Context) -> StepResult:
     """Measure, then compare."""
     try:
-        before = None if options.against is None else _of_commit(options, options.against, context)
+        if options.against is not None:
+            return _in_turn(options, options.against, context)
         file = _measured(options, context, context.root, "benchmarks")
     except _UnmeasuredError as unmeasured:
         return unmeasured.result
-    return _compared(options, context, before or context.root / str(options.baseline), file)
+    baseline = context.root / str(options.baseline)
+    if not baseline.exists():
+        reason = f"there is no baseline {options.baseline}; keep {file} there, if it may be one"
+        return StepResult(Status.INCONCLUSIVE, reason, evidence={"benchmarks": file}, outputs={"benchmarks": str(file)})
+    return _compared(lambda metric: compare(baseline, file, metric=metric), options, context, {"benchmarks": file})
 
 
-def _of_commit(options: Benchmark, commit: str, context: Context) -> Path:
-    """What its benchmarks take, on its own code. Raises _UnmeasuredError."""
+def _in_turn(options: Benchmark, commit: str, context: Context) -> StepResult:
+    """Raises _UnmeasuredError."""
+    turns: list[tuple[Path, Path]] = []
     with _checked_out(commit, context) as tree:
-        context.say(f"measuring {commit}, then what is checked out here")
-        try:
-            file = _measured(options, context, tree, "baseline")
-        except _UnmeasuredError as unmeasured:
-            told = unmeasured.result
-            reason = f"{commit} cannot be measured: {told.reason}"
-            raise _UnmeasuredError(StepResult(Status.INCONCLUSIVE, reason, evidence=told.evidence)) from None
+        for number in range(1, options.turns + 1):
+            context.say(f"measuring {commit} and what is checked out here: turn {number} of {options.turns}")
+            measures = [
+                partial(_of_commit, options, commit, context, tree, number),
+                partial(_measured, options, context, context.root, f"benchmarks-{number}"),
+            ]
+            # First one, then the other comes first: what grows from one to the next falls on both.
+            found = [measure() for measure in (measures if number % 2 else measures[::-1])]
+            turns.append((found[0], found[1]) if number % 2 else (found[1], found[0]))
+    evidence = {"baseline": turns[-1][0], "benchmarks": turns[-1][1]}
+    return _compared(lambda metric: compare_turns(turns, metric=metric), options, context, evidence)
+
+
+def _of_commit(options: Benchmark, commit: str, context: Context, tree: Path, number: int) -> Path:
+    """What its benchmarks take, on its own code. Raises _UnmeasuredError."""
+    try:
+        file = _measured(options, context, tree, f"baseline-{number}")
+    except _UnmeasuredError as unmeasured:
+        told = unmeasured.result
+        reason = f"{commit} cannot be measured: {told.reason}"
+        raise _UnmeasuredError(StepResult(Status.INCONCLUSIVE, reason, evidence=told.evidence)) from None
     sha = (git(context.root, "rev-parse", f"{commit}^{{commit}}") or b"").decode().strip()
     document = json.loads(file.read_text(encoding="utf-8"))  # its pytest stood below this tree, and took this tree's commit for its own
     file.write_text(json.dumps({**document, "commit_info": {"id": sha}}), encoding="utf-8")
@@ -122,17 +148,12 @@ def _measured(options: Benchmark, context: Context, tree: Path, name: str) -> Pa
     return file
 
 
-def _compared(options: Benchmark, context: Context, baseline: Path, file: Path) -> StepResult:
-    measured = {"benchmarks": file}
-    outputs = {"benchmarks": str(file)}
-    if not baseline.exists():
-        reason = f"there is no baseline {options.baseline}; keep {file} there, if it may be one"
-        return StepResult(Status.INCONCLUSIVE, reason, evidence=measured, outputs=outputs)
+def _compared(judge: Callable[[Metric], Comparison], options: Benchmark, context: Context, measured: Mapping[str, Path]) -> StepResult:
+    outputs = {"benchmarks": str(measured["benchmarks"])}
     try:
-        found = compare(baseline, file, metric=Metric(worse_by=options.worse_by))
+        found = judge(Metric(worse_by=options.worse_by))
     except RecordError as error:
         return StepResult(Status.INCONCLUSIVE, str(error), evidence=measured, outputs=outputs)
     kept = context.directory / "comparison.json"
     kept.write_bytes(comparison.render(found))
-    evidence = {**measured, "comparison": kept, **({"baseline": baseline} if options.against else {})}
-    return StepResult(found.verdict.status, found.verdict.reason, evidence=evidence, outputs=outputs)
+    return StepResult(found.verdict.status, found.verdict.reason, evidence={**measured, "comparison": kept}, outputs=outputs)
