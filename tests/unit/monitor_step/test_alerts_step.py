@@ -14,6 +14,7 @@ import yaml
 
 from harness.lifecycle.checking import check_loaded
 from harness.pipeline.step import Context
+from harness.pipeline.steps.monitor import alerts
 from harness.pipeline.steps.monitor.alerts import Alerts, carry_out, scenario
 from harness.pipeline.steps.monitor.channel import Notified, opened, proved
 from harness.pipeline.steps.monitor.on_call import installed
@@ -52,6 +53,13 @@ def test_a_rule_that_can_never_fire_is_told_before_anything_starts(tmp_path: Pat
     assert result.status is Status.FAIL
     assert said in result.reason
     assert not (tmp_path / "step" / "runs").exists()
+
+
+def test_rules_that_come_along_and_are_too_slow_for_a_proof_are_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerts, "_run", lambda *_: None)
+    monkeypatch.setattr(alerts, "_judged", lambda *_: (Status.PASS, "proved", None))
+    found = carry_out(Alerts(), context(tmp_path)).findings
+    assert {f.level for f in found if f.rule == "monitor.silent_rule"} == {"note"}
 
 
 def test_what_it_runs_is_a_valid_scenario(tmp_path: Path) -> None:
