@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ from harness.load.observation import Observation
 from harness.load.session import LoadSession
 from harness.load.timer import KernelTimer
 from harness.load.transport import SocketTransport
-from harness.record.clock import NS_PER_S
+from harness.record.clock import NS_PER_S, Clock
 
 _SHORTEST_NAP_NS = 400_000  # arrivals that are due within so short a time start together: a timer costs as much as a request
 
@@ -30,7 +29,8 @@ _SHORTEST_NAP_NS = 400_000  # arrivals that are due within so short a time start
 class Greenlets:
     """`Concurrency` on gevent. The first request that ends in an unforeseen exception fails the load: it is a defect here."""
 
-    def __init__(self, on_defect: Callable[[BaseException], None]) -> None:
+    def __init__(self, clock: Clock, on_defect: Callable[[BaseException], None]) -> None:
+        self._clock = clock
         self._group = Group()
         self._on_defect = on_defect
         self._timer = KernelTimer()
@@ -51,7 +51,7 @@ class Greenlets:
         if duration_s <= 0:
             gevent.sleep(0)
             return
-        self._timer.arm(time.monotonic_ns() + max(round(duration_s * NS_PER_S), _SHORTEST_NAP_NS))
+        self._timer.arm(self._clock.now_ns() + max(round(duration_s * NS_PER_S), _SHORTEST_NAP_NS))
         gevent.get_hub().wait(self._rung)
         self._timer.clear()
 
@@ -69,7 +69,7 @@ class GreenletJourneys:
         self._load = load
         self.transport = SocketTransport(load.clock, load.plan.trusted, monkey.get_original("select", "poll"))
         self.walked: AsyncResult = AsyncResult()  # the end of the load, or the exception that ended it
-        self._greenlets = Greenlets(self.walked.set_exception)
+        self._greenlets = Greenlets(load.clock, self.walked.set_exception)
 
     def session(self, announce: Callable[[Observation], None] | None) -> LoadSession:
         load = self._load

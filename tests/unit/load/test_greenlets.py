@@ -10,12 +10,13 @@ from gevent import monkey
 monkey.patch_all()
 import gevent, time
 from harness.load.greenlets import Greenlets
+from harness.record.clock import SystemClock
 turns = []
 def beside():
     while True:
         turns.append(1)
         gevent.sleep(0)
-greenlets = Greenlets(lambda defect: print("defect", defect))
+greenlets = Greenlets(SystemClock(), lambda defect: print("defect", defect))
 other = gevent.spawn(beside)
 early = others = 0
 for duration_s in (0.0, 0.0001, 0.0013, 0.02) * 5:
