@@ -12,6 +12,7 @@ from harness.record.clock import Clock
 
 if TYPE_CHECKING:
     from harness.ops.alerting.notifier import Notifier
+    from harness.ops.alerting.rule_alerts import RuleAlerts
 
 
 def assemble(targets: Targets, voice: Voice, alerting: Alerting | None = None) -> Operator:
@@ -19,7 +20,7 @@ def assemble(targets: Targets, voice: Voice, alerting: Alerting | None = None) -
     return Operator(targets, voice, SymptomRules(latency_limit_s=targets.promised_p95_s, entry=targets.entry), alerting=alerting)
 
 
-def rules_of(targets: Targets, wall_offset_s: float) -> Alerting | None:
+def rules_of(targets: Targets, wall_offset_s: float) -> RuleAlerts | None:
     """Alerts by the rule files of the targets, where there are any. Raises TargetsError."""
     if not targets.rules:
         return None

@@ -24,6 +24,7 @@ from harness.ops.recovery.strategies import Step
 from harness.ops.targets import Targets
 
 WINDOW_S = 5.0
+KEPT_S = 60.0
 _USER_FACING = ("UserErrorsHigh", "UserLatencyHigh")
 
 
@@ -61,7 +62,7 @@ class Operator:
     targets: Targets
     voice: Voice
     rules: SymptomRules
-    windows: Windows = field(default_factory=lambda: Windows(keep_s=60.0))
+    windows: Windows = field(init=False)
     alerting: Alerting | None = None
     families: FamilyRules = field(init=False)
     _book: AlertBook = field(init=False)
@@ -72,6 +73,7 @@ class Operator:
     _diagnosis_id: str | None = None
 
     def __post_init__(self) -> None:
+        self.windows = Windows(keep_s=KEPT_S / min(1.0, self.targets.time_scale))
         self._book = AlertBook(self.targets.time_scale)
         allowed = ApprovalFile(self.targets.approvals) if self.targets.approvals is not None else None
         self._controller = Controller(self.targets, allowed) if allowed is not None else Controller(self.targets)

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from harness.ops.monitoring.detectors.registry import names as detector_names
 from harness.ops.monitoring.levels import LIMITED, check_limit
+from harness.ops.stackfile.profiles import DEFAULT as DEFAULT_PROFILE
+from harness.ops.stackfile.profiles import Name as ProfileName
 from harness.ops.targets import RecoveryMode
 from harness.scenario.fields import LimitText, Model, PositiveDuration, Rate
 from harness.scenario.problem import did_you_mean
@@ -103,6 +105,20 @@ class Recovery(Model):
     approvals: str | None = Field(default=None, description="mode approve: where a person writes what may be done")
 
 
+class Forecasts(Model):
+    """What is looked at ahead; what is left out follows from the profile."""
+
+    every: PositiveDuration | None = Field(default=None, description="between two forecasts")
+    limits: bool | None = Field(default=None, description="also when a key metric will pass its limit")
+
+
+class Prometheus(Model):
+    """Who has scraped already: one server, or several that share the targets."""
+
+    urls: list[HttpUrl] = Field(min_length=1)
+    token_env: str | None = Field(default=None, description="the variable that holds its bearer token")
+
+
 def _detector(name: str) -> str:
     if name not in detector_names():
         raise ValueError(f"there is no detector {name!r}; {did_you_mean(name, detector_names())}")
@@ -139,11 +155,18 @@ class StackDocument(Model):
     token_env: str | None = None
     trusted: str | None = Field(default=None, description="certificates (PEM) of authorities that are trusted beside this machine's")
     time_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    every: PositiveDuration = Field(default=1.0, description="between two rounds of looking")
+    profile: ProfileName = Field(default=DEFAULT_PROFILE, description="how closely it is watched; the keys below go before it")
+    every: PositiveDuration | None = Field(default=None, description="between two rounds of looking")
+    health_every: PositiveDuration | None = Field(default=None, description="between two questions to what has no metrics")
+    detect_every: PositiveDuration | None = Field(default=None, description="a detector gets the mean of that long; default: every reading")
+    forecasts: Forecasts = Field(default_factory=Forecasts)
+    prometheus: Prometheus | None = Field(default=None, description="where metrics come from, instead of from the services")
     limits: Annotated[dict[str, LimitText], AfterValidator(_limits)] = Field(default_factory=dict)
-    detectors: dict[str, Annotated[str, AfterValidator(_detector)]] = Field(default_factory=dict)
+    detectors: dict[str, Annotated[str, AfterValidator(_detector)] | None] = Field(
+        default_factory=dict, description="by SERVICE/READING or */READING; null: none, whatever the profile says"
+    )
     logs: list[str] = Field(default_factory=list, description="files that are followed, over their rotation")
     sources: list[str] = Field(default_factory=list, description="further sources of readings, by the name of their entry point")
     disks: list[str] = Field(default_factory=lambda: ["/"], description="file systems that are watched, by a path in each")
     capacity: dict[str, Rate] = Field(default_factory=dict, description="requests a second that a service can serve, as a sweep found")
-    keep: PositiveDuration = Field(default=24 * 3600.0, description="how long the history reaches back")
+    keep: PositiveDuration | None = Field(default=None, description="how long the history reaches back")

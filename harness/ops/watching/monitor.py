@@ -16,17 +16,21 @@ from harness.ops.monitoring.readings import LookTally, Reading, Source, by_key, 
 from harness.ops.monitoring.rounds import Round
 from harness.ops.monitoring.signals import derive
 from harness.ops.monitoring.windows import Windows
+from harness.ops.stackfile.profiles import Profile
 from harness.ops.targets import Targets
 from harness.ops.watching.findings import Finding
 
 WINDOW_S = 60.0
+FEWEST_ROUNDS = 4.0  # in a window: growth needs two, and one may be late
 ALARM = 0.5  # a score above it is an alarm, for every detector
-FORECAST_EVERY_S = 60.0
 FORECAST_WINDOW_S = 6 * 3600.0
 FORECAST_HORIZON_S = 24 * 3600.0
 FORECAST_REACH = 24.0
 """A trend is believed for so many times as long as it was observed: two minutes of warming up foretell nothing of a day."""
+LIMIT_REACH = 3.0
+"""What moves towards its limit is believed for fewer times: load comes and goes."""
 _FORECAST = ("memory", "capacity_used")
+_APPROACHED = ("response_time", "error_rate", "cpu")
 _DISK = "disk:"
 
 
@@ -54,21 +58,30 @@ class Monitor:
     targets: Targets
     levels: Levels
     sources: Sequence[tuple[str, Source]] = ()
-    detectors: Mapping[str, str] = field(default_factory=dict)
+    profile: Profile = field(default_factory=Profile)
     capacity_per_s: Mapping[str, float] = field(default_factory=dict)
     history: History = field(default_factory=History)
-    _application: Application = field(default_factory=Application)
+    _application: Application = field(init=False)
     _tally: LookTally = field(default_factory=LookTally)
-    _detecting: dict[str, Detector] = field(default_factory=dict)
+    _detecting: dict[str, _Detecting] = field(default_factory=dict)
     _forecasts: tuple[Forecast, ...] = ()
     _forecast_s: float = float("-inf")
     _since_s: float = float("inf")
+    _before: Snapshot = field(default_factory=lambda: Snapshot(float("-inf"), (), {}, (), ()))
+
+    def __post_init__(self) -> None:
+        self._application = Application(Windows(keep_s=self._window_s()))
+
+    @property
+    def before(self) -> Snapshot:
+        """The last round's."""
+        return self._before
 
     def observe(self, round_: Round, windows: Windows) -> Snapshot:
         """Take in one round."""
         lost: list[str] = []
         self._since_s = min(self._since_s, round_.t_s)
-        window_s = min(WINDOW_S / self.targets.time_scale, round_.t_s - self._since_s)  # what was not seen yet is no silence
+        window_s = min(self._window_s(), round_.t_s - self._since_s)  # what was not seen yet is no silence
         read = [
             *(of_signals(derive(windows, round_.t_s, window_s), self.targets) if window_s > 0 else ()),
             *self._application.take(round_, window_s),
@@ -81,7 +94,11 @@ class Monitor:
         statuses = self.levels.judge(readings)
         self._forecast(round_.t_s, readings)
         findings = (*_limits(statuses), *self._anomalies(round_.t_s, readings), *_running_out(self._forecasts))
-        return Snapshot(round_.t_s, statuses, readings, self._forecasts, findings, tuple(lost))
+        self._before = Snapshot(round_.t_s, statuses, readings, self._forecasts, findings, tuple(lost))
+        return self._before
+
+    def _window_s(self) -> float:
+        return max(WINDOW_S, FEWEST_ROUNDS * self.profile.every_s) / self.targets.time_scale
 
     def _capacity(self, read: Iterable[Reading]) -> Iterator[Reading]:
         """The share of what a service can serve that is asked of it."""
@@ -91,24 +108,50 @@ class Monitor:
 
     def _anomalies(self, t_s: float, readings: Mapping[str, Reading]) -> Iterator[Finding]:
         for key, reading in readings.items():
-            name = self.detectors.get(key) or self.detectors.get(f"*/{reading.name}")
+            name = self._detector_of(reading)
             if name is None:
                 continue
-            detector = self._detecting.get(key)
-            if detector is None:
-                detector = self._detecting[key] = create(name)
-            score = detector.update(t_s, reading.value)
-            if score > ALARM:
-                summary = f"{key} is {reading.value:g}: {name} scores {score:.2f}"
+            one = self._detecting.get(key)
+            if one is None:
+                one = self._detecting[key] = _Detecting(create(name), t_s)
+            taken = one.take(t_s, reading.value, self.profile.detect_every_s / self.targets.time_scale)
+            if taken is not None and taken[1] > ALARM:
+                summary = f"{key} is {taken[0]:g}: {name} scores {taken[1]:.2f}"
                 yield Finding("Anomaly", reading.subject, reading.name, "warning", summary, at_once=True)
+
+    def _detector_of(self, reading: Reading) -> str | None:
+        """`llm/first_token:small` before `*/first_token:small` before `*/first_token`."""
+        named = self.profile.detectors
+        base = reading.name.partition(":")[0]
+        return named.get(reading.key) or named.get(f"*/{reading.name}") or named.get(f"*/{base}")
 
     def _forecast(self, t_s: float, readings: Mapping[str, Reading]) -> None:
         """Not in every round: a trend of hours does not change in a second."""
-        if t_s - self._forecast_s < FORECAST_EVERY_S:
+        if t_s - self._forecast_s < self.profile.forecast_every_s:
             return
         self._forecast_s = t_s
-        wanted = [key for key, r in readings.items() if r.name in _FORECAST or r.name.startswith(_DISK)]
-        self._forecasts = tuple(exhaustion(key, self.history[key].points(t_s, FORECAST_WINDOW_S), full=1.0) for key in wanted)
+        wanted = {key: 1.0 for key, r in readings.items() if r.name in _FORECAST or r.name.startswith(_DISK)}
+        if self.profile.forecast_limits:
+            wanted |= {key: self.levels.bound(r.name) for key, r in readings.items() if r.name in _APPROACHED}
+        self._forecasts = tuple(exhaustion(key, self.history[key].points(t_s, FORECAST_WINDOW_S), full) for key, full in wanted.items())
+
+
+@dataclass(slots=True)
+class _Detecting:
+    """A detector of one reading, and what was read since it was last fed."""
+
+    detector: Detector
+    fed_s: float
+    values: list[float] = field(default_factory=list)
+
+    def take(self, t_s: float, value: float, every_s: float) -> tuple[float, float] | None:
+        """The mean that the detector was fed now, and its score; None until it is time."""
+        self.values.append(value)
+        if t_s - self.fed_s < every_s:
+            return None
+        mean = sum(self.values) / len(self.values)
+        self.fed_s, self.values = t_s, []
+        return mean, self.detector.update(t_s, mean)
 
 
 def _safely(name: str, source: Source, lost: list[str]) -> Iterable[Reading]:
@@ -129,8 +172,9 @@ def _limits(statuses: Iterable[Status]) -> Iterator[Finding]:
 
 def _running_out(forecasts: Iterable[Forecast]) -> Iterator[Finding]:
     for forecast in forecasts:
-        if forecast.in_s is not None and forecast.in_s <= min(FORECAST_HORIZON_S, FORECAST_REACH * forecast.observed_s):
-            subject, _, name = forecast.key.partition("/")
-            yield Finding(
-                "RunningOut", subject, name, "warning", f"{forecast.key}: full in {timedelta(seconds=round(forecast.in_s))} as it grows now"
-            )
+        subject, _, name = forecast.key.partition("/")
+        reach = LIMIT_REACH if name in _APPROACHED else FORECAST_REACH
+        if forecast.in_s is not None and forecast.in_s <= min(FORECAST_HORIZON_S, reach * forecast.observed_s):
+            what = "past its limit" if name in _APPROACHED else "full"
+            summary = f"{forecast.key}: {what} in {timedelta(seconds=round(forecast.in_s))} as it grows now"
+            yield Finding("LimitNear" if name in _APPROACHED else "RunningOut", subject, name, "warning", summary)

@@ -20,6 +20,7 @@ from harness.ops.monitoring.levels import Levels
 from harness.ops.monitoring.readings import Reading
 from harness.ops.monitoring.rounds import Round
 from harness.ops.stackfile.loading import StackFile, stack_of_text
+from harness.ops.stackfile.profiles import Profile
 from harness.ops.targets import Targets
 from harness.ops.watching.desk import EVENTS, Desk, Listener
 from harness.ops.watching.findings import LASTING_S, Finding, Findings
@@ -60,7 +61,9 @@ class Watched:
         operator, self.ear = on_call(self.world)
         stack = stack_of_text(STACK, "S", {})
         self.stack = StackFile("S", stack.document, self.world.targets)
-        self.monitor = Monitor(self.world.targets, Levels(self.world.targets.kinds), [("told", self.source)], detectors or {})
+        self.monitor = Monitor(
+            self.world.targets, Levels(self.world.targets.kinds), [("told", self.source)], Profile(detectors=detectors or {})
+        )
         self.watch = Watch(self.stack, self.monitor, self, operator, self.documents.append)
 
     def look(self) -> Round:
