@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from harness.ops.monitoring.symptoms import Symptom, SymptomRules
 from harness.ops.monitoring.windows import Windows
 from harness.ops.recovery.approvals import ApprovalFile
 from harness.ops.recovery.controller import Controller, Decision, Handover
-from harness.ops.recovery.strategies import Step
+from harness.ops.recovery.strategies import CHOICES, Choice, Step
 from harness.ops.targets import Targets
 
 WINDOW_S = 5.0
@@ -64,6 +64,7 @@ class Operator:
     rules: SymptomRules
     windows: Windows = field(init=False)
     alerting: Alerting | None = None
+    choices: Sequence[Choice] = CHOICES
     families: FamilyRules = field(init=False)
     _book: AlertBook = field(init=False)
     _controller: Controller = field(init=False)
@@ -76,7 +77,7 @@ class Operator:
         self.windows = Windows(keep_s=KEPT_S / min(1.0, self.targets.time_scale))
         self._book = AlertBook(self.targets.time_scale)
         allowed = ApprovalFile(self.targets.approvals) if self.targets.approvals is not None else None
-        self._controller = Controller(self.targets, allowed) if allowed is not None else Controller(self.targets)
+        self._controller = Controller(self.targets, allowed or (lambda _: False), self.choices)
         self._graph = Graph(self.targets.edges)
         self.families = FamilyRules.of(self.targets.kinds, self._graph)
 

@@ -44,6 +44,7 @@ class Targets:
     actions_url: str | None = None
     recovery_mode: RecoveryMode = "act"
     approvals: Path | None = None  # where a person writes what may be done, in the mode `approve`
+    strategies: tuple[str, ...] = ()  # of other distributions, tried before those that come along
     token: str | None = None
     trusted: Path | None = None  # certificates (PEM) of authorities trusted beside this machine's
     time_scale: float = 1.0
@@ -126,6 +127,7 @@ def targets_of(document: Mapping[str, Any], path: Path) -> Targets:
             actions_url=(document.get("actions") or {}).get("url"),
             recovery_mode=_mode(recovery.get("mode", "act")),
             approvals=Path(recovery["approvals"]) if recovery.get("approvals") else None,
+            strategies=tuple(map(str, recovery.get("strategies") or ())),
             token=document.get("token"),
             trusted=Path(document["trusted"]) if document.get("trusted") else None,
             time_scale=float(document.get("time_scale", 1.0)),

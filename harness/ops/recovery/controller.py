@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.ops.diagnosis.ranking import Cause
 from harness.ops.recovery.guardrails import WINDOW_S, Guardrails, cooldown_s
-from harness.ops.recovery.strategies import Rung, Situation, Step, ladder_for, wants_person
+from harness.ops.recovery.strategies import CHOICES, Choice, Rung, Situation, Step, ladder_for, wants_person
 from harness.ops.targets import Targets
 
 CONFIDENT = 0.6
@@ -64,6 +64,7 @@ class Controller:
 
     targets: Targets
     approved: Approval = lambda _: False
+    choices: Sequence[Choice] = CHOICES
     _incidents: dict[tuple[str, str], _Incident] = field(default_factory=dict)
     _history: deque[Done] = field(default_factory=lambda: deque(maxlen=HISTORY))
     _rails: Guardrails = field(init=False)
@@ -90,7 +91,11 @@ class Controller:
         if OWN_DOING in cause.signs and self._acted_on(t_s, cause.service):
             return []
         situation = Situation(self.targets, users_affected, replicas or {}, incident.gaps > 0)
-        ladder = ladder_for(cause, situation)
+        try:
+            ladder = ladder_for(cause, situation, self.choices)
+        except Exception as error:  # a strategy may be other people's code: it must not end the watch
+            reason = f"{cause.kind} on {cause.service}: a strategy failed ({type(error).__name__}: {error})"
+            return self._hand_over(cause, incident, reason)
         if not ladder:
             return self._no_verb(t_s, cause, incident)
         return self._climb(t_s, cause, incident, ladder)

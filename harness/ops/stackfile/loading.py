@@ -58,7 +58,7 @@ class StackFile:
             "forecast_limits": own.forecasts.limits,
         }
         detectors = {key: name for key, name in {**profile.detectors, **own.detectors}.items() if name is not None}
-        set_here = {name: value for name, value in given.items() if value is not None}
+        set_here: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         return replace(profile, **set_here, detectors=detectors, gathers=own.prometheus is not None)
 
     @property

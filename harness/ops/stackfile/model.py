@@ -103,6 +103,7 @@ class Recovery(Model):
 
     mode: RecoveryMode = "act"
     approvals: str | None = Field(default=None, description="mode approve: where a person writes what may be done")
+    strategies: list[str] = Field(default_factory=list, description="of other distributions, tried first, by their entry points")
 
 
 class Forecasts(Model):
