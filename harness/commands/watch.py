@@ -68,7 +68,7 @@ def _watch(stack: StackFile, as_json: bool, out: Path | None, listen: int | None
     from harness.ops.monitoring.scrape import NetworkLooker
     from harness.ops.voice import HttpVoice
     from harness.ops.watching.desk import PATHS, Desk, Listener
-    from harness.ops.watching.loop import Machine, Watch, metrics_of, monitor_of, paced_targets, third_party
+    from harness.ops.watching.loop import Machine, Watch, metrics_of, monitor_of, paced_targets, pressure_of, third_party
     from harness.record.clock import SystemClock, wall_anchor
 
     clock, anchor = SystemClock(), wall_anchor()
@@ -99,7 +99,8 @@ def _watch(stack: StackFile, as_json: bool, out: Path | None, listen: int | None
         if notifier is not None:
             closing.callback(notifier.close)
         operator = assemble(paced_targets(stack), notifier or voice, rules)
-        Watch(stack, monitor, looker, operator, screen.tell, notifier).run(ended, clock, screen.seer(clock))
+        pressure = pressure_of(stack, machine, screen.tell)
+        Watch(stack, monitor, looker, operator, screen.tell, notifier, pressure).run(ended, clock, screen.seer(clock))
         screen.tell({"what": "ended"})
     desk.write()
 

@@ -19,7 +19,7 @@ from harness.ops.monitoring.signals import WATCHED, derive
 from harness.ops.monitoring.symptoms import Symptom, SymptomRules
 from harness.ops.monitoring.windows import Windows
 from harness.ops.recovery.approvals import ApprovalFile
-from harness.ops.recovery.controller import Controller, Decision, Handover
+from harness.ops.recovery.controller import Controller, Decision, Done, Handover
 from harness.ops.recovery.strategies import CHOICES, Choice, Step
 from harness.ops.targets import Targets
 
@@ -72,6 +72,7 @@ class Operator:
     _adviser: Adviser = field(default_factory=Adviser)
     _told: tuple[tuple[str, str], ...] = ()
     _diagnosis_id: str | None = None
+    _replicas: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.windows = Windows(keep_s=KEPT_S / min(1.0, self.targets.time_scale))
@@ -97,6 +98,18 @@ class Operator:
         causes = self._diagnose(symptoms)
         self._recover(round_, causes)
 
+    def consider(self, t_s: float, cause: Cause) -> None:
+        """Act upon a cause that somebody else has found, behind the same guardrails."""
+        decisions = self._controller.decide(t_s, (cause,), alerting=True, users_affected=False, replicas=self._replicas)
+        diagnosis_id = self.voice.diagnosis((cause,)) if decisions else None
+        for decision in decisions:
+            self._carry_out(decision, diagnosis_id)
+
+    @property
+    def history(self) -> tuple[Done, ...]:
+        """What was done, oldest first, and whether it helped."""
+        return self._controller.history
+
     def advice(self) -> tuple[Advice, ...]:
         """What the rounds so far speak for."""
         return self._adviser.advice()
@@ -120,16 +133,17 @@ class Operator:
     def _recover(self, round_: Round, causes: tuple[Cause, ...]) -> None:
         firing = self.firing
         affected = any(a.labels["alertname"] in _USER_FACING for a in self._book.firing)
-        replicas = Counter(look.endpoint.service for look in round_.looks)
-        for decision in self._controller.decide(round_.t_s, causes, alerting=bool(firing), users_affected=affected, replicas=replicas):
-            self._carry_out(decision)
+        self._replicas = Counter(look.endpoint.service for look in round_.looks)
+        decisions = self._controller.decide(round_.t_s, causes, alerting=bool(firing), users_affected=affected, replicas=self._replicas)
+        for decision in decisions:
+            self._carry_out(decision, self._diagnosis_id)
 
-    def _carry_out(self, decision: Decision) -> None:
+    def _carry_out(self, decision: Decision, diagnosis_id: str | None) -> None:
         if isinstance(decision, Handover):
-            self.voice.escalate(decision, self._diagnosis_id)
-        elif self.voice.act(decision, self._diagnosis_id) is False:
+            self.voice.escalate(decision, diagnosis_id)
+        elif self.voice.act(decision, diagnosis_id) is False:
             for handover in self._controller.refused(decision):
-                self._carry_out(handover)
+                self._carry_out(handover, diagnosis_id)
 
 
 def _watched(samples: Any) -> list[tuple[str, Mapping[str, str], float]]:

@@ -93,7 +93,7 @@ class Controller:
         situation = Situation(self.targets, users_affected, replicas or {}, incident.gaps > 0)
         try:
             ladder = ladder_for(cause, situation, self.choices)
-        except Exception as error:  # a strategy may be other people's code: it must not end the watch
+        except Exception as error:  # noqa: BLE001  # a strategy may be other people's code: it must not end the watch
             reason = f"{cause.kind} on {cause.service}: a strategy failed ({type(error).__name__}: {error})"
             return self._hand_over(cause, incident, reason)
         if not ladder:

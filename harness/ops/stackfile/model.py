@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -92,6 +93,21 @@ class Claims(Model):
     escalations: HttpUrl | None = None
 
 
+def _folder(text: str) -> str:
+    path = PurePosixPath(text)
+    if not path.is_absolute() or ".." in path.parts or (len(path.parts) < 3 and text.rstrip("/") != "/tmp"):
+        raise ValueError(f"{text!r} is no folder to be cleaned; write an absolute path below the first level, such as /var/tmp/ours")
+    return text
+
+
+class Pressure(Model):
+    """What is done when processors, memory or a disk of this machine stay past their limit."""
+
+    temporary: list[Annotated[str, AfterValidator(_folder)]] = Field(default_factory=list, description="folders whose old files may go")
+    older_than: PositiveDuration = Field(default=3600.0, description="files that were not changed for so long are old")
+    restart: bool = Field(default=False, description="whether the instance that takes most may be restarted then")
+
+
 class Actions(Model):
     """Where actions are asked for. Without it nothing is done: a dry run."""
 
@@ -150,6 +166,7 @@ class StackDocument(Model):
         default_factory=dict, description="the service that takes each question of the operator's own"
     )
     recovery: Recovery = Field(default_factory=Recovery)
+    pressure: Pressure = Field(default_factory=Pressure)
     rules: list[str] = Field(default_factory=list, description="Prometheus rule files; their alerts are told, not the operator's own")
     notify: dict[str, Any] | None = Field(default=None, description="who is told of alerts, and how: docs/alerts.md")
     token: str | None = None

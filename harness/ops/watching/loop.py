@@ -22,13 +22,14 @@ from harness.ops.monitoring.readings import Source
 from harness.ops.monitoring.rounds import BlindError, Looker
 from harness.ops.operator import Operator
 from harness.ops.pacing import paced
+from harness.ops.recovery.pressure import PressurePolicy, PressureResponse
 from harness.ops.stackfile.loading import StackFile
 from harness.ops.targets import Targets
 from harness.ops.watching.findings import Finding, Findings
 from harness.ops.watching.health_source import HealthSource, questions
 from harness.ops.watching.log_source import LogSource
 from harness.ops.watching.monitor import Monitor, Snapshot
-from harness.record.clock import Clock
+from harness.record.clock import Clock, utc_now
 from harness.telemetry.gathering import GatheringScraper
 
 if TYPE_CHECKING:
@@ -120,6 +121,14 @@ def metrics_of(
     return GatheringScraper(prometheus.urls, names, clock, token)
 
 
+def pressure_of(stack: StackFile, machine: Machine, told: Told) -> PressureResponse:
+    """What this machine's scarcity is answered with."""
+    asked, targets = stack.document.pressure, stack.targets
+    policy = PressurePolicy(tuple(map(Path, asked.temporary)), asked.older_than, asked.restart)
+    acts = not stack.dry and targets.recovery_mode == "act"
+    return PressureResponse(policy, acts, machine.instances.hungriest, lambda: utc_now().timestamp(), told, targets.time_scale)
+
+
 def paced_targets(stack: StackFile) -> Targets:
     """For the operator, whose durations are made for a look a second: who looks more seldom takes as many times as long."""
     return replace(stack.targets, time_scale=stack.targets.time_scale / max(1.0, stack.profile.every_s))
@@ -129,10 +138,17 @@ class Watch:
     """One watch. `see` gets every snapshot, `told` every document that is worth a line."""
 
     def __init__(
-        self, stack: StackFile, monitor: Monitor, looker: Looker, operator: Operator, told: Told, notifier: Notifier | None = None
+        self,
+        stack: StackFile,
+        monitor: Monitor,
+        looker: Looker,
+        operator: Operator,
+        told: Told,
+        notifier: Notifier | None = None,
+        pressure: PressureResponse | None = None,
     ) -> None:
         self._stack, self._monitor, self._looker, self._operator, self._told = stack, monitor, looker, operator, told
-        self._notifier = notifier
+        self._notifier, self._pressure = notifier, pressure
         self._findings = Findings(stack.targets.time_scale)
         self._lost: tuple[str, ...] = ()
 
@@ -152,6 +168,11 @@ class Watch:
         changed = self._findings.update(snapshot.t_s, snapshot.findings)
         if changed:
             self._operator.voice.alerts(changed)
+        if self._pressure is not None:
+            critical = [(s.subject, s.metric) for s in snapshot.statuses if s.level == "critical"]
+            lasting = [(a.labels["service"], a.labels["metric"]) for a in self._findings.firing if a.labels["alertname"] == "LimitPassed"]
+            for cause in self._pressure.update(snapshot.t_s, critical, lasting):
+                self._operator.consider(snapshot.t_s, cause)
         if self._notifier is not None:
             self._notifier.tick(snapshot.t_s)
         if snapshot.lost != self._lost:
