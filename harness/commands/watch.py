@@ -99,6 +99,7 @@ def _watch(stack: StackFile, as_json: bool, out: Path | None, listen: int | None
         if notifier is not None:
             closing.callback(notifier.close)
         operator = assemble(paced_targets(stack), notifier or voice, rules)
+        desk.attend(operator)
         pressure = pressure_of(stack, machine, screen.tell)
         Watch(stack, monitor, looker, operator, screen.tell, notifier, pressure).run(ended, clock, screen.seer(clock))
         screen.tell({"what": "ended"})

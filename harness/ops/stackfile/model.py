@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from harness.ops.monitoring.detectors.registry import MULTIVARIATE
 from harness.ops.monitoring.detectors.registry import names as detector_names
 from harness.ops.monitoring.levels import LIMITED, check_limit
 from harness.ops.stackfile.profiles import DEFAULT as DEFAULT_PROFILE
@@ -108,6 +109,19 @@ class Pressure(Model):
     restart: bool = Field(default=False, description="whether the instance that takes most may be restarted then")
 
 
+def _multivariate(name: str) -> str:
+    if name not in MULTIVARIATE:
+        raise ValueError(f"there is no detector of several readings {name!r}; {did_you_mean(name, MULTIVARIATE)}")
+    return name
+
+
+class Together(Model):
+    """Readings that are looked at as one row: what is usual for each may be strange for all."""
+
+    detector: Annotated[str, AfterValidator(_multivariate)]
+    readings: list[Annotated[str, Field(pattern=r"^[^*/]+/.+$")]] = Field(min_length=2, description="SERVICE/READING, each")
+
+
 class Actions(Model):
     """Where actions are asked for. Without it nothing is done: a dry run."""
 
@@ -183,6 +197,7 @@ class StackDocument(Model):
     detectors: dict[str, Annotated[str, AfterValidator(_detector)] | None] = Field(
         default_factory=dict, description="by SERVICE/READING or */READING; null: none, whatever the profile says"
     )
+    together: dict[str, Together] = Field(default_factory=dict, description="by a name of yours: detectors of several readings at once")
     logs: list[str] = Field(default_factory=list, description="files that are followed, over their rotation")
     sources: list[str] = Field(default_factory=list, description="further sources of readings, by the name of their entry point")
     disks: list[str] = Field(default_factory=lambda: ["/"], description="file systems that are watched, by a path in each")

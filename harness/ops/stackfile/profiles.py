@@ -28,6 +28,8 @@ class Profile:
     gathers: bool = False
 
 
+_DRIFTING = ("answer_tokens", "prompt_tokens", "queries_per_user", "quality")
+"""What says that users, data or a model have changed, although nothing fails."""
 _LEARNT = ("response_time", "error_rate", "cache_hits", "cpu", "memory", "queue_ingest", "first_token", "failures", "pool_used")
 """What a calm deployment keeps steady. Throughput is not among them: it is the users' to change."""
 
@@ -35,7 +37,7 @@ PROFILES: Mapping[Name, Profile] = {
     "real-time": Profile(),
     "predictive": Profile(
         keep_s=7 * 24 * 3600.0,
-        detectors={f"*/{name}": "ensemble" for name in _LEARNT},
+        detectors={f"*/{name}": "ensemble" for name in _LEARNT} | {f"*/{name}": "adwin" for name in _DRIFTING},
         detect_every_s=15.0,
         forecast_every_s=30.0,
         forecast_limits=True,

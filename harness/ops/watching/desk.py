@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +16,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, ge
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from harness.ops.diagnosis.advice import Advice
+from harness.ops.logs.rotation import RotatedLog
 from harness.ops.monitoring.alerts import Alert
+from harness.ops.operator import Operator
+from harness.ops.recovery.controller import Done
 from harness.ops.watching import documents
 from harness.ops.watching.loop import Machine
 from harness.ops.watching.monitor import Monitor, Snapshot
@@ -32,6 +37,10 @@ class Desk:
     def __init__(self, monitor: Monitor, machine: Machine, anchor: WallAnchor, dry_run: bool, out: Path | None = None) -> None:
         self._monitor, self._machine, self._anchor, self._dry_run = monitor, machine, anchor, dry_run
         self._out = out
+        self._events = RotatedLog(out / EVENTS) if out is not None else None
+        self._operator: Operator | None = None
+        self._actions: tuple[Done, ...] = ()
+        self._advice: tuple[Advice, ...] = ()
         self._trend = documents.AlertTrend()
         self._lock = threading.Lock()
         self._seen: tuple[Snapshot, tuple[Alert, ...]] | None = None
@@ -45,6 +54,10 @@ class Desk:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
 
+    def attend(self, operator: Operator) -> None:
+        """Whose actions and advice the documents tell, too."""
+        self._operator = operator
+
     def event(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Date a document, count it, append it to the events; returns it with its date."""
         dated = {"at": utc_now().isoformat(), "dry_run": self._dry_run, **document}
@@ -56,9 +69,8 @@ class Desk:
                     self._alerts.labels(entry["labels"]["severity"]).inc()
                 else:
                     self._trend.resolved_after(_lasted_s(entry))
-            if self._out is not None:
-                with (self._out / EVENTS).open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(dated, default=str) + "\n")
+            if self._events is not None:
+                self._events.append(json.dumps(dated, default=str))
         return dated
 
     def see(self, snapshot: Snapshot, firing: tuple[Alert, ...], took_s: float) -> None:
@@ -70,6 +82,8 @@ class Desk:
         with self._lock:
             self._seen = snapshot, firing
             self._since_s = snapshot.t_s if self._since_s is None else self._since_s
+            if self._operator is not None and snapshot.t_s - self._written_s >= WRITTEN_EVERY_S:
+                self._actions, self._advice = self._operator.history, self._operator.advice()
         if snapshot.t_s - self._written_s >= WRITTEN_EVERY_S:
             self._written_s = snapshot.t_s
             self.write()
@@ -93,11 +107,14 @@ class Desk:
                 case "status":
                     logs = self._machine.logs
                     told = {"errors": logs.newest_errors(), "log_entries_dropped": logs.streams.dropped()}
-                    return documents.status(snapshot, firing, self._anchor) | told
+                    done = {"actions": documents.actions(self._actions, self._anchor)}
+                    return documents.status(snapshot, firing, self._anchor) | told | done
                 case "dashboard":
-                    return documents.dashboard(snapshot, firing, self._monitor.history, self._trend, self._anchor)
+                    drifts = {"drifts": [documents.drift(d, self._anchor) for d in self._monitor.drifts]}
+                    return documents.dashboard(snapshot, firing, self._monitor.history, self._trend, self._anchor) | drifts
                 case "performance":
-                    return documents.performance(self._monitor.history, snapshot.statuses, snapshot.t_s, self._since_s, self._anchor)
+                    report = documents.performance(self._monitor.history, snapshot.statuses, snapshot.t_s, self._since_s, self._anchor)
+                    return report | {"advice": [asdict(one) for one in self._advice]}
         raise KeyError(name)
 
     def metrics(self) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from typing import Any
 from harness.ops.monitoring.alerts import Alert
 from harness.ops.monitoring.history import History, Series
 from harness.ops.monitoring.levels import LIMITED, Status
-from harness.ops.watching.monitor import Snapshot
+from harness.ops.recovery.controller import Done
+from harness.ops.watching.monitor import Drift, Snapshot
 from harness.record.clock import NS_PER_S, WallAnchor
 
 HOUR_S = 3600
@@ -62,6 +63,26 @@ def status(snapshot: Snapshot, firing: Sequence[Alert], anchor: WallAnchor) -> d
         "forecasts": [asdict(one) for one in snapshot.forecasts],
         "lost": list(snapshot.lost),
     }
+
+
+def actions(done: Iterable[Done], anchor: WallAnchor) -> list[dict[str, Any]]:
+    """What the operator has done, oldest first; `helped` is null until it is known."""
+    return [
+        {
+            "at": moment(anchor, one.t_s),
+            "service": one.service,
+            "kind": one.kind,
+            "steps": [asdict(step) for step in one.rung],
+            "helped": one.helped,
+        }
+        for one in done
+    ]
+
+
+def drift(one: Drift, anchor: WallAnchor) -> dict[str, Any]:
+    """A distribution that has moved."""
+    times = {"from": moment(anchor, one.t_s), "to": moment(anchor, one.until_s)}
+    return times | {name: value for name, value in asdict(one).items() if name not in ("t_s", "until_s")}
 
 
 def dashboard(snapshot: Snapshot, firing: Sequence[Alert], history: History, trend: AlertTrend, anchor: WallAnchor) -> dict[str, Any]:

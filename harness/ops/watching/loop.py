@@ -106,7 +106,8 @@ def monitor_of(stack: StackFile, sources: Sequence[tuple[str, Source]]) -> Monit
     """A monitor as the STACK.yaml wants it."""
     document, profile = stack.document, stack.profile
     levels = Levels(document.services, document.limits)
-    return Monitor(stack.targets, levels, sources, profile, document.capacity, History(profile.keep_s))
+    rows = {name: (one.detector, tuple(one.readings)) for name, one in document.together.items()}
+    return Monitor(stack.targets, levels, sources, profile, document.capacity, History(profile.keep_s), rows)
 
 
 def metrics_of(

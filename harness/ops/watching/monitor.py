@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from harness.ops.monitoring.application import Application
-from harness.ops.monitoring.detectors.base import Detector
-from harness.ops.monitoring.detectors.registry import create
+from harness.ops.monitoring.detectors.base import Detector, MultivariateDetector
+from harness.ops.monitoring.detectors.registry import DRIFT, create, create_for
 from harness.ops.monitoring.forecast import Forecast, exhaustion
 from harness.ops.monitoring.history import History
 from harness.ops.monitoring.levels import Levels, Status, overall
@@ -32,6 +33,28 @@ LIMIT_REACH = 3.0
 _FORECAST = ("memory", "capacity_used")
 _APPROACHED = ("response_time", "error_rate", "cpu")
 _DISK = "disk:"
+
+
+DRIFTS_KEPT = 500
+DRIFT_POINTS = 100
+"""What drifts again within so many is the same drift: as many as a sliding window holds."""
+_GRADES = ((0.8, "critical"), (2 / 3, "error"), (0.0, "warning"))
+"""Four times the threshold, twice, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A distribution that has moved: of `key`, by `detector`, between these times.
+
+    ADWIN tells no distance: its score is 1, its severity a warning.
+    """
+
+    t_s: float
+    until_s: float
+    key: str
+    detector: str
+    score: float
+    severity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +84,13 @@ class Monitor:
     profile: Profile = field(default_factory=Profile)
     capacity_per_s: Mapping[str, float] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    together: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)  # name -> detector, keys of readings
+    drifts: deque[Drift] = field(default_factory=lambda: deque(maxlen=DRIFTS_KEPT))
     _application: Application = field(init=False)
     _tally: LookTally = field(default_factory=LookTally)
     _detecting: dict[str, _Detecting] = field(default_factory=dict)
+    _rows: dict[str, MultivariateDetector] = field(default_factory=dict)
+    _rows_s: float = float("-inf")
     _forecasts: tuple[Forecast, ...] = ()
     _forecast_s: float = float("-inf")
     _since_s: float = float("inf")
@@ -93,7 +120,12 @@ class Monitor:
             self.history.add(round_.t_s, key, reading.value)
         statuses = self.levels.judge(readings)
         self._forecast(round_.t_s, readings)
-        findings = (*_limits(statuses), *self._anomalies(round_.t_s, readings), *_running_out(self._forecasts))
+        findings = (
+            *_limits(statuses),
+            *self._anomalies(round_.t_s, readings),
+            *self._in_rows(round_.t_s, readings),
+            *_running_out(self._forecasts),
+        )
         self._before = Snapshot(round_.t_s, statuses, readings, self._forecasts, findings, tuple(lost))
         return self._before
 
@@ -116,8 +148,40 @@ class Monitor:
                 one = self._detecting[key] = _Detecting(create(name), t_s)
             taken = one.take(t_s, reading.value, self.profile.detect_every_s / self.targets.time_scale)
             if taken is not None and taken[1] > ALARM:
-                summary = f"{key} is {taken[0]:g}: {name} scores {taken[1]:.2f}"
-                yield Finding("Anomaly", reading.subject, reading.name, "warning", summary, at_once=True)
+                yield self._strange(t_s, reading.subject, reading.name, name, taken[1], f"is {taken[0]:g}")
+
+    def _in_rows(self, t_s: float, readings: Mapping[str, Reading]) -> Iterator[Finding]:
+        """Rows of readings that are looked at together; one that lacks a reading is none."""
+        if t_s - self._rows_s < self.profile.detect_every_s / self.targets.time_scale:
+            return
+        self._rows_s = t_s
+        for what, (name, keys) in self.together.items():
+            if all(key in readings for key in keys):
+                detector = self._rows.setdefault(what, create_for(name, len(keys)))
+                score = detector.update(t_s, [readings[key].value for key in keys])
+                if score > ALARM:
+                    row = ", ".join(f"{key} {readings[key].value:g}" for key in keys)
+                    yield self._strange(t_s, keys[0].partition("/")[0], what, name, score, f"({row})")
+
+    def _strange(self, t_s: float, subject: str, what: str, detector: str, score: float, seen: str) -> Finding:
+        """A drift is graded by how far it is beyond its threshold, and remembered; any other anomaly is a warning."""
+        summary = f"{subject}/{what} {seen}: {detector} scores {score:.2f}"
+        if detector not in DRIFT:
+            return Finding("Anomaly", subject, what, "warning", summary, at_once=True)
+        severity = next(word for least, word in _GRADES if score >= least) if detector != "adwin" else "warning"
+        self._remember(Drift(t_s, t_s, f"{subject}/{what}", detector, score, severity))
+        return Finding("Drift", subject, what, severity, summary, at_once=True)
+
+    def _remember(self, drift: Drift) -> None:
+        """One that goes on is the same drift, as bad as it was at its worst."""
+        near_s = DRIFT_POINTS * max(self.profile.every_s, self.profile.detect_every_s) / self.targets.time_scale
+        for n in range(len(self.drifts) - 1, -1, -1):
+            last = self.drifts[n]
+            if (last.key, last.detector) == (drift.key, drift.detector) and drift.t_s - last.until_s <= near_s:
+                worst = max(last, drift, key=lambda one: one.score)
+                self.drifts[n] = replace(worst, t_s=last.t_s, until_s=drift.until_s)
+                return
+        self.drifts.append(drift)
 
     def _detector_of(self, reading: Reading) -> str | None:
         """`llm/first_token:small` before `*/first_token:small` before `*/first_token`."""

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from concurrent.futures import wait
 from pathlib import Path
+from random import Random
 from threading import Event
 from typing import Any
 
@@ -128,6 +129,32 @@ def test_a_detector_is_chosen_for_a_reading(tmp_path: Path) -> None:
     assert watched.ear.of("firing") == ["Anomaly host"]
 
 
+def test_a_distribution_that_moves_is_a_drift_graded_and_remembered(tmp_path: Path) -> None:
+    watched, random = Watched(tmp_path, {"host/score": "ks", "host/length": "adwin"}, bare=True), Random(3)
+    for n in range(600):
+        watched.source.values = {
+            "score": random.gauss(0.0 if n < 400 else 3.0, 1.0),
+            "length": random.gauss(100.0 if n < 400 else 160.0, 9.0),
+        }
+        watched.go(1)
+    told = {(d.key, d.detector, d.severity) for d in watched.monitor.drifts}
+    assert ("host/length", "adwin", "warning") in told and ("host/score", "ks", "critical") in told
+    assert [d.key for d in watched.monitor.drifts].count("host/score") == 1, "one that lasts is one"
+    assert all(d.t_s > 400 for d in watched.monitor.drifts) and "Drift host" in watched.ear.of("firing")
+
+
+def test_readings_that_are_only_strange_together(tmp_path: Path) -> None:
+    watched, random = Watched(tmp_path, bare=True), Random(4)
+    watched.monitor.together = {"load": ("mewma", ("host/sent", "host/served"))}
+    for n in range(260):
+        level = random.gauss(50.0, 10.0)
+        watched.source.values = {"sent": level, "served": level if n < 200 else 100.0 - level}
+        watched.go(1)
+        if n == 199:
+            assert watched.ear.of("firing") == []
+    assert "Anomaly host" in watched.ear.of("firing"), "each is as it always was"
+
+
 def test_a_disk_that_fills_up_is_told_in_time(tmp_path: Path) -> None:
     watched = Watched(tmp_path, bare=True)
     for n in range(190):
@@ -218,6 +245,19 @@ def test_documents_of_a_watch(desk: Desk, tmp_path: Path) -> None:
     assert (event["what"], event["dry_run"]) == ("alerts", True)
 
 
+def test_what_was_done_and_what_should_change_stand_in_the_documents(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    made = Desk(watched.monitor, Machine.of(watched.stack, SystemClock()), ANCHOR, dry_run=False, out=tmp_path / "out")
+    made.attend(watched.watch._operator)
+    for n in range(60):
+        watched.world.down = {"retrieval-2": "refused"} if n > 30 else {}
+        made.see(watched.watch.round(), watched.watch.firing, 0.01)
+    (first, *_) = made.document("status")["actions"]
+    assert (first["service"], first["kind"], [step["verb"] for step in first["steps"]]) == ("retrieval", "crash", ["restart"])
+    assert first["at"].startswith("2026-11-30T12:00:3") and first["helped"] is False
+    assert made.document("performance")["advice"] == [] and made.document("dashboard")["drifts"] == []
+
+
 def test_prometheus_reads_what_is_served(desk: Desk) -> None:
     listener = Listener(desk, 0)
     try:
@@ -250,6 +290,16 @@ AT = {"at": "2026-11-30T12:00:00+00:00", "dry_run": True}
         ({"what": "diagnosis", "body": {"causes": [{"service": "db", "kind": "crash", "confidence": 0.9}]}}, "DIAGNOSIS db (crash, 0.90)"),
         ({"what": "action", "body": {"verb": "restart", "service": "db", "instance": None}}, "WOULD DO  restart db"),
         ({"what": "escalation", "body": {"reason": "no verb"}}, "PERSON    no verb"),
+        (
+            {
+                "what": "pressure",
+                "subject": "host",
+                "metric": "cpu",
+                "processes": [{"name": "a", "pid": 7, "cpus": 1.5, "memory_bytes": 2**21}],
+            },
+            "PRESSURE  cpu of host; most is taken by a (7, 1.5 cpus, 2 MiB)",
+        ),
+        ({"what": "cleaned", "files": 2, "freed_bytes": 2**20, "removed": False}, "CLEANED   2 old files, 1.0 MiB, would be removed"),
         ({"what": "lost", "reason": "x: y"}, "LOST      x: y"),
         ({"what": "ended"}, "ended"),
     ],
