@@ -89,6 +89,7 @@ class Operator:
         self.windows.add(round_.t_s, CLIENT, CLIENT, _watched(round_.client))
         signals = derive(self.windows, round_.t_s, WINDOW_S / self.targets.time_scale)
         view = View(round_, signals, self.windows, self.targets.kinds, self.targets.time_scale)
+        self._graph.observe(edge for edge in signals.edges if set(edge) <= self.targets.kinds.keys())
         self._adviser.look(view)
         symptoms = self.families.look(view, self.rules.look(round_, signals))
         lasting = self._book.update(round_.t_s, inhibit(symptoms, self._graph))
