@@ -10,7 +10,7 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -25,6 +25,7 @@ from harness.ops.watching import documents
 from harness.ops.watching.loop import Machine
 from harness.ops.watching.monitor import Monitor, Snapshot
 from harness.record.clock import WallAnchor, utc_now
+from harness.scenario.units import duration_s
 
 EVENTS = "events.jsonl"
 WRITTEN_EVERY_S = 10.0
@@ -129,13 +130,13 @@ class Desk:
             for family in self.registry.collect()
         ]
 
-    def history(self, key: str) -> dict[str, Any]:
-        """The last hour of one reading, and its summary; without a key, which there are. Raises KeyError."""
+    def history(self, key: str, window_s: float = documents.DASHBOARD_WINDOW_S) -> dict[str, Any]:
+        """The last hour, or another window, of one reading, and its summary; without a key, which there are. Raises KeyError."""
         with self._lock:
             if not key:
                 return {"keys": list(self._monitor.history.keys())}
             t_s = self._seen[0].t_s if self._seen else 0.0
-            return documents.history(key, self._monitor.history[key], t_s, self._anchor)
+            return documents.history(key, self._monitor.history[key], t_s, window_s, self._anchor)
 
     def collect(self) -> list[Metric]:
         """For Prometheus: the machine, and every reading as a gauge."""
@@ -183,21 +184,25 @@ class Listener:
         self._thread.join()
 
 
-def _answer(desk: Desk, path: str) -> tuple[int, str, bytes]:
+def _answer(desk: Desk, target: str) -> tuple[int, str, bytes]:
+    path, _, query = target.partition("?")
     if path == "/metrics":
         return 200, CONTENT_TYPE, generate_latest(desk.registry)
     try:
-        return 200, "application/json", json.dumps(_document(desk, path)).encode()
+        return 200, "application/json", json.dumps(_document(desk, path, query)).encode()
+    except ValueError as error:
+        return 400, "application/json", json.dumps({"error": f"window: {error}"}).encode()
     except KeyError:
         return 404, "application/json", json.dumps({"error": f"there is {', '.join(PATHS)}"}).encode()
 
 
-def _document(desk: Desk, path: str) -> Any:
-    """Raises KeyError."""
+def _document(desk: Desk, path: str, query: str) -> Any:
+    """Raises KeyError, and ValueError for a window that is no duration."""
     if path == "/metrics.json":
         return desk.metrics()
     if path == "/history" or path.startswith("/history/"):
-        return desk.history(unquote(path.removeprefix("/history").lstrip("/")))
+        window = parse_qs(query).get("window", ["1h"])[-1]
+        return desk.history(unquote(path.removeprefix("/history").lstrip("/")), duration_s(window))
     return desk.document(path.lstrip("/"))
 
 
@@ -205,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
     answer: Callable[[str], tuple[int, str, bytes]]
 
     def do_GET(self) -> None:
-        status, content_type, body = self.answer(self.path.partition("?")[0])
+        status, content_type, body = self.answer(self.path)
         self.send_response(status)
         self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))

@@ -101,14 +101,14 @@ def dashboard(snapshot: Snapshot, firing: Sequence[Alert], history: History, tre
     }
 
 
-def history(key: str, series: Series, t_s: float, anchor: WallAnchor) -> dict[str, Any]:
-    """One reading over the last hour: summary, growth per second (of use where it is a counter), and points."""
-    summary = series.summary(t_s, DASHBOARD_WINDOW_S)
-    points = series.points(t_s, DASHBOARD_WINDOW_S, DASHBOARD_POINTS)
+def history(key: str, series: Series, t_s: float, window_s: float, anchor: WallAnchor) -> dict[str, Any]:
+    """One reading over the window: summary, growth per second (of use where it is a counter), and points."""
+    summary = series.summary(t_s, window_s)
+    points = series.points(t_s, window_s, DASHBOARD_POINTS)
     return {
         "key": key,
         "summary": asdict(summary) if summary is not None else None,
-        "rate_per_s": series.rate_per_s(t_s, DASHBOARD_WINDOW_S),
+        "rate_per_s": series.rate_per_s(t_s, window_s),
         "points": [{"at": moment(anchor, at_s), "value": value} for at_s, value in points],
     }
 

@@ -266,6 +266,9 @@ def test_prometheus_reads_what_is_served(desk: Desk) -> None:
         families = json.loads(urllib.request.urlopen(f"{listener.url}/metrics.json", timeout=60).read())
         keys = json.loads(urllib.request.urlopen(f"{listener.url}/history", timeout=60).read())["keys"]
         cpu = json.loads(urllib.request.urlopen(f"{listener.url}/history/host/cpu", timeout=60).read())
+        short = json.loads(urllib.request.urlopen(f"{listener.url}/history/host/cpu?window=10s", timeout=60).read())
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(f"{listener.url}/history/host/cpu?window=soon", timeout=60)
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{listener.url}/secrets", timeout=60)
     finally:
@@ -275,6 +278,7 @@ def test_prometheus_reads_what_is_served(desk: Desk) -> None:
     assert samples["watch_round_seconds_count", None, None] == 70.0
     assert ("host_cpus", None, None) in samples and status["level"] == "critical"
     assert {"counter", "gauge", "histogram", "summary"} == {family["type"] for family in families}
+    assert short["summary"]["count"] == len(short["points"]) == 11
     assert "host/cpu" in keys and (cpu["summary"]["count"], cpu["summary"]["maximum"], len(cpu["points"])) == (70, 0.95, 70)
 
 
