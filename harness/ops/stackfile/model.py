@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from harness.ops.monitoring.detectors.registry import MULTIVARIATE
 from harness.ops.monitoring.detectors.registry import names as detector_names
@@ -16,7 +16,7 @@ from harness.ops.stackfile.profiles import Name as ProfileName
 from harness.ops.targets import RecoveryMode
 from harness.scenario.fields import LimitText, Model, PositiveDuration, Rate
 from harness.scenario.problem import did_you_mean
-from harness.scenario.units import Limit
+from harness.scenario.units import Limit, duration_s
 
 Kind = Literal["http", "tls", "llm", "embedding", "vector", "postgres", "redis", "external"]
 SCHEMES: dict[str, tuple[str, ...]] = {
@@ -128,11 +128,26 @@ class Actions(Model):
     url: HttpUrl
 
 
+def _duration(text: object) -> str:
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is no duration; write 30s or 5m")
+    if duration_s(text) <= 0:
+        raise ValueError(f"{text!r} is no time at all; write 30s or 5m")
+    return text
+
+
+DurationText = Annotated[str, BeforeValidator(_duration)]
+"""Kept as it is written: targets.yaml says it in the same words."""
+
+
 class Recovery(Model):
     """Who decides on actions."""
 
     mode: RecoveryMode = "act"
     approvals: str | None = Field(default=None, description="mode approve: where a person writes what may be done")
+    most_actions: int | None = Field(default=None, ge=0, description="in any window of `within`; default 4")
+    within: DurationText | None = Field(default=None, description="default 1m")
+    cooldown: dict[str, DurationText] = Field(default_factory=dict, description="by verb, where the usual does not fit")
     strategies: list[str] = Field(default_factory=list, description="of other distributions, tried first, by their entry points")
 
 
