@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -67,7 +68,7 @@ def _watch(stack: StackFile, as_json: bool, out: Path | None, listen: int | None
     from harness.ops.monitoring.scrape import NetworkLooker
     from harness.ops.voice import HttpVoice
     from harness.ops.watching.desk import PATHS, Desk, Listener
-    from harness.ops.watching.loop import Machine, Watch, monitor_of, third_party
+    from harness.ops.watching.loop import Machine, Watch, metrics_of, monitor_of, paced_targets, pressure_of, third_party
     from harness.record.clock import SystemClock, wall_anchor
 
     clock, anchor = SystemClock(), wall_anchor()
@@ -87,15 +88,20 @@ def _watch(stack: StackFile, as_json: bool, out: Path | None, listen: int | None
             timer = threading.Timer(until_s, ended.set)
             timer.start()
             closing.callback(timer.cancel)
+        rules = rules_of(stack.targets, anchor.at(0).timestamp())
         voice = HttpVoice(stack.targets, anchor.at(0).timestamp(), screen.tell)
         closing.callback(voice.close)
-        looker = NetworkLooker(stack.targets, clock)
+        looker = NetworkLooker(
+            stack.targets, clock, metrics_of(stack, clock, os.environ, rules.wanted if rules is not None else frozenset())
+        )
         closing.callback(looker.close)
         notifier = notifier_of(stack.targets, voice, anchor.at(0).timestamp(), clock)
         if notifier is not None:
             closing.callback(notifier.close)
-        operator = assemble(stack.targets, notifier or voice, rules_of(stack.targets, anchor.at(0).timestamp()))
-        Watch(stack, monitor, looker, operator, screen.tell, notifier).run(ended, clock, screen.seer(clock))
+        operator = assemble(paced_targets(stack), notifier or voice, rules)
+        desk.attend(operator)
+        pressure = pressure_of(stack, machine, screen.tell)
+        Watch(stack, monitor, looker, operator, screen.tell, notifier, pressure).run(ended, clock, screen.seer(clock))
         screen.tell({"what": "ended"})
     desk.write()
 

@@ -52,6 +52,7 @@ from harness.faults.base import Context, Fault, FaultError, KnownFault, Target
 from harness.faults.group import GroupFault
 from harness.faults.mesh import table as mesh
 from harness.faults.scope import refuse_foreign
+from harness.faults.third_party import announced
 from harness.scenario.catalog import ALERT_WEBHOOK, FaultParameters, FaultSpec, StackInfo
 from harness.scenario.model import FaultUse
 from harness.scenario.targets import how_many, parse_target
@@ -111,7 +112,11 @@ FAMILIES = (
     data_uploads,
 )
 """Each has `FAULTS`, the classes of its faults, in the order in which they are listed."""
-CLASSES: tuple[Any, ...] = tuple(kind for family in FAMILIES for kind in family.FAULTS)
+OWN: tuple[Any, ...] = tuple(kind for family in FAMILIES for kind in family.FAULTS)
+THIRD_PARTY = announced({kind.spec.name for kind in OWN})
+BROKEN: Mapping[str, str] = THIRD_PARTY.broken
+"""Faults of other distributions that cannot be used, and why."""
+CLASSES: tuple[Any, ...] = (*OWN, *THIRD_PARTY.classes)
 BY_NAME: Mapping[str, FaultClass] = {kind.spec.name: kind for kind in CLASSES}
 CATALOG: Mapping[str, FaultSpec] = {name: kind.spec for name, kind in BY_NAME.items()}
 _MESHED_CATALOG: Mapping[str, FaultSpec] = {**CATALOG, **mesh.SPECS}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.faults.registry import catalog_of
+from harness.faults.registry import BROKEN, catalog_of
 from harness.lifecycle.compose_file import check_file_of
 from harness.lifecycle.rule_files import check_rules_of
 from harness.scenario.check import check
@@ -30,7 +30,14 @@ def check_loaded(loaded: Loaded) -> list[Problem]:
         info = info_for(loaded.scenario.stack)
     except ValueError as error:
         return [loaded.at(("stack",), str(error))]
-    return [*check(loaded, catalog_of(info.capabilities), info), *check_file_of(loaded), *check_rules_of(loaded)]
+    broken = [
+        loaded.at(("faults", n, "type"), BROKEN[use.type], "repair or remove the distribution")
+        for n, use in enumerate(loaded.scenario.faults)
+        if use.type in BROKEN
+    ]
+    told = {(problem.line, problem.column) for problem in broken}
+    found = [p for p in check(loaded, catalog_of(info.capabilities), info) if (p.line, p.column) not in told]
+    return [*broken, *found, *check_file_of(loaded), *check_rules_of(loaded)]
 
 
 def load_checked(path: Path, driver: Driver | None = None) -> tuple[Loaded, list[Problem]]:

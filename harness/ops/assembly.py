@@ -6,20 +6,27 @@ from typing import TYPE_CHECKING
 
 from harness.ops.monitoring.symptoms import SymptomRules
 from harness.ops.operator import Alerting, Operator, Voice
+from harness.ops.recovery.strategies import StrategyError, choices_of
 from harness.ops.targets import Targets, TargetsError
 from harness.ops.voice import log
 from harness.record.clock import Clock
 
 if TYPE_CHECKING:
     from harness.ops.alerting.notifier import Notifier
+    from harness.ops.alerting.rule_alerts import RuleAlerts
 
 
 def assemble(targets: Targets, voice: Voice, alerting: Alerting | None = None) -> Operator:
-    """An operator that has not looked yet. `alerting`: where its alerts come from, if not from symptoms that last."""
-    return Operator(targets, voice, SymptomRules(latency_limit_s=targets.promised_p95_s, entry=targets.entry), alerting=alerting)
+    """An operator that has not looked yet. `alerting`: where its alerts come from, if not from symptoms that last. Raises TargetsError."""
+    try:
+        choices = choices_of(targets.strategies)
+    except StrategyError as error:
+        raise TargetsError(f"recovery.strategies: {error}") from error
+    rules = SymptomRules(latency_limit_s=targets.promised_p95_s, entry=targets.entry)
+    return Operator(targets, voice, rules, alerting=alerting, choices=choices)
 
 
-def rules_of(targets: Targets, wall_offset_s: float) -> Alerting | None:
+def rules_of(targets: Targets, wall_offset_s: float) -> RuleAlerts | None:
     """Alerts by the rule files of the targets, where there are any. Raises TargetsError."""
     if not targets.rules:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,11 +19,12 @@ from harness.ops.monitoring.signals import WATCHED, derive
 from harness.ops.monitoring.symptoms import Symptom, SymptomRules
 from harness.ops.monitoring.windows import Windows
 from harness.ops.recovery.approvals import ApprovalFile
-from harness.ops.recovery.controller import Controller, Decision, Handover
-from harness.ops.recovery.strategies import Step
+from harness.ops.recovery.controller import Controller, Decision, Done, Handover
+from harness.ops.recovery.strategies import CHOICES, Choice, Step
 from harness.ops.targets import Targets
 
 WINDOW_S = 5.0
+KEPT_S = 60.0
 _USER_FACING = ("UserErrorsHigh", "UserLatencyHigh")
 
 
@@ -61,8 +62,9 @@ class Operator:
     targets: Targets
     voice: Voice
     rules: SymptomRules
-    windows: Windows = field(default_factory=lambda: Windows(keep_s=60.0))
+    windows: Windows = field(init=False)
     alerting: Alerting | None = None
+    choices: Sequence[Choice] = CHOICES
     families: FamilyRules = field(init=False)
     _book: AlertBook = field(init=False)
     _controller: Controller = field(init=False)
@@ -70,11 +72,13 @@ class Operator:
     _adviser: Adviser = field(default_factory=Adviser)
     _told: tuple[tuple[str, str], ...] = ()
     _diagnosis_id: str | None = None
+    _replicas: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.windows = Windows(keep_s=KEPT_S / min(1.0, self.targets.time_scale))
         self._book = AlertBook(self.targets.time_scale)
         allowed = ApprovalFile(self.targets.approvals) if self.targets.approvals is not None else None
-        self._controller = Controller(self.targets, allowed) if allowed is not None else Controller(self.targets)
+        self._controller = Controller(self.targets, allowed or (lambda _: False), self.choices)
         self._graph = Graph(self.targets.edges)
         self.families = FamilyRules.of(self.targets.kinds, self._graph)
 
@@ -85,6 +89,7 @@ class Operator:
         self.windows.add(round_.t_s, CLIENT, CLIENT, _watched(round_.client))
         signals = derive(self.windows, round_.t_s, WINDOW_S / self.targets.time_scale)
         view = View(round_, signals, self.windows, self.targets.kinds, self.targets.time_scale)
+        self._graph.observe(edge for edge in signals.edges if set(edge) <= self.targets.kinds.keys())
         self._adviser.look(view)
         symptoms = self.families.look(view, self.rules.look(round_, signals))
         lasting = self._book.update(round_.t_s, inhibit(symptoms, self._graph))
@@ -93,6 +98,18 @@ class Operator:
             self.voice.alerts(changed)
         causes = self._diagnose(symptoms)
         self._recover(round_, causes)
+
+    def consider(self, t_s: float, cause: Cause) -> None:
+        """Act upon a cause that somebody else has found, behind the same guardrails."""
+        decisions = self._controller.decide(t_s, (cause,), alerting=True, users_affected=False, replicas=self._replicas)
+        diagnosis_id = self.voice.diagnosis((cause,)) if decisions else None
+        for decision in decisions:
+            self._carry_out(decision, diagnosis_id)
+
+    @property
+    def history(self) -> tuple[Done, ...]:
+        """What was done, oldest first, and whether it helped."""
+        return self._controller.history
 
     def advice(self) -> tuple[Advice, ...]:
         """What the rounds so far speak for."""
@@ -117,16 +134,17 @@ class Operator:
     def _recover(self, round_: Round, causes: tuple[Cause, ...]) -> None:
         firing = self.firing
         affected = any(a.labels["alertname"] in _USER_FACING for a in self._book.firing)
-        replicas = Counter(look.endpoint.service for look in round_.looks)
-        for decision in self._controller.decide(round_.t_s, causes, alerting=bool(firing), users_affected=affected, replicas=replicas):
-            self._carry_out(decision)
+        self._replicas = Counter(look.endpoint.service for look in round_.looks)
+        decisions = self._controller.decide(round_.t_s, causes, alerting=bool(firing), users_affected=affected, replicas=self._replicas)
+        for decision in decisions:
+            self._carry_out(decision, self._diagnosis_id)
 
-    def _carry_out(self, decision: Decision) -> None:
+    def _carry_out(self, decision: Decision, diagnosis_id: str | None) -> None:
         if isinstance(decision, Handover):
-            self.voice.escalate(decision, self._diagnosis_id)
-        elif self.voice.act(decision, self._diagnosis_id) is False:
+            self.voice.escalate(decision, diagnosis_id)
+        elif self.voice.act(decision, diagnosis_id) is False:
             for handover in self._controller.refused(decision):
-                self._carry_out(handover)
+                self._carry_out(handover, diagnosis_id)
 
 
 def _watched(samples: Any) -> list[tuple[str, Mapping[str, str], float]]:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import yaml
 
+from harness.scenario.units import duration_s
+
 RecoveryMode = Literal["act", "dry_run", "approve"]
 RECOVERY_MODES: tuple[RecoveryMode, ...] = ("act", "dry_run", "approve")
 
@@ -44,6 +46,10 @@ class Targets:
     actions_url: str | None = None
     recovery_mode: RecoveryMode = "act"
     approvals: Path | None = None  # where a person writes what may be done, in the mode `approve`
+    most_actions: int | None = None  # in any window of `within_s`; None: as the guardrails have it
+    within_s: float | None = None
+    cooldown_s: Mapping[str, float] = field(default_factory=dict)  # by verb, where the usual does not fit
+    strategies: tuple[str, ...] = ()  # of other distributions, tried before those that come along
     token: str | None = None
     trusted: Path | None = None  # certificates (PEM) of authorities trusted beside this machine's
     time_scale: float = 1.0
@@ -126,6 +132,10 @@ def targets_of(document: Mapping[str, Any], path: Path) -> Targets:
             actions_url=(document.get("actions") or {}).get("url"),
             recovery_mode=_mode(recovery.get("mode", "act")),
             approvals=Path(recovery["approvals"]) if recovery.get("approvals") else None,
+            most_actions=None if recovery.get("most_actions") is None else int(recovery["most_actions"]),
+            within_s=None if recovery.get("within") is None else duration_s(str(recovery["within"])),
+            cooldown_s={str(verb): duration_s(str(given)) for verb, given in (recovery.get("cooldown") or {}).items()},
+            strategies=tuple(map(str, recovery.get("strategies") or ())),
             token=document.get("token"),
             trusted=Path(document["trusted"]) if document.get("trusted") else None,
             time_scale=float(document.get("time_scale", 1.0)),

@@ -36,6 +36,7 @@ DEGRADED = "rag_degraded_total"  # reason
 VECTOR_REJECTED = "rag_vector_rejected_total"  # reason: score | payload | oversize | duplicate | superseded
 VECTOR_RECREATED = "rag_vector_recreated_total"
 RATE_LIMITED_TOTAL = "rag_rate_limited_total"  # reason
+ACTIVE_USERS = "rag_active_users"  # who has asked in the last five minutes
 AUTH_FAILURES = "rag_auth_failures_total"  # reason
 BUILD_INFO = "rag_build_info"  # service, version
 

@@ -76,6 +76,11 @@ class RuleAlerts:
         self._retention = Retention([*asked, *scored], self.time_scale)
 
     @property
+    def wanted(self) -> frozenset[str] | None:
+        """Names of the metrics that are asked for; None where that may be any."""
+        return self._scraped.wanted
+
+    @property
     def firing(self) -> tuple[Alert, ...]:
         return tuple(self._firing.values())
 

@@ -12,6 +12,13 @@ class Graph:
         self._callees: dict[str, set[str]] = {}
         for caller, callee in edges:
             self._callees.setdefault(caller, set()).add(callee)
+        self._declared = frozenset(self._callees)
+
+    def observe(self, edges: Iterable[tuple[str, str]]) -> None:
+        """Calls that were seen, of callers of which nothing is declared: who says whom he calls is believed."""
+        for caller, callee in edges:
+            if caller not in self._declared:
+                self._callees.setdefault(caller, set()).add(callee)
 
     def services(self) -> frozenset[str]:
         """Everybody who calls or is called."""

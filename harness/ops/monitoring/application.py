@@ -24,6 +24,9 @@ _NAMES = frozenset(
         f"{contract.LLM_FIRST_TOKEN}_sum",
         f"{contract.LLM_FIRST_TOKEN}_count",
         contract.CLIENT_SIDE_QUALITY,
+        contract.VECTOR_REJECTED,
+        contract.ACTIVE_USERS,
+        contract.REQUESTS,
     }
 )
 
@@ -36,8 +39,10 @@ class Application:
 
     def take(self, round_: Round, window_s: float) -> Iterator[Reading]:
         """Of services: `cache_hits`, `pool_used:POOL`, `pool_waiting:POOL`, `documents_per_s:STATE`, `degraded_per_s:REASON`. Of providers:
-        `requests_per_s:MODEL`, `failures:MODEL`, `first_token:MODEL`, `tokens_per_s:MODEL:DIRECTION`. Of users: `quality`, the share of
-        questions with a known answer that were answered correctly.
+        `requests_per_s:MODEL`, `failures:MODEL`, `first_token:MODEL`, `tokens_per_s:MODEL:DIRECTION`, and a request on average
+        `prompt_tokens:MODEL`, `answer_tokens:MODEL`. Of users: `quality`, the share of questions with a known answer that were answered
+        correctly, and `refused`; of the service they ask, `users` and `queries_per_user` a minute. Of data: `documents_failed`, the share
+        of documents that were given up, and `vectors_rejected_per_s:REASON`.
         """
         for look in round_.looks:
             kept = [sample for sample in look.samples if sample[0] in _NAMES]
@@ -51,12 +56,37 @@ class Application:
         yield from self._providers(t_s, window_s)
         for (service, state), grown in self._grown(contract.INGEST, t_s, window_s, "state").items():
             yield Reading(service, f"documents_per_s:{state}", grown / window_s)
+        yield from self._data(t_s, window_s)
+        yield from self._users(t_s, window_s)
         for (service, reason), grown in self._grown(contract.DEGRADED, t_s, window_s, "reason").items():
             yield Reading(service, f"degraded_per_s:{reason}", grown / window_s)
         told = {result: n for (_, result), n in self._grown(contract.CLIENT_SIDE_QUALITY, t_s, window_s, "result").items()}
         asked = told.get("correct", 0.0) + told.get("wrong", 0.0)
         if asked:
             yield Reading(CLIENT, "quality", told.get("correct", 0.0) / asked, round(asked))
+        if everything := asked + told.get("refused", 0.0):
+            yield Reading(CLIENT, "refused", told.get("refused", 0.0) / everything, round(everything))
+
+    def _data(self, t_s: float, window_s: float) -> Iterator[Reading]:
+        """What becomes of documents, and which vectors cannot be used."""
+        ended = self._grown(contract.INGEST, t_s, window_s, "state")
+        for service in dict.fromkeys(service for service, _ in ended):
+            dead, indexed = ended.get((service, "dead"), 0.0), ended.get((service, "indexed"), 0.0)
+            if dead + indexed:
+                yield Reading(service, "documents_failed", dead / (dead + indexed), round(dead + indexed))
+        for (service, reason), grown in self._grown(contract.VECTOR_REJECTED, t_s, window_s, "reason").items():
+            yield Reading(service, f"vectors_rejected_per_s:{reason}", grown / window_s)
+
+    def _users(self, t_s: float, window_s: float) -> Iterator[Reading]:
+        """How many there are, and how much each asks for: a crowd and a robot look alike in requests alone."""
+        users: dict[str, float] = defaultdict(float)
+        for key, value in self.windows.latest(contract.ACTIVE_USERS, t_s, window_s):
+            users[key.service] = max(users[key.service], value)
+        for service, n in users.items():
+            yield Reading(service, "users", n)
+            grown = sum(grown for key, grown in self.windows.increases(contract.REQUESTS, t_s, window_s) if _asked(key, service))
+            if n:
+                yield Reading(service, "queries_per_user", grown * 60.0 / window_s / n)
 
     def _caches(self, t_s: float, window_s: float) -> Iterator[Reading]:
         found = self._grown(contract.CACHE_REQUESTS, t_s, window_s, "result")
@@ -90,6 +120,9 @@ class Application:
             tokens[*_of_model(key), key.label("direction")] += grown
         for (provider, model, direction), n in tokens.items():
             yield Reading(provider, f"tokens_per_s:{model}:{direction}", n / window_s)
+            answered = asked.get((provider, model), 0.0) - failed.get((provider, model), 0.0)
+            if answered > 0 and direction in _LENGTHS:
+                yield Reading(provider, f"{_LENGTHS[direction]}:{model}", n / answered, round(answered))
         total, count = (self._by_model(f"{contract.LLM_FIRST_TOKEN}_{part}", t_s, window_s) for part in ("sum", "count"))
         for (provider, model), n in count.items():
             if n:
@@ -113,6 +146,14 @@ class Application:
         for key, value in self.windows.latest(name, t_s, window_s):
             found[key.service, key.label("pool")] += value
         return found
+
+
+_LENGTHS = {"prompt": "prompt_tokens", "completion": "answer_tokens"}
+_NO_QUESTIONS = ("/health", "/ready", "/metrics")
+
+
+def _asked(key: Key, service: str) -> bool:
+    return key.service == service and key.label("route") not in _NO_QUESTIONS
 
 
 def _of_model(key: Key) -> tuple[str, str]:

@@ -58,6 +58,7 @@ class Instances:
     _looked_up_s: float = float("-inf")
     _before: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     _taken: tuple[Taken, ...] = ()
+    _shares: dict[tuple[str, str, str], float] = field(default_factory=dict)  # by metric, service and instance
 
     def read(self) -> Iterator[Reading]:
         """Per service: `cpu` and `memory` as shares of what an instance may use, of the one with most; sums of `memory_bytes`,
@@ -66,10 +67,12 @@ class Instances:
         now_s = self.clock.now_ns() / NS_PER_S
         self._taken = tuple(self._look(now_s))
         shares: dict[tuple[str, str], float] = {}
+        self._shares.clear()
         for taken in self._taken:
             service = taken.endpoint.service
             for name, value in (("cpu", self._cpu_share(taken, now_s)), ("memory", _memory_share(taken))):
                 if value is not None:
+                    self._shares[name, service, taken.endpoint.instance] = value
                     shares[service, name] = max(value, shares.get((service, name), 0.0))
             for name, count in (("memory_bytes", taken.memory_bytes), ("descriptors", taken.descriptors), ("oom_kills", taken.oom_kills)):
                 if count is not None:
@@ -78,6 +81,11 @@ class Instances:
         for gone in self._before.keys() - known:
             del self._before[gone]
         yield from (Reading(service, name, value) for (service, name), value in shares.items())
+
+    def hungriest(self, metric: str, service: str | None = None) -> tuple[str, str, float] | None:
+        """Service, instance and share of the instance that takes most of `cpu` or `memory`, of one service or of all that are seen."""
+        found = [(s, i, share) for (name, s, i), share in self._shares.items() if name == metric and service in (None, s)]
+        return max(found, key=lambda one: one[2], default=None)
 
     def collect(self) -> Iterator[Metric]:
         """What the last `read` found."""

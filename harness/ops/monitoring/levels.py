@@ -71,6 +71,10 @@ class Levels:
         given = limits or {}
         self._limits = {name: given.get(name, known.limit) for name, known in LIMITED.items()}
 
+    def bound(self, metric: str) -> float:
+        """The limit of a key metric, in its unit."""
+        return self._limits[metric].value
+
     def judge(self, readings: Mapping[str, Reading]) -> tuple[Status, ...]:
         """All key metrics that there are readings of, and those that there should be."""
         named = {(r.subject, r.name) for r in readings.values()}

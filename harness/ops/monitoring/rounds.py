@@ -46,7 +46,17 @@ class Round:
     canaries: tuple[CanaryAnswer, ...] = ()  # those that have come since the round before
 
 
+class BlindError(Exception):
+    """At `t_s` nobody could be looked at, for a reason that is not theirs: nothing is to be concluded from it."""
+
+    def __init__(self, t_s: float, reason: str) -> None:
+        super().__init__(reason)
+        self.t_s = t_s
+
+
 class Looker(Protocol):
     """Where rounds come from: the network, or a recording."""
 
-    def look(self) -> Round: ...
+    def look(self) -> Round:
+        """Raises BlindError."""
+        ...

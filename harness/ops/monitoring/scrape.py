@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,10 +17,11 @@ import httpx
 from harness.ops.monitoring import stores
 from harness.ops.monitoring.canaries import CanaryAsker
 from harness.ops.monitoring.nodes import NodeAgent
-from harness.ops.monitoring.rounds import CERTIFICATE, CLIENT, Look, Round
+from harness.ops.monitoring.rounds import CERTIFICATE, CLIENT, BlindError, Look, Round
 from harness.ops.targets import Endpoint, Targets
 from harness.record.clock import NS_PER_S, Clock, utc_now
 from harness.telemetry.following import FollowingScraper
+from harness.telemetry.gathering import NotGatheredError
 from harness.telemetry.prometheus_text import Sample
 from harness.telemetry.scraper import Scrape, Target
 
@@ -27,19 +29,29 @@ HEALTH_TIMEOUT_S = 0.4
 HTTPS = 443
 
 
+class Metrics(Protocol):
+    """Who fetches metrics: we ourselves, or a Prometheus."""
+
+    def scrape(self, targets: Sequence[Target]) -> list[Scrape]: ...
+
+    def close(self) -> None: ...
+
+
 class NetworkLooker:
     """Scrapes and probes for real."""
 
-    def __init__(self, targets: Targets, clock: Clock) -> None:
+    def __init__(self, targets: Targets, clock: Clock, metrics: Metrics | None = None) -> None:
+        """`metrics`: who fetches them; default: we do."""
         self._targets = targets
         self._clock = clock
-        self._scraper = FollowingScraper(clock)
+        self._scraper = metrics or FollowingScraper(clock)
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe")
         self._health = httpx.Client(timeout=HEALTH_TIMEOUT_S)
         self._node = NodeAgent()
         self._canaries = CanaryAsker(targets.canaries)
 
     def look(self) -> Round:
+        """See `Looker`."""
         endpoints = self._targets.endpoints()
         scraped = [(e, e.metrics) for e in endpoints if e.metrics is not None]
         wanted = [Target(e.instance, url) for e, url in scraped]
@@ -48,7 +60,11 @@ class NetworkLooker:
         t_s = self._clock.now_ns() / NS_PER_S
         self._canaries.ask(endpoints)
         probes = [self._pool.submit(self._probe, e) for e in endpoints if self._is_probed(e)]
-        results = {r.target.name: r for r in self._scraper.scrape(wanted)}
+        try:
+            results = {r.target.name: r for r in self._scraper.scrape(wanted)}
+        except NotGatheredError as error:
+            wait(probes)
+            raise BlindError(t_s, str(error)) from error
         node = self._node.samples(e for e, _ in scraped)
         looks = [_look(e, results[e.instance], node) for e, _ in scraped] + [p.result() for p in probes]
         looks = list(self._pool.map(self._with_health, looks))
@@ -106,7 +122,7 @@ def _in_short(error: str | None) -> str | None:
         return "refused"
     if any(w in words for w in ("no connection", "no route to host", "unreachable")):
         return "unreachable"
-    return "timeout" if any(w in words for w in ("no answer", "timed out", "still waiting", "drips")) else error
+    return "timeout" if any(w in words for w in ("no answer", "timed out", "still waiting", "drips", "deadline exceeded")) else error
 
 
 def _shake_hands(url: str, trusted: Path | None) -> str | None:

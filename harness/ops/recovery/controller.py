@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.ops.diagnosis.ranking import Cause
-from harness.ops.recovery.guardrails import WINDOW_S, Guardrails, cooldown_s
-from harness.ops.recovery.strategies import Rung, Situation, Step, ladder_for, wants_person
+from harness.ops.recovery.guardrails import MAX_ACTIONS, WINDOW_S, Guardrails
+from harness.ops.recovery.strategies import CHOICES, Choice, Rung, Situation, Step, ladder_for, wants_person
 from harness.ops.targets import Targets
 
 CONFIDENT = 0.6
@@ -64,12 +64,16 @@ class Controller:
 
     targets: Targets
     approved: Approval = lambda _: False
+    choices: Sequence[Choice] = CHOICES
     _incidents: dict[tuple[str, str], _Incident] = field(default_factory=dict)
     _history: deque[Done] = field(default_factory=lambda: deque(maxlen=HISTORY))
     _rails: Guardrails = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rails = Guardrails(self.targets.time_scale)
+        targets = self.targets
+        most = MAX_ACTIONS if targets.most_actions is None else targets.most_actions
+        within_s = WINDOW_S if targets.within_s is None else targets.within_s
+        self._rails = Guardrails(targets.time_scale, most, within_s, targets.cooldown_s)
 
     @property
     def history(self) -> tuple[Done, ...]:
@@ -90,7 +94,11 @@ class Controller:
         if OWN_DOING in cause.signs and self._acted_on(t_s, cause.service):
             return []
         situation = Situation(self.targets, users_affected, replicas or {}, incident.gaps > 0)
-        ladder = ladder_for(cause, situation)
+        try:
+            ladder = ladder_for(cause, situation, self.choices)
+        except Exception as error:  # noqa: BLE001  # a strategy may be other people's code: it must not end the watch
+            reason = f"{cause.kind} on {cause.service}: a strategy failed ({type(error).__name__}: {error})"
+            return self._hand_over(cause, incident, reason)
         if not ladder:
             return self._no_verb(t_s, cause, incident)
         return self._climb(t_s, cause, incident, ladder)
@@ -137,7 +145,7 @@ class Controller:
         if self._rails.cooling(t_s, rung):
             return []
         if self._rails.exhausted(t_s, rung):
-            reason = f"{self._rails.lately} actions in {WINDOW_S:.0f} s did not bring calm; now {cause.kind} on {cause.service}"
+            reason = f"{self._rails.lately} actions in {self._rails.window_s:.0f} s did not bring calm; now {cause.kind} on {cause.service}"
             return self._hand_over(cause, incident, reason)
         return self._act(t_s, cause, incident, rung)
 
@@ -149,7 +157,7 @@ class Controller:
             incident.proposed = rung
             return [Handover(cause.service, f"{cause.kind} on {cause.service}: {in_words(rung)} would be next ({cause.evidence})", rung)]
         incident.attempts += 1
-        incident.acted_s, incident.patience_s = t_s, max(cooldown_s(step) for step in rung)
+        incident.acted_s, incident.patience_s = t_s, max(self._rails.cooldown_s(step) for step in rung)
         self._rails.note(t_s, rung)
         self._history.append(Done(t_s, cause.service, cause.kind, rung))
         return list(rung)

@@ -30,18 +30,27 @@ class Guardrails:
     """What was done lately. Times are seconds of the caller's clock, durations are compressed by `time_scale`."""
 
     time_scale: float = 1.0
+    most_actions: int = MAX_ACTIONS
+    window_s: float = WINDOW_S
+    cooldowns_s: Mapping[str, float] = field(default_factory=dict)
     _last: dict[tuple[str, str, str | None], float] = field(default_factory=dict)
     _acted: deque[float] = field(default_factory=deque)
 
+    def cooldown_s(self, step: Step) -> float:
+        """Seconds, before they are compressed."""
+        return self.cooldowns_s.get(step.verb, cooldown_s(step))
+
     def cooling(self, t_s: float, rung: Rung) -> bool:
         """Has one of these verbs been used on its target too lately?"""
-        return any(t_s - self._last.get((s.verb, s.service, s.instance), float("-inf")) < cooldown_s(s) / self.time_scale for s in rung)
+        return any(
+            t_s - self._last.get((s.verb, s.service, s.instance), float("-inf")) < self.cooldown_s(s) / self.time_scale for s in rung
+        )
 
     def exhausted(self, t_s: float, rung: Rung) -> bool:
         """Would these be too many in the window?"""
-        while self._acted and self._acted[0] <= t_s - WINDOW_S / self.time_scale:
+        while self._acted and self._acted[0] <= t_s - self.window_s / self.time_scale:
             self._acted.popleft()
-        return len(self._acted) + len(rung) > MAX_ACTIONS
+        return len(self._acted) + len(rung) > self.most_actions
 
     def note(self, t_s: float, rung: Rung) -> None:
         """They are done now."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.ops import announced
 from harness.ops.diagnosis.ranking import Cause
 from harness.ops.targets import Targets
 
@@ -132,12 +133,34 @@ CHOICES: tuple[Choice, ...] = (
 )
 
 
-def ladder_for(cause: Cause, situation: Situation) -> tuple[Rung, ...]:
+GROUP = "rag_gauntlet.strategies"
+
+
+class StrategyError(ValueError):
+    """What other distributions announce as a strategy is none; the message says why."""
+
+
+def choices_of(names: Sequence[str]) -> tuple[Choice, ...]:
+    """All choices, those that other distributions announce under these names first. Raises StrategyError."""
+    found: list[Choice] = []
+    for name in names:
+        try:
+            rows = announced.load(GROUP, name, "strategy")
+        except announced.AnnouncedError as error:
+            raise StrategyError(str(error)) from error
+        rows = (rows,) if isinstance(rows, Choice) else rows
+        if not isinstance(rows, list | tuple) or not rows or not all(isinstance(row, Choice) for row in rows):
+            raise StrategyError(f"the strategy {name!r} is no Choice, and no list of them")
+        found += rows
+    return (*found, *CHOICES)
+
+
+def ladder_for(cause: Cause, situation: Situation, choices: Sequence[Choice] = CHOICES) -> tuple[Rung, ...]:
     """What can heal the cause, rung by rung; empty when nothing can. A way between two services is nobody's to restart."""
     if "->" in cause.service:
         return ()
     role = situation.role(cause.service)
-    for choice in CHOICES:
+    for choice in choices:
         if choice.role == role and cause.kind in choice.kinds and (not choice.sign or choice.sign in cause.signs):
             return tuple(rung for strategy in choice.ladder if (rung := strategy(cause, situation)))
     return ()

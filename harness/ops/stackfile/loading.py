@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from harness.ops.stackfile.model import SCHEMES, Health, Service, StackDocument
+from harness.ops.stackfile.profiles import PROFILES, Profile
 from harness.ops.targets import Targets, targets_of
 from harness.scenario.document import Kind, parse
 from harness.scenario.explain import problems_of
@@ -43,6 +44,22 @@ class StackFile:
             how = Health(path="/", status="any")
         own = self.targets.trusted
         return how if how.trusted is not None or own is None else how.model_copy(update={"trusted": str(own)})
+
+    @property
+    def profile(self) -> Profile:
+        """The figures of its profile, and its own before them."""
+        own, profile = self.document, PROFILES[self.document.profile]
+        given = {
+            "every_s": own.every,
+            "keep_s": own.keep,
+            "health_every_s": own.health_every,
+            "detect_every_s": own.detect_every,
+            "forecast_every_s": own.forecasts.every,
+            "forecast_limits": own.forecasts.limits,
+        }
+        detectors = {key: name for key, name in {**profile.detectors, **own.detectors}.items() if name is not None}
+        set_here: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return replace(profile, **set_here, detectors=detectors, gathers=own.prometheus is not None)
 
     @property
     def dry(self) -> bool:
@@ -112,6 +129,7 @@ class _Check:
                 yield ("capacity", name), "a capacity of nothing is never used", "write what a sweep sustained, such as 120/s"
         if self._document.token_env and self._document.token_env not in self._environment:
             yield ("token_env",), f"the variable {self._document.token_env} is not set", "set it, or take the key out"
+        yield from self._gathered()
         for key in self._document.detectors:
             subject, slash, _ = key.partition("/")
             if not slash:
@@ -128,6 +146,15 @@ class _Check:
             yield from self._known(("static", name), name)
         for question, name in self._document.canaries.items():
             yield from self._known(("canaries", question), name)
+
+    def _gathered(self) -> Iterator[tuple[KeyPath, str, str]]:
+        """Who has scraped, where it is not us."""
+        prometheus, name = self._document.prometheus, self._document.profile
+        if prometheus is None and PROFILES[name].gathers:
+            hint = f'write `prometheus: {{urls: ["http://host:9090"]}}`, or another profile than {name}'
+            yield ("profile",), f"{name} gathers what Prometheus servers have scraped, and none is named", hint
+        if prometheus is not None and prometheus.token_env and prometheus.token_env not in self._environment:
+            yield ("prometheus", "token_env"), f"the variable {prometheus.token_env} is not set", "set it, or take the key out"
 
     def _known(self, where: KeyPath, name: str) -> Iterator[tuple[KeyPath, str, str]]:
         if name not in self._document.services:

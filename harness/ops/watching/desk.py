@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from harness.ops.diagnosis.advice import Advice
+from harness.ops.logs.rotation import RotatedLog
 from harness.ops.monitoring.alerts import Alert
+from harness.ops.operator import Operator
+from harness.ops.recovery.controller import Done
 from harness.ops.watching import documents
 from harness.ops.watching.loop import Machine
 from harness.ops.watching.monitor import Monitor, Snapshot
 from harness.record.clock import WallAnchor, utc_now
+from harness.scenario.units import duration_s
 
 EVENTS = "events.jsonl"
 WRITTEN_EVERY_S = 10.0
@@ -32,6 +38,10 @@ class Desk:
     def __init__(self, monitor: Monitor, machine: Machine, anchor: WallAnchor, dry_run: bool, out: Path | None = None) -> None:
         self._monitor, self._machine, self._anchor, self._dry_run = monitor, machine, anchor, dry_run
         self._out = out
+        self._events = RotatedLog(out / EVENTS) if out is not None else None
+        self._operator: Operator | None = None
+        self._actions: tuple[Done, ...] = ()
+        self._advice: tuple[Advice, ...] = ()
         self._trend = documents.AlertTrend()
         self._lock = threading.Lock()
         self._seen: tuple[Snapshot, tuple[Alert, ...]] | None = None
@@ -45,6 +55,10 @@ class Desk:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
 
+    def attend(self, operator: Operator) -> None:
+        """Whose actions and advice the documents tell, too."""
+        self._operator = operator
+
     def event(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Date a document, count it, append it to the events; returns it with its date."""
         dated = {"at": utc_now().isoformat(), "dry_run": self._dry_run, **document}
@@ -56,9 +70,8 @@ class Desk:
                     self._alerts.labels(entry["labels"]["severity"]).inc()
                 else:
                     self._trend.resolved_after(_lasted_s(entry))
-            if self._out is not None:
-                with (self._out / EVENTS).open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(dated, default=str) + "\n")
+            if self._events is not None:
+                self._events.append(json.dumps(dated, default=str))
         return dated
 
     def see(self, snapshot: Snapshot, firing: tuple[Alert, ...], took_s: float) -> None:
@@ -70,6 +83,8 @@ class Desk:
         with self._lock:
             self._seen = snapshot, firing
             self._since_s = snapshot.t_s if self._since_s is None else self._since_s
+            if self._operator is not None and snapshot.t_s - self._written_s >= WRITTEN_EVERY_S:
+                self._actions, self._advice = self._operator.history, self._operator.advice()
         if snapshot.t_s - self._written_s >= WRITTEN_EVERY_S:
             self._written_s = snapshot.t_s
             self.write()
@@ -93,11 +108,14 @@ class Desk:
                 case "status":
                     logs = self._machine.logs
                     told = {"errors": logs.newest_errors(), "log_entries_dropped": logs.streams.dropped()}
-                    return documents.status(snapshot, firing, self._anchor) | told
+                    done = {"actions": documents.actions(self._actions, self._anchor)}
+                    return documents.status(snapshot, firing, self._anchor) | told | done
                 case "dashboard":
-                    return documents.dashboard(snapshot, firing, self._monitor.history, self._trend, self._anchor)
+                    drifts = {"drifts": [documents.drift(d, self._anchor) for d in self._monitor.drifts]}
+                    return documents.dashboard(snapshot, firing, self._monitor.history, self._trend, self._anchor) | drifts
                 case "performance":
-                    return documents.performance(self._monitor.history, snapshot.statuses, snapshot.t_s, self._since_s, self._anchor)
+                    report = documents.performance(self._monitor.history, snapshot.statuses, snapshot.t_s, self._since_s, self._anchor)
+                    return report | {"advice": [asdict(one) for one in self._advice]}
         raise KeyError(name)
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -112,13 +130,13 @@ class Desk:
             for family in self.registry.collect()
         ]
 
-    def history(self, key: str) -> dict[str, Any]:
-        """The last hour of one reading, and its summary; without a key, which there are. Raises KeyError."""
+    def history(self, key: str, window_s: float = documents.DASHBOARD_WINDOW_S) -> dict[str, Any]:
+        """The last hour, or another window, of one reading, and its summary; without a key, which there are. Raises KeyError."""
         with self._lock:
             if not key:
                 return {"keys": list(self._monitor.history.keys())}
             t_s = self._seen[0].t_s if self._seen else 0.0
-            return documents.history(key, self._monitor.history[key], t_s, self._anchor)
+            return documents.history(key, self._monitor.history[key], t_s, window_s, self._anchor)
 
     def collect(self) -> list[Metric]:
         """For Prometheus: the machine, and every reading as a gauge."""
@@ -166,21 +184,25 @@ class Listener:
         self._thread.join()
 
 
-def _answer(desk: Desk, path: str) -> tuple[int, str, bytes]:
+def _answer(desk: Desk, target: str) -> tuple[int, str, bytes]:
+    path, _, query = target.partition("?")
     if path == "/metrics":
         return 200, CONTENT_TYPE, generate_latest(desk.registry)
     try:
-        return 200, "application/json", json.dumps(_document(desk, path)).encode()
+        return 200, "application/json", json.dumps(_document(desk, path, query)).encode()
+    except ValueError as error:
+        return 400, "application/json", json.dumps({"error": f"window: {error}"}).encode()
     except KeyError:
         return 404, "application/json", json.dumps({"error": f"there is {', '.join(PATHS)}"}).encode()
 
 
-def _document(desk: Desk, path: str) -> Any:
-    """Raises KeyError."""
+def _document(desk: Desk, path: str, query: str) -> Any:
+    """Raises KeyError, and ValueError for a window that is no duration."""
     if path == "/metrics.json":
         return desk.metrics()
     if path == "/history" or path.startswith("/history/"):
-        return desk.history(unquote(path.removeprefix("/history").lstrip("/")))
+        window = parse_qs(query).get("window", ["1h"])[-1]
+        return desk.history(unquote(path.removeprefix("/history").lstrip("/")), duration_s(window))
     return desk.document(path.lstrip("/"))
 
 
@@ -188,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
     answer: Callable[[str], tuple[int, str, bytes]]
 
     def do_GET(self) -> None:
-        status, content_type, body = self.answer(self.path.partition("?")[0])
+        status, content_type, body = self.answer(self.path)
         self.send_response(status)
         self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))

@@ -10,7 +10,8 @@ from typing import Any
 from harness.ops.monitoring.alerts import Alert
 from harness.ops.monitoring.history import History, Series
 from harness.ops.monitoring.levels import LIMITED, Status
-from harness.ops.watching.monitor import Snapshot
+from harness.ops.recovery.controller import Done
+from harness.ops.watching.monitor import Drift, Snapshot
 from harness.record.clock import NS_PER_S, WallAnchor
 
 HOUR_S = 3600
@@ -64,6 +65,26 @@ def status(snapshot: Snapshot, firing: Sequence[Alert], anchor: WallAnchor) -> d
     }
 
 
+def actions(done: Iterable[Done], anchor: WallAnchor) -> list[dict[str, Any]]:
+    """What the operator has done, oldest first; `helped` is null until it is known."""
+    return [
+        {
+            "at": moment(anchor, one.t_s),
+            "service": one.service,
+            "kind": one.kind,
+            "steps": [asdict(step) for step in one.rung],
+            "helped": one.helped,
+        }
+        for one in done
+    ]
+
+
+def drift(one: Drift, anchor: WallAnchor) -> dict[str, Any]:
+    """A distribution that has moved."""
+    times = {"from": moment(anchor, one.t_s), "to": moment(anchor, one.until_s)}
+    return times | {name: value for name, value in asdict(one).items() if name not in ("t_s", "until_s")}
+
+
 def dashboard(snapshot: Snapshot, firing: Sequence[Alert], history: History, trend: AlertTrend, anchor: WallAnchor) -> dict[str, Any]:
     """The status, the last hour of every key metric, and the trend of alerts."""
     keys = [key for key in history.keys() if key.partition("/")[2] in LIMITED]  # noqa: SIM118  # a History is no mapping
@@ -80,14 +101,14 @@ def dashboard(snapshot: Snapshot, firing: Sequence[Alert], history: History, tre
     }
 
 
-def history(key: str, series: Series, t_s: float, anchor: WallAnchor) -> dict[str, Any]:
-    """One reading over the last hour: summary, growth per second (of use where it is a counter), and points."""
-    summary = series.summary(t_s, DASHBOARD_WINDOW_S)
-    points = series.points(t_s, DASHBOARD_WINDOW_S, DASHBOARD_POINTS)
+def history(key: str, series: Series, t_s: float, window_s: float, anchor: WallAnchor) -> dict[str, Any]:
+    """One reading over the window: summary, growth per second (of use where it is a counter), and points."""
+    summary = series.summary(t_s, window_s)
+    points = series.points(t_s, window_s, DASHBOARD_POINTS)
     return {
         "key": key,
         "summary": asdict(summary) if summary is not None else None,
-        "rate_per_s": series.rate_per_s(t_s, DASHBOARD_WINDOW_S),
+        "rate_per_s": series.rate_per_s(t_s, window_s),
         "points": [{"at": moment(anchor, at_s), "value": value} for at_s, value in points],
     }
 

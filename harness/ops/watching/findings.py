@@ -24,7 +24,7 @@ class Finding:
 
     @property
     def key(self) -> Key:
-        return self.name, self.service, self.what
+        return self.name, self.service, f"{self.what} {self.severity}"  # one that gets worse is another alert
 
 
 @dataclass(slots=True)

@@ -16,7 +16,6 @@ from harness.ops.stackfile.loading import StackFile
 from harness.ops.stackfile.model import Health
 from harness.record.clock import NS_PER_S, Clock
 
-EVERY_S = 5.0
 KEPT = 60
 _AT_ONCE = 8
 
@@ -49,6 +48,7 @@ class HealthSource:
 
     questions: Callable[[], list[Question]]
     clock: Clock
+    every_s: float = 5.0
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="health"))
     _asked: list[Future[Answer]] = field(default_factory=list)
     _asked_s: float = float("-inf")
@@ -64,7 +64,7 @@ class HealthSource:
             answer = future.result()
             if answer.status != "unknown":
                 self._answers.setdefault(answer.service, deque(maxlen=KEPT)).append(answer)
-        if not self._asked and now_s - self._asked_s >= EVERY_S:
+        if not self._asked and now_s - self._asked_s >= self.every_s:
             self._asked_s = now_s
             self._asked = [self._pool.submit(put, question, self.clock) for question in self.questions()]
         for service, answers in self._answers.items():

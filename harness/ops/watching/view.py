@@ -45,6 +45,14 @@ def _texts(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"{'WOULD DO ' if document['dry_run'] else 'ACTION   '} {words}{suffix}"
         case "escalation":
             yield f"PERSON    {body['reason']}{suffix}"
+        case "pressure":
+            top = ", ".join(
+                f"{p['name']} ({p['pid']}, {p['cpus']:.2g} cpus, {p['memory_bytes'] / 2**20:.0f} MiB)" for p in document["processes"]
+            )
+            yield f"PRESSURE  {document['metric']} of {document['subject']}; most is taken by {top}"
+        case "cleaned":
+            done = "removed" if document["removed"] else "would be removed"
+            yield f"CLEANED   {document['files']} old files, {document['freed_bytes'] / 2**20:.1f} MiB, {done}"
         case "status":
             yield f"{document['level']}: {document['summary']}"
         case "lost":

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from time import monotonic
+
+from prometheus_client import Gauge
 
 from mocks.rag.common.client import ServiceClient
 from mocks.rag.common.errors import UpstreamError
 from mocks.rag.common.keys import ApiKey
 
 REPORT_EVERY_S = 5.0
+ACTIVE_S = 300.0
+ACTIVE_USERS = Gauge("rag_active_users", "Users who have asked in the last five minutes")
 
 
 @dataclass
@@ -41,14 +47,18 @@ class UsageLedger:
     A report that fails is kept for the next round: the memory it takes is bounded by the number of keys.
     """
 
-    def __init__(self, user: ServiceClient) -> None:
+    def __init__(self, user: ServiceClient, now_s: Callable[[], float] = monotonic) -> None:
         self._user = user
+        self._now_s = now_s
+        self._asked_s: dict[str, float] = {}
+        ACTIVE_USERS.set_function(self.active)
         self._since_start: defaultdict[str, Counters] = defaultdict(Counters)
         self._unreported: defaultdict[str, Counters] = defaultdict(Counters)
         self.auth_failed = 0
 
     def count(self, key: ApiKey, *, status: int) -> None:
         """One request ended with this status: 429 is limited, 5xx failed, anything else was served."""
+        self._asked_s[key.id] = self._now_s()
         for counters in (self._since_start[key.id], self._unreported[key.id]):
             if status == 429:
                 counters.limited += 1
@@ -56,6 +66,11 @@ class UsageLedger:
                 counters.failed += 1
             else:
                 counters.succeeded += 1
+
+    def active(self) -> float:
+        """Keys that were used in the last five minutes."""
+        since_s = self._now_s() - ACTIVE_S
+        return float(sum(at_s >= since_s for at_s in list(self._asked_s.values())))
 
     def count_auth_failure(self) -> None:
         """One request was refused for its credentials."""

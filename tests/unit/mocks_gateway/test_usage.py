@@ -10,7 +10,7 @@ import httpx
 from mocks.rag.common.client import ServiceClient
 from mocks.rag.common.keys import ApiKey
 from mocks.rag.common.tasks import cancel_all
-from mocks.rag.gateway.usage import UsageLedger
+from mocks.rag.gateway.usage import ACTIVE_USERS, UsageLedger
 
 ALICE = ApiKey("alice", "a", frozenset(), "plan")
 BOB = ApiKey("bob", "b", frozenset(), "plan")
@@ -50,3 +50,14 @@ def test_a_report_cut_short_loses_nothing() -> None:
         ("/keys/alice/usage", {"succeeded": 1, "failed": 1, "limited": 0}),
         ("/keys/bob/usage", {"succeeded": 0, "failed": 0, "limited": 1}),
     ]
+
+
+def test_users_are_those_who_asked_in_the_last_five_minutes() -> None:
+    now = [0.0]
+    ledger = UsageLedger(cast(ServiceClient, None), lambda: now[0])
+    for at_s, key in ((0.0, ALICE), (100.0, BOB), (250.0, ALICE)):
+        now[0] = at_s
+        ledger.count(key, status=200)
+    assert ACTIVE_USERS.collect()[0].samples[0].value == 2.0
+    now[0] = 401.0
+    assert ledger.active() == 1.0

@@ -14,6 +14,7 @@ from harness.ops.recovery.approvals import ApprovalFile
 from harness.ops.recovery.controller import CONFIDENT, FORGOTTEN_AFTER_S, Controller, Handover
 from harness.ops.recovery.guardrails import COOLDOWN_S, MAX_ACTIONS, WINDOW_S
 from harness.ops.recovery.strategies import Situation, Step, ladder_for
+from harness.ops.stackfile.loading import StackFileError, stack_of_text
 from harness.ops.targets import Targets
 
 TARGETS = Targets(kinds={"retrieval": "http", "llm": "llm", "llm_fallback": "llm", "cache": "redis"}, registry=None, static={}, edges=())
@@ -241,3 +242,21 @@ def test_the_registry_says_what_is_watched(tmp_path: Path) -> None:
     assert [e.instance for e in targets.endpoints()] == ["retrieval-1", "cache-1"]
     registry.write_text("{")
     assert [e.instance for e in targets.endpoints()] == ["cache-1"]
+
+
+def test_limits_of_ones_own_go_before_the_usual_ones() -> None:
+    text = "services:\n  retrieval: {url: 'http://127.0.0.1:1'}\nrecovery: {most_actions: 1, within: 2m, cooldown: {restart: 30s}}\n"
+    controller = Controller(stack_of_text(text, "S", {}).targets)
+    done = {t: decided for t in range(60) if (decided := decide(controller, t, DEAD))}
+    first, second = sorted(done)
+    assert done[first] == [RESTART] and second - first == 30
+    (told,) = done[second]
+    assert isinstance(told, Handover) and told.reason.startswith("1 actions in 120 s did not bring calm")
+    never = Controller(replace(TARGETS, most_actions=0))
+    assert all(isinstance(one, Handover) for t in range(20) for one in decide(never, t, DEAD))
+
+
+@pytest.mark.parametrize(("given", "told"), [("within: soon", "soon"), ("cooldown: {restart: 5}", "5 is no duration; write 30s or 5m")])
+def test_a_limit_that_is_none_is_one_clear_error(given: str, told: str) -> None:
+    with pytest.raises(StackFileError, match=rf"^S:3:.*{told}"):
+        stack_of_text(f"services:\n  a: {{url: 'http://127.0.0.1:1'}}\nrecovery: {{{given}}}\n", "S", {})

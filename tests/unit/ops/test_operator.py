@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,21 @@ def test_a_slow_provider_is_named_and_left(tmp_path: Path) -> None:
     assert ear.of("diagnosis")[-1][0] == ("llm", "latency")  # type: ignore[index]
     assert ear.of("action") == [Step("switch_provider", "llm", None, {"provider": "llm_fallback"})]
     assert ear.of("escalation") == []
+
+
+def test_who_calls_whom_is_learnt_from_calls_where_nobody_says_it(tmp_path: Path) -> None:
+    """Without edges every caller of a slow provider looks as slow as it."""
+    world = World(tmp_path)
+    world.targets = replace(world.targets, edges=())
+    operator, ear = on_call(world)
+    for _ in range(40):
+        operator.round(world.step())
+    assert ear.said == []
+    world.slow = {"llm": 4.0}
+    for _ in range(8):
+        operator.round(world.step())
+    assert ear.of("diagnosis")[-1][0] == ("llm", "latency"), ear.of("diagnosis")  # type: ignore[index]
+    assert not {"InstanceDown gateway", "LatencyHigh gateway", "LatencyHigh query"} & set(ear.of("firing"))
 
 
 def test_a_killed_replica_is_restarted_itself(tmp_path: Path) -> None:

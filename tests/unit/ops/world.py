@@ -1,4 +1,4 @@
-"""A small simulated RAG stack that speaks the telemetry contract, one second a step: what the operator's rules are tested on."""
+"""A small simulated RAG stack that speaks the telemetry contract, one second (`step_s`) a step: what the operator's rules are tested on."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ class World:
     failing: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)  # edge -> (outcome, share)
     down: dict[str, str] = field(default_factory=dict)  # instance -> error of a look
     deregistered: set[str] = field(default_factory=set)
+    step_s: float = 1.0
     t_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -76,7 +77,7 @@ class World:
         return (OWN_S.get(service, 0.003) + self.slow.get(service, 0.0)) * jitter + below
 
     def step(self) -> Round:
-        self.t_s += 1.0
+        self.t_s += self.step_s
         registered = {
             s: [{"name": i, "url": f"http://127.0.0.1:1/{i}", "weight": 1} for i in self.instances(s) if i not in self.deregistered]
             for s in KINDS
@@ -117,7 +118,7 @@ class World:
         return [(name, dict(labels), value) for (i, name, labels), value in self.counters.items() if i == "client"]
 
     def _count(self, instance: str, name: str, amount: float, **labels: str) -> None:
-        self.counters[instance, name, tuple(sorted(labels.items()))] += amount
+        self.counters[instance, name, tuple(sorted(labels.items()))] += amount * self.step_s
 
 
 @dataclass
@@ -151,6 +152,6 @@ class Ear:
         return next((t, said) for t, kind, said in self.said if kind == what)
 
 
-def on_call(world: World) -> tuple[Operator, Ear]:
+def on_call(world: World, targets: Targets | None = None) -> tuple[Operator, Ear]:
     ear = Ear(world)
-    return Operator(world.targets, ear, SymptomRules(latency_limit_s=0.8)), ear
+    return Operator(targets or world.targets, ear, SymptomRules(latency_limit_s=0.8)), ear

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.ops import announced
 from harness.ops.alerting.channels.base import Channel
 from harness.ops.alerting.channels.http import SlackChannel, WebhookChannel
 from harness.ops.alerting.channels.mail import EmailChannel
@@ -16,6 +17,7 @@ from harness.ops.alerting.life.policy import DEFAULT_INHIBITIONS, Inhibition, Po
 from harness.ops.alerting.rules.model import SEVERITIES
 from harness.ops.alerting.rules.reading import duration_s
 
+GROUP = "rag_gauntlet.channels"
 _NAME = re.compile(r"[a-z0-9_]{1,40}")
 _KEYS = ("channels", "spool", "group_by", "group_wait", "group_interval", "repeat_interval", "cooldown", "escalate_after", "escalate_to")
 _LISTS = ("silences", "inhibit")
@@ -90,11 +92,24 @@ def _channel(name: str, document: Any) -> Channel:
     where = f"notify.channels.{name}"
     if not _NAME.fullmatch(name):
         raise NotifyError(f"{where}: a channel's name is of small letters, digits and _")
-    given = _mapping(document, where, tuple(_CHANNELS))
+    kinds = tuple(dict.fromkeys((*_CHANNELS, *announced.names(GROUP))))
+    given = _mapping(document, where, kinds)
     if len(given) != 1:
-        raise NotifyError(f"{where}: is one of {', '.join(_CHANNELS)}")
+        raise NotifyError(f"{where}: is one of {', '.join(kinds)}")
     ((kind, settings),) = given.items()
-    return _CHANNELS[kind](settings, f"{where}.{kind}")
+    made = _CHANNELS.get(kind)
+    return made(settings, f"{where}.{kind}") if made is not None else _of_others(kind, settings, f"{where}.{kind}")
+
+
+def _of_others(kind: str, settings: Any, where: str) -> Channel:
+    """A channel of another distribution, made from what stands under its name."""
+    try:
+        made: Channel = announced.load(GROUP, kind, "channel")(settings)
+    except announced.AnnouncedError as error:
+        raise NotifyError(f"{where}: {error}") from error
+    except Exception as error:  # the code is somebody else's: whatever it raises is told as its own
+        raise NotifyError(f"{where}: cannot be made: {type(error).__name__}: {error}") from error
+    return made
 
 
 def _webhook(document: Any, where: str) -> Channel:

@@ -39,7 +39,7 @@ class Mailer:
     def _send(self, entry: Entry, now_s: float) -> float | None:
         """None when it need not be sent again."""
         try:
-            self._channel.send(Message(entry.body))
+            self._deliver(entry)
         except ChannelError as error:
             if not error.again:
                 self._spool.refused(entry, str(error))
@@ -52,6 +52,15 @@ class Mailer:
         self._spool.done(entry)
         self._log({"what": "notification", "channel": self._name, "message": entry.name, "attempts": entry.attempts + 1})
         return None
+
+    def _deliver(self, entry: Entry) -> None:
+        """Raises ChannelError, and nothing else: a channel may be other people's code, and its thread must outlive it."""
+        try:
+            self._channel.send(Message(entry.body))
+        except ChannelError:
+            raise
+        except Exception as error:
+            raise ChannelError(f"{type(error).__name__}: {error}") from error
 
     def _tell(self, entry: Entry, error: str) -> None:
         self._log({"what": "notification", "channel": self._name, "message": entry.name, "error": error})

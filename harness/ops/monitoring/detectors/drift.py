@@ -13,6 +13,7 @@ from harness.ops.monitoring.detectors.history import Values
 
 _SIGNIFICANT = 1e-3
 _BINS = 10
+_THRESHOLD = 0.5
 
 
 def ks(reference: Values, recent: Values) -> tuple[float, float]:
@@ -160,7 +161,8 @@ class Adwin:
 class Sliding:
     """One of the two-sample statistics over a stream: a reference of 300 values, and the last 100; looked at every 25.
 
-    The score is below 0.5 up to the threshold. After a change, what is recent becomes the reference.
+    The score is below 0.5 up to the threshold. It is above at each look, and grows with what has changed, until all that is recent came
+    after the change was first seen; then that becomes the reference.
     """
 
     def __init__(self, statistic: str, reference: int = 300, recent: int = 100, every: int = 25) -> None:
@@ -169,6 +171,7 @@ class Sliding:
         self._reference: list[float] = []
         self._recent: deque[float] = deque(maxlen=recent)
         self._count = 0
+        self._changed_at: int | None = None  # of the count, when the threshold was first passed
         self._score = 0.0
 
     def update(self, t_s: float, value: float) -> float:  # noqa: ARG002  # the order of arrival counts
@@ -184,12 +187,17 @@ class Sliding:
         if len(self._recent) == self._recent.maxlen and self._count % self._every == 0:
             excess = self._measure(np.array(self._reference), np.array(self._recent))
             self._score = excess / (1.0 + excess) if excess > 0.0 else 0.0
-            if excess > 1.0:
-                self._reference = list(self._recent)
+            if excess <= 1.0:
+                self._changed_at = None
+            elif self._changed_at is None:
+                self._changed_at = self._count
+            elif self._count - self._changed_at >= len(self._recent) - self._every:
+                self._reference, self._changed_at = list(self._recent), None
                 self._recent.clear()
                 told, self._score = self._score, 0.0
                 return told
-        return self._score
+            return self._score
+        return min(self._score, _THRESHOLD)  # nothing new is known between two looks
 
 
 def _ks_excess(reference: Values, recent: Values) -> float:

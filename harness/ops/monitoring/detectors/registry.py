@@ -31,6 +31,8 @@ BUILT_IN: Mapping[str, Callable[[], Detector]] = {
     "lof": learned.LocalOutlierFactor,
     "one_class_svm": learned.OneClassSvm,
 }
+DRIFT = frozenset({"adwin", "ks", "psi", "js", "mmd"})
+"""Those whose score is how far a distribution has moved beyond what chance would: x / (1 + x) for x times the threshold."""
 MULTIVARIATE: Mapping[str, Callable[[], MultivariateDetector]] = {"mewma": Mewma, "pca": Pca, "mmd": SlidingMmd}
 
 

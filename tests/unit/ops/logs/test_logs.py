@@ -17,6 +17,7 @@ from harness.ops.logs.analysis import Analysis
 from harness.ops.logs.entries import Entry, entry_of
 from harness.ops.logs.files import LogFileError, found, is_rotated, lines
 from harness.ops.logs.retention import keep
+from harness.ops.logs.rotation import RotatedLog
 from harness.ops.logs.streams import Streams
 from harness.telemetry.logs import line_of
 
@@ -197,3 +198,13 @@ def test_the_commands(tmp_path: Path) -> None:
     assert run.invoke(logs, ["analyze", str(tmp_path), "--slow", "soon"]).exit_code == 2
     pruned = run.invoke(logs, ["prune", str(tmp_path), "--json"])
     assert json.loads(pruned.stdout) == {"compressed": [], "removed": [], "freed_bytes": 0}
+
+
+def test_a_log_of_our_own_is_put_aside_when_it_is_large(tmp_path: Path) -> None:
+    log = RotatedLog(tmp_path / "events.jsonl", most_bytes=100, kept=2)
+    for n in range(41):
+        log.append(json.dumps({"n": n, "pad": "x" * 10}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.jsonl", "events.jsonl.1.gz", "events.jsonl.2.gz"]
+    aside = b"".join(gzip.decompress((tmp_path / f"events.jsonl.{n}.gz").read_bytes()) for n in (2, 1))
+    kept = [json.loads(line)["n"] for line in (aside + (tmp_path / "events.jsonl").read_bytes()).splitlines()]
+    assert kept == list(range(kept[0], 41)) and kept[0] > 0, "the newest, without a gap"

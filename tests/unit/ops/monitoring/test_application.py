@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.ops.monitoring.application import Application
 from harness.ops.monitoring.rounds import Look, Round
 from harness.ops.targets import Endpoint
@@ -18,11 +20,17 @@ def of(n: float) -> list[Sample]:
         ("rag_pool_size", {"pool": "db"}, 8.0),
         ("rag_pool_in_use", {"pool": "db"}, 6.0),
         ("rag_pool_waiting", {"pool": "db"}, 2.0),
-        ("rag_ingest_total", {"state": "indexed"}, 5.0 * n),
+        ("rag_ingest_total", {"state": "indexed"}, 6.0 * n),
+        ("rag_ingest_total", {"state": "dead"}, 2.0 * n),
+        ("rag_vector_rejected_total", {"reason": "payload"}, 1.0 * n),
+        ("rag_active_users", {}, 4.0),
+        ("rag_requests_total", {"route": "/ask", "status": "200"}, 10.0 * n),
+        ("rag_requests_total", {"route": "/metrics", "status": "200"}, 99.0 * n),
         ("rag_degraded_total", {"reason": "no_context"}, 1.0 * n),
         ("rag_llm_requests_total", {**model, "outcome": "ok"}, 9.0 * n),
         ("rag_llm_requests_total", {**model, "outcome": "timeout"}, 1.0 * n),
-        ("rag_llm_tokens_total", {**model, "direction": "completion"}, 200.0 * n),
+        ("rag_llm_tokens_total", {**model, "direction": "completion"}, 180.0 * n),
+        ("rag_llm_tokens_total", {**model, "direction": "prompt"}, 450.0 * n),
         ("rag_llm_first_token_seconds_sum", model, 4.5 * n),
         ("rag_llm_first_token_seconds_count", model, 9.0 * n),
         ("rag_other", {}, 1.0),
@@ -39,13 +47,22 @@ def test_everything_that_the_contract_tells() -> None:
         "generation/cache_hits": (0.8, 10),
         "generation/pool_used:db": (0.75, None),
         "generation/pool_waiting:db": (2.0, None),
-        "generation/documents_per_s:indexed": (1.0, None),
+        "generation/documents_per_s:indexed": (1.2, None),
+        "generation/documents_per_s:dead": (0.4, None),
+        "generation/documents_failed": (0.25, 16),
+        "generation/vectors_rejected_per_s:payload": (0.2, None),
+        "generation/users": (4.0, None),
+        "generation/queries_per_user": (30.0, None),
         "generation/degraded_per_s:no_context": (0.2, None),
         "llm/requests_per_s:chat": (2.0, None),
         "llm/failures:chat": (0.1, 20),
-        "llm/tokens_per_s:chat:completion": (40.0, None),
+        "llm/tokens_per_s:chat:completion": (36.0, None),
+        "llm/tokens_per_s:chat:prompt": (90.0, None),
+        "llm/answer_tokens:chat": (20.0, 18),
+        "llm/prompt_tokens:chat": (50.0, 18),
         "llm/first_token:chat": (0.5, 18),
         "client/quality": (0.9, 20),
+        "client/refused": (pytest.approx(14 / 34), 34),
     }
 
 

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from concurrent.futures import wait
 from pathlib import Path
+from random import Random
 from threading import Event
 from typing import Any
 
@@ -20,6 +21,7 @@ from harness.ops.monitoring.levels import Levels
 from harness.ops.monitoring.readings import Reading
 from harness.ops.monitoring.rounds import Round
 from harness.ops.stackfile.loading import StackFile, stack_of_text
+from harness.ops.stackfile.profiles import Profile
 from harness.ops.targets import Targets
 from harness.ops.watching.desk import EVENTS, Desk, Listener
 from harness.ops.watching.findings import LASTING_S, Finding, Findings
@@ -60,7 +62,9 @@ class Watched:
         operator, self.ear = on_call(self.world)
         stack = stack_of_text(STACK, "S", {})
         self.stack = StackFile("S", stack.document, self.world.targets)
-        self.monitor = Monitor(self.world.targets, Levels(self.world.targets.kinds), [("told", self.source)], detectors or {})
+        self.monitor = Monitor(
+            self.world.targets, Levels(self.world.targets.kinds), [("told", self.source)], Profile(detectors=detectors or {})
+        )
         self.watch = Watch(self.stack, self.monitor, self, operator, self.documents.append)
 
     def look(self) -> Round:
@@ -123,6 +127,32 @@ def test_a_detector_is_chosen_for_a_reading(tmp_path: Path) -> None:
     watched.source.values = {"queue": 900.0}
     watched.go(1)
     assert watched.ear.of("firing") == ["Anomaly host"]
+
+
+def test_a_distribution_that_moves_is_a_drift_graded_and_remembered(tmp_path: Path) -> None:
+    watched, random = Watched(tmp_path, {"host/score": "ks", "host/length": "adwin"}, bare=True), Random(3)
+    for n in range(600):
+        watched.source.values = {
+            "score": random.gauss(0.0 if n < 400 else 3.0, 1.0),
+            "length": random.gauss(100.0 if n < 400 else 160.0, 9.0),
+        }
+        watched.go(1)
+    told = {(d.key, d.detector, d.severity) for d in watched.monitor.drifts}
+    assert ("host/length", "adwin", "warning") in told and ("host/score", "ks", "critical") in told
+    assert [d.key for d in watched.monitor.drifts].count("host/score") == 1, "one that lasts is one"
+    assert all(d.t_s > 400 for d in watched.monitor.drifts) and "Drift host" in watched.ear.of("firing")
+
+
+def test_readings_that_are_only_strange_together(tmp_path: Path) -> None:
+    watched, random = Watched(tmp_path, bare=True), Random(4)
+    watched.monitor.together = {"load": ("mewma", ("host/sent", "host/served"))}
+    for n in range(260):
+        level = random.gauss(50.0, 10.0)
+        watched.source.values = {"sent": level, "served": level if n < 200 else 100.0 - level}
+        watched.go(1)
+        if n == 199:
+            assert watched.ear.of("firing") == []
+    assert "Anomaly host" in watched.ear.of("firing"), "each is as it always was"
 
 
 def test_a_disk_that_fills_up_is_told_in_time(tmp_path: Path) -> None:
@@ -215,6 +245,19 @@ def test_documents_of_a_watch(desk: Desk, tmp_path: Path) -> None:
     assert (event["what"], event["dry_run"]) == ("alerts", True)
 
 
+def test_what_was_done_and_what_should_change_stand_in_the_documents(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    made = Desk(watched.monitor, Machine.of(watched.stack, SystemClock()), ANCHOR, dry_run=False, out=tmp_path / "out")
+    made.attend(watched.watch._operator)
+    for n in range(60):
+        watched.world.down = {"retrieval-2": "refused"} if n > 30 else {}
+        made.see(watched.watch.round(), watched.watch.firing, 0.01)
+    (first, *_) = made.document("status")["actions"]
+    assert (first["service"], first["kind"], [step["verb"] for step in first["steps"]]) == ("retrieval", "crash", ["restart"])
+    assert first["at"].startswith("2026-11-30T12:00:3") and first["helped"] is False
+    assert made.document("performance")["advice"] == [] and made.document("dashboard")["drifts"] == []
+
+
 def test_prometheus_reads_what_is_served(desk: Desk) -> None:
     listener = Listener(desk, 0)
     try:
@@ -223,6 +266,9 @@ def test_prometheus_reads_what_is_served(desk: Desk) -> None:
         families = json.loads(urllib.request.urlopen(f"{listener.url}/metrics.json", timeout=60).read())
         keys = json.loads(urllib.request.urlopen(f"{listener.url}/history", timeout=60).read())["keys"]
         cpu = json.loads(urllib.request.urlopen(f"{listener.url}/history/host/cpu", timeout=60).read())
+        short = json.loads(urllib.request.urlopen(f"{listener.url}/history/host/cpu?window=10s", timeout=60).read())
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(f"{listener.url}/history/host/cpu?window=soon", timeout=60)
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{listener.url}/secrets", timeout=60)
     finally:
@@ -232,6 +278,7 @@ def test_prometheus_reads_what_is_served(desk: Desk) -> None:
     assert samples["watch_round_seconds_count", None, None] == 70.0
     assert ("host_cpus", None, None) in samples and status["level"] == "critical"
     assert {"counter", "gauge", "histogram", "summary"} == {family["type"] for family in families}
+    assert short["summary"]["count"] == len(short["points"]) == 11
     assert "host/cpu" in keys and (cpu["summary"]["count"], cpu["summary"]["maximum"], len(cpu["points"])) == (70, 0.95, 70)
 
 
@@ -247,6 +294,16 @@ AT = {"at": "2026-11-30T12:00:00+00:00", "dry_run": True}
         ({"what": "diagnosis", "body": {"causes": [{"service": "db", "kind": "crash", "confidence": 0.9}]}}, "DIAGNOSIS db (crash, 0.90)"),
         ({"what": "action", "body": {"verb": "restart", "service": "db", "instance": None}}, "WOULD DO  restart db"),
         ({"what": "escalation", "body": {"reason": "no verb"}}, "PERSON    no verb"),
+        (
+            {
+                "what": "pressure",
+                "subject": "host",
+                "metric": "cpu",
+                "processes": [{"name": "a", "pid": 7, "cpus": 1.5, "memory_bytes": 2**21}],
+            },
+            "PRESSURE  cpu of host; most is taken by a (7, 1.5 cpus, 2 MiB)",
+        ),
+        ({"what": "cleaned", "files": 2, "freed_bytes": 2**20, "removed": False}, "CLEANED   2 old files, 1.0 MiB, would be removed"),
         ({"what": "lost", "reason": "x: y"}, "LOST      x: y"),
         ({"what": "ended"}, "ended"),
     ],
