@@ -16,7 +16,11 @@ from harness.record.events import OPERATOR
 
 if TYPE_CHECKING:
     from harness.replay.mutation import Mutation
-    from harness.replay.replaying import Replay
+    from harness.replay.replaying import Replay, Source
+    from harness.scenario.model import Scenario
+
+_SCENARIO_FILE = click.Path(path_type=Path)
+_NEWER = "Ask what FILE expects, a newer text of the scenario that was run."
 
 
 @command(epilog=EPILOG)
@@ -26,8 +30,9 @@ if TYPE_CHECKING:
     metavar="CMD",
     help="An operator of your own: a command that reads rounds as lines of JSON, and answers each with one (docs/replay.md).",
 )
+@click.option("--scenario", metavar="FILE", type=_SCENARIO_FILE, help=_NEWER)
 @JSON
-def replay(run: Path, operator: str | None, as_json: bool) -> int:
+def replay(run: Path, operator: str | None, scenario: Path | None, as_json: bool) -> int:
     """Show a recorded run to the operator again.
 
     What it says is scored: on a fake clock, from the record alone: minutes become seconds, and the same record gives the same answer,
@@ -35,10 +40,10 @@ def replay(run: Path, operator: str | None, as_json: bool) -> int:
     nothing: from the first one in which replay and run differ, what hangs on it is INCONCLUSIVE.
     """
     from harness.replay.outside import OutsideError, outside
-    from harness.replay.replaying import Source, replay_outside
     from harness.replay.replaying import replay as again
+    from harness.replay.replaying import replay_outside
 
-    source = Source.of(run)
+    (source,) = _sources((run,), (scenario,) if scenario is not None else ())
     try:
         with ExitStack() as started:
             found = again(source) if operator is None else replay_outside(source, started.enter_context(outside(_argv(operator))))
@@ -50,6 +55,22 @@ def replay(run: Path, operator: str | None, as_json: bool) -> int:
         for line in _told(found):
             click.echo(line)
     return found.verdict.exit_code
+
+
+def _sources(runs: tuple[Path, ...], files: tuple[Path, ...]) -> list[Source]:
+    """The runs, each asked what the file of its scenario expects, where there is one. A file of no run's scenario is a mistake."""
+    from harness.replay.replaying import Source
+    from harness.scenario.loader import load_scenario
+
+    newer: dict[str, tuple[Scenario, Path]] = {}
+    for file in files:
+        scenario = load_scenario(file).scenario
+        newer[scenario.name] = (scenario, file)
+    sources = [Source.of(run) for run in runs]
+    for name, (_, file) in newer.items():
+        if name not in {source.scenario.name for source in sources}:
+            raise CommandError(USAGE, f"--scenario {file}: none of these runs is one of {name}")
+    return [source.asking(*newer[source.scenario.name]) if source.scenario.name in newer else source for source in sources]
 
 
 def _argv(text: str) -> list[str]:
@@ -90,10 +111,13 @@ def _told(found: Replay) -> Iterator[str]:
     metavar="R",
     help="Exit with 3 where the runs reach a smaller share of all mutants.",
 )
+@click.option("--scenario", multiple=True, metavar="FILE", type=_SCENARIO_FILE, help=_NEWER + " As often as there are scenarios.")
 @click.option("--live", is_flag=True, help="Run scenarios again, with an operator without one strategy each. Says first how long it takes.")
 @click.option("--out", default=Path("runs"), show_default=True, type=click.Path(path_type=Path), help="Where live runs are recorded.")
 @JSON
-def mutate(runs: tuple[Path, ...], min_score: float, min_reach: float, live: bool, out: Path, as_json: bool) -> int:
+def mutate(
+    runs: tuple[Path, ...], min_score: float, min_reach: float, scenario: tuple[Path, ...], live: bool, out: Path, as_json: bool
+) -> int:
     """Say which parts of the operator nobody misses.
 
     They are taken away one at a time.
@@ -104,13 +128,14 @@ def mutate(runs: tuple[Path, ...], min_score: float, min_reach: float, live: boo
     """
     from harness.replay.mutants import mutants
     from harness.replay.mutation import mutate as all_mutants
-    from harness.replay.replaying import Source
 
+    if live and scenario:
+        raise CommandError(USAGE, "--live runs the scenarios of the runs again, as they were: leave out --scenario")
     if live:
         from harness.commands.replay_live import mutate_live
 
         return mutate_live(runs, min_score, out, as_json)
-    found = all_mutants([Source.of(run) for run in runs], mutants())
+    found = all_mutants(_sources(runs, scenario), mutants())
     if as_json:
         emit(found.to_json())
     else:

@@ -22,7 +22,7 @@ from harness.replay.outside import OutsideOperator
 from harness.replay.parting import Parting, partings
 from harness.replay.play import Assemble, Replayed, play
 from harness.replay.recording import Recording, Seen
-from harness.scenario.model import Scenario
+from harness.scenario.model import FaultUse, Scenario
 
 Alter = Callable[[Iterator[Seen]], Iterator[Seen]]
 _SAME_ACTION_INTERVALS = 2.0  # how many sampling intervals the same action may come earlier or later than in the run
@@ -51,10 +51,28 @@ class Source:
             raise store.RecordError(f"{directory.run_file}: no clock anchor: {error}") from error
         return cls(recording, live, asked(recorded_scenario(directory, live.run)), offset_s, recording.interval_s(), _until_ns(live))
 
+    def asking(self, other: Scenario, file: Path) -> Source:
+        """The same run, of which is asked what `other`, read from `file`, expects. Raises RecordError where that is of another fault.
+
+        What the run does not have of the other's faults is INCONCLUSIVE, as in any run that lacks them.
+        """
+        played = {fault.id: fault for fault in self.scenario.faults}
+        for fault in other.faults:
+            run = played.get(fault.id, fault)
+            if (run.type, run.target, run.with_) != (fault.type, fault.target, fault.with_):
+                raise store.RecordError(
+                    f"{file}: its fault {fault.id} is not the one of the run: {_words(fault)}, and in the run {_words(run)}"
+                )
+        return replace(self, scenario=self.scenario.model_copy(update={"expect": asked(other).expect}))
+
     @cached_property
     def rounds(self) -> tuple[Seen, ...]:
         """What an operator gets to see of it, read once. Raises RecordError where samples are missing."""
         return tuple(takewhile(lambda seen: seen.done_ns <= self.until_ns, self.recording.rounds()))
+
+
+def _words(fault: FaultUse) -> str:
+    return f"{fault.type} of {fault.target} with {fault.with_}"
 
 
 def _until_ns(live: History) -> int:

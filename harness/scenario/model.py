@@ -182,6 +182,7 @@ class RootCause(Model):
     edge: str | None = None
     host: str | None = None
     kind: Kind
+    within: LimitText | None = Field(default=None, description="onset to the first diagnosis that puts it first")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -77,6 +77,15 @@ def diagnose(history: History, fault: FaultTruth, expected: frozenset[str] | Non
     )
 
 
+def first_right_s(history: History, fault: FaultTruth, expected: frozenset[str], kind: str) -> float | None:
+    """Seconds from the onset to the first diagnosis that names one of `expected` first, with `kind`; None where none does in the window."""
+    for diagnosis in claimed_causes(history, fault):
+        first = _one_per_service(diagnosis.causes)[0]
+        if first.service in expected and first.kind == kind:
+            return after_onset(fault.onset_ns or 0, diagnosis.t_ns)
+    return None
+
+
 def claimed_causes(history: History, fault: FaultTruth) -> tuple[Diagnosis, ...]:
     """Diagnoses in the fault's window that name any cause: what a benign change should not get."""
     return tuple(d for d in history.diagnoses if d.causes and _about(history, fault, d))

@@ -130,6 +130,10 @@ def _root_cause(context: _Context, entry: Expect, fault: FaultTruth, blank: Resu
     elif score.victim_blamed:
         why += ": a service that only suffers from the fault"
     listed = tuple(f"{c.service} / {c.kind} ({c.confidence:g})" for c in score.causes)
+    if right and expected.within is not None:
+        at_s = diagnosis.first_right_s(context.history, fault, names, expected.kind)
+        right = at_s is not None and slis.keeps(_given(expected.within), at_s)
+        why += f", right first {at_s:g}s after onset (within {expected.within.text})"
     return replace(blank, status=_status(right), value=told, reason=why, evidence=listed)
 
 

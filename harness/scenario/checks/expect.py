@@ -49,6 +49,8 @@ def check_expectations(loaded: Loaded, catalog: Catalog, stack: StackInfo) -> It
 def _units(loaded: Loaded, entry: Expect, where: KeyPath) -> Iterator[Problem]:
     limits: list[tuple[KeyPath, Limit | None]] = [((name,), getattr(entry, name)) for name in ("alert", "within", *_COUNTS)]
     limits += [(("alerts", name), limit) for name, limit in (entry.alerts or {}).items()]
+    if isinstance(entry.root_cause, RootCause):
+        limits.append((("root_cause", "within"), entry.root_cause.within))
     for key, limit in limits:
         if limit is None:
             continue

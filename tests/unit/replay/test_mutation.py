@@ -158,6 +158,10 @@ def test_the_command_lists_survivors_and_fails_below_the_score(crashed: RunDirec
     assert (shown.exit_code, "reach 33% of all mutants, and 50% are wanted" in shown.stderr) == (3, True)
     assert "not reached rule RateLimited: it makes no difference in these runs" in shown.stdout
     assert "noticed rule InstanceDown: recorded expect.broken.alert is " in shown.stdout
+    refused = CliRunner().invoke(cli, ["mutate", str(crashed.path), "--live", "--scenario", str(crashed.scenario_file)])
+    assert (refused.exit_code, "leave out --scenario" in refused.stderr) == (2, True)
+    asked = CliRunner().invoke(cli, ["mutate", str(crashed.path), "--scenario", str(crashed.scenario_file), "--json"])
+    assert json.loads(asked.stdout) == told
 
 
 def test_late_telemetry_is_what_there_was() -> None:

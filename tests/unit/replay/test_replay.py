@@ -62,6 +62,26 @@ def test_the_command_gives_the_same_bytes_twice(recorded: RunDirectory, tmp_path
     assert "claims agree within one sampling interval (1.0s)" in shown.stdout
 
 
+def test_a_run_is_asked_what_a_newer_text_of_its_scenario_expects(recorded: RunDirectory, tmp_path: Path) -> None:
+    """One limit is one that it breaks, and one fault is not in the run; a file of another fault, or of another scenario, is refused."""
+    added = SCENARIO.replace("faults: [", "faults: [{id: later, type: process.kill, target: retrieval, at: recovery}, ")
+    texts = {
+        "newer": added.replace('alert: "<= 10s"', 'alert: "<= 1s"').replace("expect:", "expect:\n  - {fault: later, alert: '<= 5s'}"),
+        "other": SCENARIO.replace("ttft: 4s", "ttft: 5s"),
+        "strange": SCENARIO.replace("name: recorded", "name: strange"),
+    }
+    files = {name: tmp_path / f"{name}.yaml" for name in texts}
+    for name, text in texts.items():
+        files[name].write_text(text, encoding="utf-8")
+    newer, other, strange = (CliRunner().invoke(cli, ["replay", str(recorded.path), "--scenario", str(file)]) for file in files.values())
+    assert newer.exit_code == EXIT_FAIL
+    assert "FAIL expect.broken.alert" in newer.stdout and "PASS expect.broken.root_cause" in newer.stdout
+    assert "INCONCLUSIVE expect.later.alert" in newer.stdout
+    assert (other.exit_code, strange.exit_code) == (2, 2)
+    assert "its fault broken is not the one of the run" in other.stderr and "{'ttft': '5s'}" in other.stderr
+    assert "none of these runs is one of strange" in strange.stderr
+
+
 def test_what_the_operator_hears_comes_without_the_truth(recorded: RunDirectory, tmp_path: Path) -> None:
     """Where events, scenario, questions and logs are gone, the operator says the same: it never saw them."""
     bare = RunDirectory(tmp_path / "bare")

@@ -111,6 +111,19 @@ def test_root_cause(fault: str, wanted: Any, lines: list[str], status: Status) -
     assert of_fault("root_cause", wanted, *lines, fault=fault).status is status
 
 
+def test_a_root_cause_that_is_right_too_late() -> None:
+    """Counted is when it is first named right, not when the diagnosis in force was told; one that is never right fails as ever."""
+    prompt = {**LLM, "within": "<= 5s"}
+    early = ["33s diagnosis llm/latency:0.9", "38s diagnosis llm/latency:0.9 generation/latency:0.1"]
+    late = ["33s diagnosis generation->llm/network:0.8", "38s diagnosis llm/latency:0.9"]
+    assert of_fault("root_cause", prompt, *early).status is PASS
+    result = of_fault("root_cause", prompt, *late)
+    assert (result.status, result.value, result.limit) == (FAIL, "llm / latency", "llm / latency")
+    assert result.reason == "named first 8s after onset, right first 8s after onset (within <= 5s)"
+    assert of_fault("root_cause", LLM, *late).status is PASS
+    assert of_fault("root_cause", prompt, "33s diagnosis llm/errors:0.9").status is FAIL
+
+
 def test_reasons_of_a_wrong_root_cause() -> None:
     result = of_fault("root_cause", LLM, "33s diagnosis generation/latency:0.9 llm/latency:0.1")
     assert (result.value, result.reason) == (
