@@ -23,11 +23,12 @@ RULE, BLIND, DELAY, STRATEGY = "rule", "blind", "delay", "strategy"
 KINDS = (RULE, BLIND, DELAY, STRATEGY)
 
 OF_FAMILIES = (
-    "AnswerLength", "AnswersWrong", "CacheEmptied", "CacheEvicting", "CacheSlow", "CanaryWrong", "ClockSkew", "CollectionRecreated",
-    "ConnectionsHeld", "DatabaseReadOnly", "DescriptorsExhausted", "DocumentsDead", "DocumentsRefused", "DocumentsWaiting", "HitsRejected",
-    "InstanceMissing", "LoadUnexpected", "LockHeld", "LockWaits", "MemoryGrowing", "MemoryNearLimit", "MetricsLost", "MetricsStale",
-    "ModelChanged", "ProcessorContended", "ProcessorThrottled", "SearchedByWords", "SessionsExhausted", "TokensSlow", "Unauthorized",
-    "UsageMissing", "VersionSlower", "WayBroken", "WritesFail",
+    "AnswerLength", "AnswersUnusable", "AnswersWrong", "CacheEmptied", "CacheEvicting", "CacheSlow", "CanaryWrong", "ClockSkew",
+    "CollectionRecreated", "ConnectionsHeld", "DatabaseReadOnly", "DescriptorsExhausted", "DiskWaits", "DocumentsDead",
+    "DocumentsRefused", "DocumentsWaiting", "HitsRejected", "InstanceMissing", "InstanceStalls", "LoadUnexpected", "LockHeld",
+    "LockWaits", "MemoryGrowing", "MemoryNearLimit", "MetricsLost", "MetricsStale", "ModelChanged", "ProcessorContended",
+    "ProcessorThrottled", "SearchedByWords", "SessionsExhausted", "TokensSlow", "Unauthorized", "UsageMissing", "VersionSlower",
+    "WayBroken", "WritesFail",
 )  # fmt: skip
 """Symptoms that the rules of families of faults name, beside those that hold for any service."""
 

@@ -67,7 +67,7 @@ def _directness(symptom: Symptom) -> float:
 _OF_ITSELF = (
     "ServiceLatencyHigh", "ServiceQueueing", "ProbeSlow", "InstanceDown", "CertificateInvalid", "RateLimited", "LockHeld", "LockWaits",
     "SessionsExhausted", "CacheSlow", "CacheEvicting", "MemoryGrowing", "MemoryNearLimit", "ProcessorThrottled", "ProcessorContended",
-    "DescriptorsExhausted",
+    "DescriptorsExhausted", "InstanceStalls", "DiskWaits",
 )  # fmt: skip
 
 

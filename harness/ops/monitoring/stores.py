@@ -25,6 +25,7 @@ SAMPLES = (
     "pg_stat_activity_count",
     "pg_settings_max_connections",
     "pg_stat_activity_waiting_for_locks",
+    "pg_stat_activity_waiting_for_io",
     "pg_stat_activity_max_idle_tx_seconds",
     "pg_settings_default_transaction_read_only",
     "redis_db_keys",
@@ -40,6 +41,7 @@ _POSTGRES = """
 SELECT count(*),
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
        count(*) FILTER (WHERE wait_event_type = 'Lock'),
+       count(*) FILTER (WHERE wait_event_type = 'IO' OR wait_event = 'WALWrite'),
        coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)) FILTER (WHERE state = 'idle in transaction'), 0),
        (current_setting('default_transaction_read_only') = 'on')::int
 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -62,12 +64,13 @@ def _ask_postgres(url: str) -> Samples:
     with psycopg.connect(url, connect_timeout=max(2, round(PROBE_TIMEOUT_S)), autocommit=True) as connection:
         row = connection.execute(_POSTGRES).fetchone()
     assert row is not None, "an aggregate has one row"
-    sessions, most, waiting, idle_s, read_only = row
+    sessions, most, waiting, for_io, idle_s, read_only = row
     return [
         ("pg_up", {}, 1.0),
         ("pg_stat_activity_count", {}, float(sessions)),
         ("pg_settings_max_connections", {}, float(most)),
         ("pg_stat_activity_waiting_for_locks", {}, float(waiting)),
+        ("pg_stat_activity_waiting_for_io", {}, float(for_io)),
         ("pg_stat_activity_max_idle_tx_seconds", {}, float(idle_s)),
         ("pg_settings_default_transaction_read_only", {}, float(read_only)),
     ]
@@ -81,8 +84,8 @@ def _ask_redis(url: str) -> Samples:
         slow: Any = _or_none(lambda: client.slowlog_get(1))
     finally:
         client.close()
-    keys = sum(int(v["keys"]) for name, v in info.items() if name.startswith("db") and isinstance(v, dict) and "keys" in v)
-    samples: Samples = [("redis_db_keys", {}, float(keys))]
+    held = {name: v for name, v in info.items() if name.startswith("db") and isinstance(v, dict) and "keys" in v}  # those not empty
+    samples: Samples = [("redis_db_keys", {"db": name}, float(v["keys"])) for name, v in held.items()]
     for name, field in (
         ("redis_evicted_keys_total", "evicted_keys"),
         ("redis_expired_keys_total", "expired_keys"),

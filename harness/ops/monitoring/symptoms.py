@@ -17,6 +17,7 @@ RATE_LIMITED_SHARE = 0.1
 LATENCY_SCORE = 8.0
 LATENCY_EFFECT_S = 0.2  # an anomaly smaller than this hurts nobody
 TIMES_USUAL = 2.0  # nor does one that is not at least twice the usual: more load makes everything a little slower
+EARLY = 0.75  # of what calls usually take: time-outs that come before that are the caller's own want of patience
 RESIDENCE_SCORE = 8.0
 RESIDENCE_EFFECT_S = 0.6
 USER_FAILURE_SHARE = 0.05
@@ -91,9 +92,11 @@ class SymptomRules:
 
     def _edge(self, edge: tuple[str, str], signal: EdgeSignal, window_s: float) -> Iterator[Symptom]:
         caller, callee = edge
-        if signal.attempts >= MIN_EVENTS:
-            yield from self._failures(edge, signal)
         latency = signal.latency_s
+        if signal.attempts >= MIN_EVENTS:
+            usual = self._latency.get(edge)
+            patient = latency is None or usual is None or not usual.ready or latency > EARLY * usual.median
+            yield from self._failures(edge, signal, patient=patient)
         if latency is not None and signal.finished >= MIN_EVENTS:
             baseline = self._latency.setdefault(edge, Baseline(floor=0.01))
             if _anomalous(baseline, latency, LATENCY_SCORE, LATENCY_EFFECT_S):
@@ -108,9 +111,12 @@ class SymptomRules:
                 )
                 yield Symptom("CallsQueueing", callee, "latency", evidence, edge=edge, score=usual.score(residence))
 
-    def _failures(self, edge: tuple[str, str], signal: EdgeSignal) -> Iterator[Symptom]:
-        """An open circuit hides what opened it: while calls are refused by it, the last failure seen stays the symptom."""
-        failures = list(_outcomes(edge, signal))
+    def _failures(self, edge: tuple[str, str], signal: EdgeSignal, *, patient: bool) -> Iterator[Symptom]:
+        """An open circuit hides what opened it: while calls are refused by it, the last failure seen stays the symptom.
+
+        Calls that time out sooner than they usually end were given up early, by users without patience: no callee hangs for that.
+        """
+        failures = [s for s in _outcomes(edge, signal) if patient or s.kind != "hang"]
         refused = signal.share("circuit_open")
         if failures:
             self._opened_by[edge] = failures[0]

@@ -118,6 +118,7 @@ CHOICES: tuple[Choice, ...] = (
     Choice("http", ("cpu",), (failover, scale_up), sign="ProcessorThrottled"),  # a restart keeps the quota
     Choice("http", ("cpu",), (restart, failover)),
     Choice("http", _OF_ONE_INSTANCE, (restart, failover)),
+    Choice("http", ("pool",), (restart, failover), sign="InstanceStalls"),
     Choice("http", ("pool",), (reset_pool, restart)),
     Choice("http", ("clock",), (failover,)),
     Choice("http", ("latency",), (scale_up,), sign="DocumentsWaiting"),

@@ -11,7 +11,7 @@ import pytest
 from harness.ops.diagnosis.graph import Graph
 from harness.ops.diagnosis.rules.base import View
 from harness.ops.diagnosis.rules.builds import CHANGE_MATTERS_S, MISSING_AT_MOST_S, BuildRules
-from harness.ops.diagnosis.rules.catalogue import FamilyRules
+from harness.ops.diagnosis.rules.catalogue import FamilyRules, without_the_vague
 from harness.ops.diagnosis.rules.noise import CommonSlowness, StillAnswering
 from harness.ops.diagnosis.rules.quality import CanaryRules, UserQualityRules
 from harness.ops.monitoring.canaries import FACT, SOURCE
@@ -124,11 +124,54 @@ def test_a_provider_whose_canary_is_well_is_not_blamed() -> None:
     healthy = Stage(rule.canaries, t_s=stage.t_s)
     ask(healthy, "generation", generated())
     said = [quality(stage, 4, wrong=4) for _ in range(4)][-1]
-    assert said == [("AnswersWrong", "postgres", "data"), ("AnswersWrong", "cache", "data")]
+    assert said == [("AnswersWrong", "postgres", "data")], "what is out of date fits the question"
     healthy.t_s = stage.t_s
     ask(healthy, "generation", generated("No idea."), number=2)
     ask(healthy, "generation", generated())
     assert quality(stage, 4, wrong=4) == [], "then it is one instance, as the canary says itself"
+
+
+@pytest.mark.parametrize(
+    ("hits", "found", "blamed"),
+    [
+        (6, ["d0", "d1", "d2", "d3", "d4"], "cache"),
+        (1, ["d0", "d1", "d2", "d3", "d4"], "postgres"),  # more is declined than comes from the cache
+        (6, ["d0", "d1", "d2", "x", "y"], "postgres"),  # the index is not what it was
+    ],
+)
+def test_contexts_of_another_question_are_the_caches_if_the_index_is_as_it_was(hits: int, found: list[str], blamed: str) -> None:
+    stage = users()
+    rule = stage.rule
+    assert isinstance(rule, UserQualityRules)
+
+    def ask_and_look_up(correct: float, refused: float) -> Told:
+        for tier, result, n in (("memory", "miss", 8), ("redis", "hit", hits), ("redis", "miss", 8 - hits)):
+            stage.count("retrieval-1", "rag_cache_requests_total", n, cache="retrieval", tier=tier, result=result)
+        for result, n in (("correct", correct), ("refused", refused)):
+            stage.count(CLIENT, "client_quality_total", n, result=result)
+        return told(stage.show(stage.look("retrieval-1")))
+
+    for _ in range(14):
+        ask_and_look_up(8, 0)
+    healthy = Stage(rule.canaries, t_s=stage.t_s - 3)
+    ask(healthy, "generation", generated())
+    for documents in (["d0", "d1", "d2", "d3", "d4"], found):
+        ask(healthy, "search", {"sources": [{"doc_id": d} for d in documents]})
+    assert [ask_and_look_up(4, 4) for _ in range(6)][-1] == [("AnswersWrong", blamed, "data")]
+
+
+def test_a_version_is_slow_where_it_runs_and_not_in_the_mean() -> None:
+    stage = Stage(BuildRules())
+
+    def serve(version: str, each_s: float) -> Told:
+        for instance, n, took_s in (("retrieval-1", 1, each_s), ("retrieval-2", 20, 0.004)):
+            stage.count(instance, "rag_request_duration_seconds_count", n, route="/retrieve")
+            stage.count(instance, "rag_request_duration_seconds_sum", n * took_s, route="/retrieve")
+        return told(stage.show(stage.look("retrieval-1", [("rag_build_info", {"version": version}, 1.0)]), stage.look("retrieval-2")))
+
+    assert [serve("1.0.0", 0.004) for _ in range(8)] == [[]] * 8
+    assert [serve("1.1.0", 0.004) for _ in range(8)] == [[]] * 8, "a change alone is no fault"
+    assert [serve("1.2.0", 0.3) for _ in range(8)][-1] == [("VersionSlower", "retrieval", "version")]
 
 
 def test_a_symptom_soon_after_a_change_of_build_is_laid_to_the_build() -> None:
@@ -182,6 +225,20 @@ def test_rules_that_say_it_better_take_the_place_of_the_vague() -> None:
         type("Empty", (), {"looks": (), "canaries": ()})(), type("S", (), {"t_s": 1.0, "window_s": 5.0, "services": {}})(), windows, KINDS
     )  # type: ignore[arg-type]
     assert told(FamilyRules((Said(),)).look(view, [down])) == [("DescriptorsExhausted", "retrieval", "descriptors")]
+
+
+def test_what_another_symptom_explains_is_not_told_beside_it() -> None:
+    load = Symptom("LoadUnexpected", "gateway", "load", "", directness=0.9)
+    length = Symptom("AnswerLength", "llm", "quality", "", directness=0.55)
+    stalls = Symptom("InstanceStalls", "retrieval", "pool", "", instance="retrieval-1", directness=0.86)
+    throttled = Symptom("ProcessorThrottled", "retrieval", "cpu", "", instance="retrieval-1", directness=0.9)
+    calls, called = (
+        Symptom("CallLatencyHigh", edge[1], "latency", "", edge=edge) for edge in (("retrieval", "llm"), ("query", "retrieval"))
+    )
+    assert without_the_vague([length]) == [length]
+    assert without_the_vague([load, length, stalls]) == [load]
+    assert without_the_vague([stalls, calls, called]) == [stalls, called], "a caller that stands still measures itself"
+    assert without_the_vague([stalls, throttled, calls]) == [throttled]
 
 
 def test_slowness_that_everybody_shares_is_nobodys() -> None:

@@ -58,6 +58,8 @@ def test_processors_that_are_held_back_or_shared() -> None:
     calm, throttled, shared = (Stage(ProcessorRules()) for _ in range(3))
     assert [processor(calm, throttled=1) for _ in range(8)] == [[]] * 8
     assert [processor(throttled, throttled=9) for _ in range(3)][-1] == [("ProcessorThrottled", "retrieval", "cpu")]
+    now_and_then = Stage(ProcessorRules())
+    assert [processor(now_and_then, throttled=3) for _ in range(3)][-1] == [("ProcessorThrottled", "retrieval", "cpu")]
     assert [processor(shared, beside_s=0.9) for _ in range(4)][-1] == [("ProcessorContended", "retrieval", "cpu")]
 
 

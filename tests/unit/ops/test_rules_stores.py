@@ -7,10 +7,11 @@ from tests.unit.ops.stage import Stage, told
 
 
 def database(
-    stage: Stage, *, waiting: float = 0, idle_s: float = 0, sessions: float = 12, read_only: float = 0
+    stage: Stage, *, waiting: float = 0, for_io: float = 0, idle_s: float = 0, sessions: float = 12, read_only: float = 0
 ) -> list[tuple[str, str, str]]:
     samples = [
         ("pg_stat_activity_waiting_for_locks", {}, waiting),
+        ("pg_stat_activity_waiting_for_io", {}, for_io),
         ("pg_stat_activity_max_idle_tx_seconds", {}, idle_s),
         ("pg_stat_activity_count", {}, sessions),
         ("pg_settings_max_connections", {}, 97.0),
@@ -32,6 +33,14 @@ def test_a_lock_that_is_held_is_told_from_locks_that_come_and_go() -> None:
     assert said[-1] == [("LockWaits", "postgres", "latency")]
 
 
+def test_a_disk_that_sessions_wait_for_now_and_did_not_before() -> None:
+    slowed, always = Stage(DatabaseRules()), Stage(DatabaseRules())
+    assert [database(slowed, for_io=n % 8 == 0) for n in range(24)] == [[]] * 24, "a sync is met now and then"
+    assert [database(slowed, for_io=2) for _ in range(5)][-1] == [("DiskWaits", "postgres", "disk")]
+    assert [database(slowed) for _ in range(4)][-1] == []
+    assert [database(always, for_io=1) for _ in range(30)] == [[]] * 30, "its disk was never any faster"
+
+
 def test_a_database_without_sessions_is_full() -> None:
     stage = Stage(DatabaseRules())
     assert [database(stage, sessions=96) for _ in range(2)] == [[], [("SessionsExhausted", "postgres", "pool")]]
@@ -47,7 +56,8 @@ def test_read_only_is_a_fault_where_it_was_not_so_before() -> None:
 def cache(stage: Stage, keys: float, *, evicted: float = 0, slow: float = 0, up_s: float | None = None) -> list[tuple[str, str, str]]:
     stage.count("cache-1", "redis_evicted_keys_total", evicted)
     stage.count("cache-1", "redis_slowlog_last_id", slow)
-    samples = [("redis_db_keys", {}, keys), ("redis_uptime_in_seconds", {}, stage.t_s if up_s is None else up_s)]
+    samples = [("redis_db_keys", {"db": "db7"}, 500.0 - keys), ("redis_uptime_in_seconds", {}, stage.t_s if up_s is None else up_s)]
+    samples += [("redis_db_keys", {"db": "db0"}, keys)] if keys else []
     return told(stage.show(stage.look("cache-1", samples)))
 
 
@@ -60,7 +70,7 @@ def test_entries_that_are_gone_at_once_are_told_for_a_moment() -> None:
     stage = Stage(CacheRules())
     for _ in range(3):
         cache(stage, 200)
-    said = [cache(stage, keys) for keys in (3, 20, 40, 60, 80, 100, 120)]
+    said = [cache(stage, keys) for keys in (0, 20, 40, 60, 80, 100, 120)]
     assert said[0] == [("CacheEmptied", "cache", "latency")]
     assert said[-1] == []
 

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from harness.ops.diagnosis.rules.base import View
-from harness.ops.monitoring.symptoms import Symptom
+from harness.ops.diagnosis.rules.entry import CONTROL_ROUTES
+from harness.ops.monitoring.signals import Flow
+from harness.ops.monitoring.symptoms import MIN_EVENTS, Symptom
 
 CHANGE_MATTERS_S = 40.0
 MISSING_S = 10.0
 """An instance that is drained for a release is back in discovery before that."""
 MISSING_AT_MOST_S = 60.0
 """One that has been gone for longer was taken away for good: a smaller deployment is no fault."""
+DONE_OVER_S = 10.0
 SLOWER_TIMES = 2.5
 SLOWER_S = 0.08
 _SUSPECT = ("latency", "errors", "quality", "crash")
@@ -67,18 +70,22 @@ class BuildRules:
             self._changed[instance] = (service, t_s, f"{instance} runs {version} since then, before {before}")
 
     def _slower(self, view: View) -> Iterator[Symptom]:
-        """After a change less is enough to be told: the change itself is half of the evidence."""
+        """After a change less is enough to be told: the change itself is half of the evidence.
+
+        Looked at is what the instance that changed has done since: in the mean of all, it is the less to be seen the more others there are.
+        """
         for service, signal in view.signals.services.items():
             latency, change = signal.latency_s, self.changed_lately(view, service)
-            if latency is None or signal.finished < 5:
-                continue
             if change is None:
-                self._latency[service] = 0.8 * self._latency.get(service, latency) + 0.2 * latency
+                if latency is not None and signal.finished >= MIN_EVENTS:
+                    self._latency[service] = 0.8 * self._latency.get(service, latency) + 0.2 * latency
                 continue
-            usual = self._latency.get(service)
-            if usual is not None and latency > SLOWER_TIMES * usual and latency - usual > SLOWER_S:
-                evidence = f"{service} needs {latency * 1e3:.0f} ms a request, before {usual * 1e3:.0f}; {change[1]}"
-                yield Symptom("VersionSlower", service, "version", evidence, "warning", change[0], directness=0.9, for_s=2.9)
+            instance, words = change
+            since, usual = _done(view, instance, self._changed[instance][1]), self._latency.get(service)
+            latency = since.latency_s if since.finished >= MIN_EVENTS else None
+            if latency is not None and usual is not None and latency > SLOWER_TIMES * usual and latency - usual > SLOWER_S:
+                evidence = f"{instance} needs {latency * 1e3:.0f} ms a request, {service} before {usual * 1e3:.0f}; {words}"
+                yield Symptom("VersionSlower", service, "version", evidence, "warning", instance, directness=0.9, for_s=1.9)
 
     def _missing(self, view: View) -> Iterator[Symptom]:
         counts: dict[str, int] = {}
@@ -96,3 +103,14 @@ class BuildRules:
                 yield Symptom("InstanceMissing", service, "version", evidence, directness=0.8, for_s=0.0)
         for service, n in counts.items():
             self._usual[service] = max(n, self._usual.get(service, 0))
+
+
+def _done(view: View, instance: str, since_s: float) -> Flow:
+    """What one instance finished since then, and lately: few requests reach one of many."""
+    over_s, done = min(view.t_s - since_s, DONE_OVER_S / view.time_scale), Flow()
+    for name in ("sum", "count"):
+        for key, grown in view.windows.increases(f"rag_request_duration_seconds_{name}", view.t_s, over_s):
+            if key.instance == instance and key.label("route") not in CONTROL_ROUTES:
+                done.duration_sum_s += grown if name == "sum" else 0.0
+                done.finished += grown if name == "count" else 0.0
+    return done

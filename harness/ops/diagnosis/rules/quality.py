@@ -22,6 +22,8 @@ FIRST = 5
 MIN_ANSWERS = 12
 WRONG_SHARE = 0.12
 REFUSED_MORE = 0.3
+UNCHANGED = 0.8  # share of the first results of a search that are those known: the index is as it was
+BY_CHANCE = 0.1  # share of bad answers that a small sample may show above the share of hits
 
 Values = Sequence[float]
 
@@ -46,6 +48,7 @@ class CanaryRules:
     _vectors: list[Values] = field(default_factory=list)
     _cosines: list[float] = field(default_factory=list)
     _found: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    _unchanged: dict[int, bool] = field(default_factory=dict)  # by question of the search
     _answers: dict[tuple[str, int], list[str]] = field(default_factory=dict)  # by provider
     _bad: dict[tuple[str, str], _Bad] = field(default_factory=dict)  # by canary and instance
     _good_s: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -53,6 +56,10 @@ class CanaryRules:
     def good_lately(self, canary: str, view: View) -> bool:
         """Were the latest answers to it as they should be, and young?"""
         return bool(self._good(canary, view)) and not self._wrong(canary, view)
+
+    def index_as_before(self, view: View) -> bool:
+        """Do searches that no cache can answer find what they found before?"""
+        return self.good_lately("search", view) and all(self._unchanged.values())
 
     def mixed(self, canary: str, view: View) -> bool:
         """Does one instance answer it as it should, and another not?"""
@@ -121,6 +128,7 @@ class CanaryRules:
         known = self._found.get(answer.question)
         if known:
             kept = len(set(found) & set(known)) / len(set(known))
+            self._unchanged[answer.question] = kept >= UNCHANGED
             if kept <= SAME_FIRST:
                 return blamed, f"a search finds {len(set(found))} documents, {kept:.0%} of those that it found before"
         self._found[answer.question] = found or known or ()
@@ -181,7 +189,30 @@ class UserQualityRules:
                 yield Symptom("AnswersWrong", self.provider, "quality", evidence, directness=0.65, for_s=1.4)
             return
         evidence += ", and the provider answers from a given context as it should"
-        for store in self.stores[:1]:
-            yield Symptom("AnswersWrong", store, "data", evidence, directness=0.58, for_s=1.4)
-        if self.cache is not None and wrong >= WRONG_SHARE:
-            yield Symptom("AnswersWrong", self.cache, "data", evidence, directness=0.55, for_s=1.4)
+        holder, why = self._holder(view, wrong, refused)
+        if holder is not None:
+            yield Symptom("AnswersWrong", holder, "data", evidence + why, directness=0.58, for_s=1.4)
+
+    def _holder(self, view: View, wrong: float, refused: float) -> tuple[str | None, str]:
+        """Who holds what is wrong. Contexts that belong to another question are declined; what is out of date fits, and is wrong.
+
+        Entries that were exchanged can only come from the cache if the index finds what it found, and as many answers come from it.
+        """
+        store = self.stores[0] if self.stores else None
+        hits = _hit_share(view) if self.cache is not None else None
+        exchanged = hits is not None and refused > wrong and wrong + refused <= hits + BY_CHANCE and self.canaries.index_as_before(view)
+        if exchanged or store is None:
+            return self.cache, f"; searches past the cache find what they found, and it serves {hits:.0%} of them" if exchanged else ""
+        return store, ""
+
+
+def _hit_share(view: View) -> float | None:
+    """Of the look-ups of whoever asks the shared tier, over all tiers; None where nobody does."""
+    looked_up = hits = 0.0
+    shared = {(key.service, key.label("cache")) for key, _ in view.grown("rag_cache_requests_total") if key.label("tier") == "redis"}
+    for key, grown in view.grown("rag_cache_requests_total"):
+        if (key.service, key.label("cache")) in shared:
+            hits += grown if key.label("result") == "hit" else 0.0
+            # each is looked up in the first tier; what that has not is looked up in the shared one
+            looked_up += grown if key.label("result") == "hit" or key.label("tier") == "redis" else 0.0
+    return hits / looked_up if looked_up else None

@@ -16,7 +16,8 @@ LEAK_OVER_S = 3.0
 DROP = 0.7  # to less than that share of what it was: another process
 WARM_UP_S = 10.0  # of a process: it may load what it likes
 NEARLY_ALL = 0.92  # of a memory limit
-THROTTLED_SHARE = 0.5  # of the periods
+THROTTLED_SHARE = 0.25  # of the periods: where CPUThrottlingHigh of the kubernetes-mixin begins
+MOSTLY_THROTTLED = 0.5  # of them: no burst any more, and told at once
 BESIDE_CPU_SHARE = 0.1  # of a processor, by others in the instance's own group, where nobody has any business
 
 
@@ -81,7 +82,8 @@ class ProcessorRules:
             of = periods.get(key.instance, 0.0)
             if of >= 5 and held_back / of >= THROTTLED_SHARE:
                 evidence = f"{key.instance} was held back in {held_back:.0f} of {of:.0f} periods of its processor quota"
-                yield Symptom("ProcessorThrottled", key.service, "cpu", evidence, instance=key.instance, directness=0.9, for_s=0.4)
+                for_s = 0.4 if held_back / of >= MOSTLY_THROTTLED else 4.9
+                yield Symptom("ProcessorThrottled", key.service, "cpu", evidence, instance=key.instance, directness=0.9, for_s=for_s)
         for key, spent_s in view.grown("container_beside_cpu_seconds_total"):
             if spent_s >= BESIDE_CPU_SHARE * view.signals.window_s:
                 share = spent_s / view.signals.window_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.ops.monitoring.rounds import Round
-from harness.ops.monitoring.signals import ClientSignal, ServiceSignal, Signals
+from harness.ops.monitoring.signals import ClientSignal, EdgeSignal, ServiceSignal, Signals
 from harness.ops.monitoring.symptoms import SymptomRules
 
 
@@ -34,3 +34,18 @@ def test_the_slowest_of_several_routes_is_told() -> None:
         look(rules, chat=(20.0, 0.25), embeddings=(30.0, 0.001))
     told = look(rules, chat=(20.0, 1.0), embeddings=(30.0, 1.0))
     assert told == ["ServiceLatencyHigh llm: llm needs 1000 ms a request of embeddings, usually 1"]
+
+
+def test_calls_that_are_given_up_early_say_nothing_of_whoever_they_went_to() -> None:
+    def called(rules: SymptomRules, timeouts: float, each_s: float) -> list[tuple[str, str]]:
+        signal = EdgeSignal(finished=20.0, duration_sum_s=20 * each_s, attempts=20.0)
+        signal.outcomes.update({"ok": 20 - timeouts, "timeout": timeouts})
+        nothing = ClientSignal(0.0, 0.0, None)
+        found = rules.look(Round(0.0, (), ()), Signals(0.0, 5.0, {("generation", "llm"): signal}, {}, nothing, {}))
+        return [(s.name, s.kind) for s in found]
+
+    rules = SymptomRules()
+    assert [called(rules, 0, 0.25) for _ in range(12)] == [[]] * 12
+    assert called(rules, 15, 0.09) == [], "their users have no patience"
+    assert ("CallErrors", "hang") in called(rules, 15, 3.0)
+    assert called(SymptomRules(), 15, 0.09) == [("CallErrors", "hang")], "what is usual is not known yet"
