@@ -137,7 +137,7 @@ class CpuThrottle(ProcessorFault[CpuThrottleParameters]):
         targets=("service", "instance"),
         needs=("Limitable", "Stressable"),
         evidence="work beside the instance, under the same quota, takes longer than elsewhere, as the quota lets one expect; gone: as long",
-        example="{id: throttled, type: resource.cpu_throttle, target: retrieval-1, at: fault, for: 30s, with: {cpus: 0.1}}",
+        example="{id: throttled, type: resource.cpu_throttle, target: retrieval-1, at: fault, for: 30s, with: {cpus: 0.02}}",
         recoverable_by=("scale", "failover"),
     )
 
