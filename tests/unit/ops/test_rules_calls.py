@@ -98,6 +98,22 @@ def test_failures_that_the_callee_counts_too_or_others_see_too_are_not() -> None
     assert [way(everybodys, 3, others=3) for _ in range(4)] == [[]] * 4
 
 
+def flapping(stage: Stage, error: str | None, started: float = 1.0, failed: float = 3) -> Told:
+    stage.count("query-1", "rag_client_requests_total", 10 - failed, callee="retrieval", outcome="ok")
+    stage.count("query-1", "rag_client_requests_total", failed, callee="retrieval", outcome="error")
+    own: list[tuple[str, dict[str, str], float]] = [] if error else [("process_start_time_seconds", {}, started)]
+    return told(stage.show(stage.look("query-1"), stage.look("retrieval-1", own, error), stage.look("retrieval-2")))
+
+
+def test_failures_while_an_instance_of_the_callee_was_down_or_began_anew_are_not_the_ways() -> None:
+    seen, missed = Stage(WayRules()), Stage(WayRules())
+    for stage in (seen, missed):
+        assert flapping(stage, None, failed=0) == []
+    assert [flapping(seen, "refused"), *(flapping(seen, None, 2.0) for _ in range(5))] == [[]] * 6
+    assert [flapping(missed, None, 2.0) for _ in range(6)] == [[]] * 6, "too short for a look, and told by its own account"
+    assert [flapping(missed, None, 2.0) for _ in range(2)][-1] == [("WayBroken", "retrieval", "network")], "it has been there for longer than the window"
+
+
 def write(stage: Stage, documents: float, searches: float = 0.0, *, read_only: float = 0.0) -> Told:
     for instance, failed in (("document-1", documents), ("retrieval-1", searches)):
         stage.count(instance, "rag_client_requests_total", 4 - failed, callee="postgres", outcome="ok")
