@@ -2,7 +2,8 @@
 
 Alerts are judged as *episodes*, by the time the harness received them. An episode belongs to a fault when it starts in [intended, healed +
 grace] and names a service of the fault's blast radius; each fault takes one, further ones are duplicates, all others are false alarms.
-What an alert said of one fault, and then took back, does not silence it for the next (`_told_of_the_next`). Episodes that may be about a fault of which nobody knows whether it bit are counted neither way.
+What an alert said of one fault, and then took back, does not silence it for the next. Episodes that may be about a fault of which nobody
+knows whether it bit are counted neither way.
 """
 
 from __future__ import annotations

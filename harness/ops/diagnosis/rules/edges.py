@@ -17,7 +17,7 @@ CACHE_ERRORS = 2
 WRITERS_FAIL_SHARE = 0.5
 READERS_FAIL_AT_MOST = 0.05
 _BY_KIND: Mapping[str, tuple[str, ...]] = {
-    "http": ("http_5xx", "connect_error", "error", "timeout", "rate_limited"),
+    "http": ("http_5xx", "connect_error", "connection_lost", "error", "timeout", "rate_limited"),
     "postgres": ("connect_error", "timeout"),  # its other errors are answers
     "redis": ("connect_error", "timeout", "error"),
 }
