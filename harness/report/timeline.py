@@ -76,7 +76,7 @@ def _lanes(material: Material, axis: Axis) -> list[svg.Lane]:
     lanes = [svg.Lane("phases", tuple(_phases(material, axis)), height=24)]
     lanes += [svg.Lane(clean(f.id)[:18], tuple(_fault(material, axis, f))) for f in history.faults]
     claims: dict[str, list[svg.Block | svg.Mark]] = {
-        "alerts": [_episode(material, axis, e) for e in episodes(history.alerts)],
+        "alerts": [_episode(material, axis, e) for e in episodes(history.alerts, history.faults)],
         "diagnoses": [_diagnosis(material, d) for d in history.diagnoses],
         "actions": [_action(material, axis, a) for a in history.actions],
         "escalations": [_escalation(material, e) for e in history.escalations],

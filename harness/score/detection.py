@@ -2,7 +2,8 @@
 
 Alerts are judged as *episodes*, by the time the harness received them. An episode belongs to a fault when it starts in [intended, healed +
 grace] and names a service of the fault's blast radius; each fault takes one, further ones are duplicates, all others are false alarms.
-Episodes that may be about a fault of which nobody knows whether it bit are counted neither way.
+What an alert said of one fault, and then took back, does not silence it for the next. Episodes that may be about a fault of which nobody
+knows whether it bit are counted neither way.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from harness.record.history import History
 from harness.record.views import Alert, FaultTruth
 from harness.score import stats
-from harness.score.spans import GRACE_S, NS_PER_S, after_onset, of_claims, seconds
+from harness.score.spans import GRACE_S, NS_PER_S, after_onset, began, of_claims, seconds
 
 COOL_DOWN_S = 15.0  # an alert that fires again this soon after it was resolved is the same episode
 
@@ -28,6 +29,7 @@ class Episode:
     service: str | None
     start_ns: int
     resolved_ns: int | None
+    fired_ns: int | None = None  # when it began to fire again, the last time, where it flapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,8 @@ class DetectionScore:
         return -math.log(stats.ALPHA) * 3600.0 / self.fault_free_s if self.fault_free_s > 0 and not self.false_alarms else None
 
 
-def episodes(alerts: Iterable[Alert]) -> tuple[Episode, ...]:
-    """Merge notifications into episodes, in order of their start."""
+def episodes(alerts: Iterable[Alert], faults: Sequence[FaultTruth] = ()) -> tuple[Episode, ...]:
+    """Merge notifications into episodes, in order of their start. With the `faults`, those about one are told from those about the next."""
     latest: dict[str, int] = {}
     found: list[Episode] = []
     for alert in sorted(alerts, key=lambda a: (a.t_ns, a.fingerprint, a.status)):
@@ -96,16 +98,48 @@ def episodes(alerts: Iterable[Alert]) -> tuple[Episode, ...]:
         if alert.status != "firing":
             if place is not None and found[place].resolved_ns is None:
                 found[place] = replace(found[place], resolved_ns=alert.t_ns)
-        elif place is not None and _goes_on(found[place], alert.t_ns):
-            found[place] = replace(found[place], resolved_ns=None)
+            continue
+        resolved_ns = found[place].resolved_ns if place is not None else None
+        if place is not None and resolved_ns is None:
+            continue  # a repeat
+        if place is not None and resolved_ns is not None and _goes_on(found[place], resolved_ns, alert.t_ns, faults):
+            found[place] = replace(found[place], resolved_ns=None, fired_ns=alert.t_ns)
         else:
             latest[alert.fingerprint] = len(found)
             found.append(Episode(alert.fingerprint, alert.name, alert.service, alert.t_ns, None))
     return tuple(sorted(found, key=lambda e: (e.start_ns, e.fingerprint)))
 
 
-def _goes_on(episode: Episode, t_ns: int) -> bool:
-    return episode.resolved_ns is None or t_ns - episode.resolved_ns <= COOL_DOWN_S * NS_PER_S
+def _goes_on(episode: Episode, resolved_ns: int, t_ns: int, faults: Sequence[FaultTruth]) -> bool:
+    soon = t_ns - resolved_ns <= COOL_DOWN_S * NS_PER_S
+    return soon and not _told_of_the_next(episode, resolved_ns, t_ns, faults)
+
+
+def _told_of_the_next(episode: Episode, resolved_ns: int, t_ns: int, faults: Sequence[FaultTruth]) -> bool:
+    """Is it one fault that the episode was about, and another one that the alert at `t_ns` is about?
+
+    Only where the first was proved gone, the alert was quiet from then on once it was resolved, and the second began after both. An alert
+    that flaps on its own has either been about nothing, or has fired again since the first was gone: its episode goes on.
+    """
+    before = [f for f in faults if _in_radius(episode, f) and f.onset_ns is not None and began(f, f.onset_ns) <= resolved_ns]
+    if not any(_within(episode.start_ns, f) for f in before):
+        return False
+    gone_ns = max((f.gone_ns if f.gone_ns is not None else t_ns) for f in before)
+    if episode.fired_ns is not None and episode.fired_ns > gone_ns:
+        return False
+    begun = [began(f, f.onset_ns) for f in faults if _in_radius(episode, f) and f.onset_ns is not None]
+    return any(max(gone_ns, resolved_ns) < start_ns <= t_ns for start_ns in begun)
+
+
+def _within(t_ns: int, fault: FaultTruth) -> bool:
+    """Could an alert at `t_ns` be about the fault, by its time?"""
+    if fault.onset_ns is None or t_ns < began(fault, fault.onset_ns):
+        return False
+    return fault.healed_ns is None or t_ns <= fault.healed_ns + round(GRACE_S * NS_PER_S)
+
+
+def _in_radius(episode: Episode, fault: FaultTruth) -> bool:
+    return not fault.benign and episode.service in radius(fault) | set(fault.accepted)
 
 
 def radius(fault: FaultTruth) -> frozenset[str]:
@@ -116,7 +150,7 @@ def radius(fault: FaultTruth) -> frozenset[str]:
 def detect(history: History) -> DetectionScore:
     """Match every episode with the faults. Benign changes match nothing; neither do faults without an onset."""
     faults = [f for f in history.faults if not f.benign and f.onset_ns is not None]
-    found = episodes(history.alerts)
+    found = episodes(history.alerts, faults)
     taken: dict[str, Episode] = {}
     duplicates: dict[str, int] = {}
     false_alarms: list[Episode] = []
@@ -140,12 +174,12 @@ def detect(history: History) -> DetectionScore:
 
 def about(history: History, fault: FaultTruth) -> tuple[Episode, ...]:
     """Episodes that can be about the fault, in order of their start, whichever fault each is counted for."""
-    return tuple(e for e in episodes(history.alerts) if _is_about(e, fault, history))
+    return tuple(e for e in episodes(history.alerts, history.faults) if _is_about(e, fault, history))
 
 
 def _is_about(episode: Episode, fault: FaultTruth, history: History) -> bool:
     span = of_claims(history, fault)
-    return span is not None and span.holds(episode.start_ns) and episode.service in radius(fault) | set(fault.accepted)
+    return span is not None and span.holds(episode.start_ns) and _in_radius(episode, fault)
 
 
 def _is_doubtful(episode: Episode, fault: FaultTruth) -> bool:

@@ -21,9 +21,10 @@ CLIENT_RETRIES = "rag_client_retries_total"  # callee
 CLIENT_INSTANCE_HEALTHY = "rag_client_instance_healthy"  # callee, instance; 1 in rotation, 0 out
 CIRCUIT_STATE = "rag_circuit_state"  # callee; 0 closed, 1 half-open, 2 open
 
-OK, TIMEOUT, CONNECT_ERROR, HTTP_4XX, HTTP_5XX = "ok", "timeout", "connect_error", "http_4xx", "http_5xx"
+OK, TIMEOUT, HTTP_4XX, HTTP_5XX = "ok", "timeout", "http_4xx", "http_5xx"
+CONNECT_ERROR, CONNECTION_LOST = "connect_error", "connection_lost"  # nobody took it; it ended before the answer was whole
 RATE_LIMITED, CIRCUIT_OPEN, ERROR = "rate_limited", "circuit_open", "error"
-CLIENT_OUTCOMES = (OK, TIMEOUT, CONNECT_ERROR, HTTP_4XX, HTTP_5XX, RATE_LIMITED, CIRCUIT_OPEN, ERROR)
+CLIENT_OUTCOMES = (OK, TIMEOUT, CONNECT_ERROR, CONNECTION_LOST, HTTP_4XX, HTTP_5XX, RATE_LIMITED, CIRCUIT_OPEN, ERROR)
 
 # Resources of a service.
 POOL_SIZE = "rag_pool_size"  # pool

@@ -396,7 +396,7 @@ def frames(body: bytes) -> list[bytes]:
     [
         (streaming(*STREAM), STREAM, None, (1, 0)),
         (streaming(*(bytes([byte]) for frame in STREAM for byte in frame)), STREAM, None, (1, 0)),
-        (streaming(*STREAM[:2], b'data: {"del', broken=True), STREAM[:2], "query_error", (0, 1)),
+        (streaming(*STREAM[:2], b'data: {"del', broken=True), STREAM[:2], "query_connection_lost", (0, 1)),
         (streaming(*STREAM[:2]), STREAM[:2], "stream_truncated", (0, 1)),
         (streaming(STREAM[0], b'data: {"error":{"code":"x"}}\n\n'), [STREAM[0], b'data: {"error":{"code":"x"}}\n\n'], None, (0, 1)),
     ],

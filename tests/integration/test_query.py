@@ -197,7 +197,7 @@ def test_a_stream_that_breaks_off_ends_with_an_error_frame(stack: Stack, cut: bo
     stack.generation.answers["/generate"] = lambda _body: Reply(chunks=DELTAS, cut=cut)
     sources, *deltas, last = stack.frames()
     assert (sources["sources"], deltas) == (SOURCES, [{"delta": "Two "}, {"delta": "words."}])
-    assert (last.keys(), last["error"]["code"]) == ({"error"}, "generation_error")
+    assert (last.keys(), last["error"]["code"]) == ({"error"}, "generation_connection_lost" if cut else "generation_error")
 
 
 def test_an_error_frame_of_generation_is_the_last_one(stack: Stack) -> None:

@@ -205,7 +205,10 @@ def _outcomes(edge: tuple[str, str], signal: EdgeSignal) -> Iterator[Symptom]:
             )
 
 
-_FAILURES: Mapping[str, tuple[str, ...]] = {"errors": ("http_5xx", "connect_error", "error"), "hang": ("timeout",)}
+_FAILURES: Mapping[str, tuple[str, ...]] = {
+    "errors": ("http_5xx", "connect_error", "connection_lost", "error"),
+    "hang": ("timeout",),
+}
 
 
 def _anomalous(baseline: Baseline, value: float, score: float, effect: float) -> bool:

@@ -13,11 +13,13 @@ from harness.ops.targets import Targets
 
 CONFIDENT = 0.6
 SETTLE_S = 0.9  # a cause must lead the ranking that long before anything is done about it
+COMES_BACK_S = 2.9  # a service that was silent is given so long: whoever deploys or restarts it has it back by then
 MAX_ATTEMPTS = 2  # per cause; then it is for a person
 PERSON_AFTER_S = 4.0  # a cause that no verb can heal is handed over when it has lasted that long
 FORGOTTEN_AFTER_S = 30.0  # without the cause, its attempts are forgotten
 GONE_AFTER_S = 5.0  # without the cause: the action before that is verified
 HISTORY = 200
+RESTARTED_BY_OTHERS = "InstanceDown"  # the symptom that ends by itself where somebody else restarts the instance
 OWN_DOING = "InstanceMissing"  # the symptom that actions of our own bring about
 
 
@@ -50,6 +52,7 @@ class Done:
 class _Incident:
     first_s: float
     last_s: float
+    since_s: float  # without a gap
     attempts: int = 0
     acted_s: float = float("-inf")
     patience_s: float = 0.0
@@ -89,11 +92,11 @@ class Controller:
             return []
         cause = causes[0]
         incident = self._seen(t_s, cause)
-        if cause.confidence < CONFIDENT or t_s - incident.first_s < SETTLE_S / self.targets.time_scale:
+        situation = Situation(self.targets, users_affected, replicas or {}, incident.gaps > 0)
+        if cause.confidence < CONFIDENT or t_s - incident.since_s < _settle_s(cause, situation) / self.targets.time_scale:
             return []
         if OWN_DOING in cause.signs and self._acted_on(t_s, cause.service):
             return []
-        situation = Situation(self.targets, users_affected, replicas or {}, incident.gaps > 0)
         try:
             ladder = ladder_for(cause, situation, self.choices)
         except Exception as error:  # noqa: BLE001  # a strategy may be other people's code: it must not end the watch
@@ -120,8 +123,10 @@ class Controller:
         return any(d.service == service and t_s - d.t_s < WINDOW_S / self.targets.time_scale for d in self._history)
 
     def _seen(self, t_s: float, cause: Cause) -> _Incident:
-        incident = self._incidents.setdefault((cause.service, cause.kind), _Incident(t_s, t_s))
-        incident.gaps += t_s - incident.last_s > GONE_AFTER_S / self.targets.time_scale
+        incident = self._incidents.setdefault((cause.service, cause.kind), _Incident(t_s, t_s, t_s))
+        if t_s - incident.last_s > GONE_AFTER_S / self.targets.time_scale:
+            incident.gaps += 1
+            incident.since_s = t_s
         incident.last_s = t_s
         return incident
 
@@ -185,6 +190,16 @@ class Controller:
                 self._verify(Cause(service, kind, 0.0, ""), helped=True)
             if away_s > FORGOTTEN_AFTER_S / scale:
                 del self._incidents[service, kind]
+
+
+def _settle_s(cause: Cause, situation: Situation) -> float:
+    """How long a cause must lead, without a gap, before anything is done about it.
+
+    A service whose instance refuses connections may be on its way back: a deploy or an orchestrator starts it again at once, and a second
+    restart would only take it away once more. Stores are not deployed, and a hang does not end by itself.
+    """
+    returns = cause.kind == "crash" and situation.role(cause.service) == "http" and RESTARTED_BY_OTHERS in cause.signs
+    return COMES_BACK_S if returns else SETTLE_S
 
 
 def in_words(rung: Rung) -> str:

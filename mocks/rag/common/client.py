@@ -40,6 +40,7 @@ _BROKEN_OFF_STATUS = frozenset({502, 504})
 _INNOCENT_STATUS = frozenset({501, 502, 503, 504})
 _TIMEOUTS = (httpx.ReadTimeout, httpx.WriteTimeout, httpx.PoolTimeout)
 _CONNECT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout)
+_LOST = (httpx.ReadError, httpx.WriteError, httpx.CloseError, httpx.RemoteProtocolError)
 
 
 class StreamedResponse:
@@ -73,7 +74,7 @@ class StreamedResponse:
             return await anext(self._rest, None)
         except httpx.TransportError as error:
             self.broken = True
-            outcome = error_outcome(error, _TIMEOUTS, _CONNECT_ERRORS)
+            outcome = error_outcome(error, _TIMEOUTS, _CONNECT_ERRORS, _LOST)
             raise UpstreamError(self._callee, outcome, f"broke off: {_words(error)}") from error
         finally:
             self._context.wait_end()
@@ -236,7 +237,7 @@ class ServiceClient:
             raise
 
     def _failure(self, call: Call, replica: Replica, error: Exception) -> _Attempt:
-        outcome = error_outcome(error, _TIMEOUTS, _CONNECT_ERRORS)
+        outcome = error_outcome(error, _TIMEOUTS, _CONNECT_ERRORS, _LOST)
         self.balancer.failed(replica)
         if outcome == "timeout":
             retry = call.idempotent and self.balancer.has_other(call.tried)

@@ -14,7 +14,7 @@ from mocks.rag.common.context import current
 NO_RETRY_HEADER = "x-should-retry"
 """`false` on an answer: retries were already spent further down, another one would only multiply the load."""
 
-Outcome = Literal["ok", "timeout", "connect_error", "http_4xx", "http_5xx", "rate_limited", "circuit_open", "error"]
+Outcome = Literal["ok", "timeout", "connect_error", "connection_lost", "http_4xx", "http_5xx", "rate_limited", "circuit_open", "error"]
 """How a call to a callee ended, in the words of the telemetry contract."""
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}

@@ -26,10 +26,15 @@ def status_outcome(status: int) -> Outcome:
     return "http_5xx" if status >= 500 else "http_4xx"
 
 
-def error_outcome(error: BaseException, timeouts: ErrorTypes = (), connect_errors: ErrorTypes = ()) -> Outcome:
-    """The contract's word for a call that raised; a cancelled one was given up by its caller, which is a timeout."""
+def error_outcome(error: BaseException, timeouts: ErrorTypes = (), connect_errors: ErrorTypes = (), lost: ErrorTypes = ()) -> Outcome:
+    """The contract's word for a call that raised; a cancelled one was given up by its caller, which is a timeout.
+
+    `lost` are errors of a connection that ended, or was reset, before the answer was whole.
+    """
     if isinstance(error, (TimeoutError, asyncio.CancelledError, *timeouts)):
         return "timeout"
+    if isinstance(error, lost):
+        return "connection_lost"
     return "connect_error" if isinstance(error, (OSError, *connect_errors)) else "error"
 
 

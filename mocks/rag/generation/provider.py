@@ -24,7 +24,7 @@ PATIENCE_S = 1.0
 
 _COMPLETIONS = "/v1/chat/completions"
 _OUR_FAULT = frozenset({400, 413, 422})  # the other provider would refuse the request as well
-_WORTH_REPEATING: frozenset[Outcome] = frozenset({"connect_error", "http_5xx", "error"})
+_WORTH_REPEATING: frozenset[Outcome] = frozenset({"connect_error", "connection_lost", "http_5xx", "error"})
 
 
 class ProviderFailureError(Exception):

@@ -47,7 +47,7 @@ async def client_of(tmp_path: Path, callee: str, *servers: StubServer, **options
 
 def outcomes(callee: str) -> dict[str, float]:
     """Attempts counted, by outcome."""
-    words = ("ok", "timeout", "connect_error", "http_4xx", "http_5xx", "rate_limited", "circuit_open", "error")
+    words = ("ok", "timeout", "connect_error", "connection_lost", "http_4xx", "http_5xx", "rate_limited", "circuit_open", "error")
     values = {word: REGISTRY.get_sample_value("rag_client_requests_total", {"callee": callee, "outcome": word}) for word in words}
     return {word: value for word, value in values.items() if value}
 
@@ -112,8 +112,8 @@ def test_balances_and_passes_ids_on(tmp_path: Path, callee: str) -> None:
         (answering(502), False, 502, {"http_5xx": 1}),
         (answering(504), False, 504, {"http_5xx": 1}),
         (answering(503, {"x-should-retry": "false"}), True, 503, {"http_5xx": 1}),
-        (hang_up, True, 200, {"error": 1, "ok": 1}),
-        (hang_up, False, None, {"error": 1}),
+        (hang_up, True, 200, {"connection_lost": 1, "ok": 1}),
+        (hang_up, False, None, {"connection_lost": 1}),
     ],
 )
 def test_what_is_tried_again(
@@ -126,7 +126,7 @@ def test_what_is_tried_again(
                 status: int | None = response.status_code
             except UpstreamError as error:
                 status = None
-                assert (error.status, error.outcome) == (502, "error")
+                assert (error.status, error.outcome) == (502, "connection_lost")
         assert status == expected_status
         assert outcomes(callee) == expected_outcomes
         assert value("rag_client_retries_total", callee=callee) == (1 if len(expected_outcomes) > 1 else 0)
@@ -300,7 +300,7 @@ def test_stream_is_retried_before_its_first_byte_only(tmp_path: Path, callee: st
             assert received == [b"one"]
             assert client.balancer.replicas[0].failures == 1
             assert client.balancer.replicas[0].in_flight == 0
-        assert outcomes(callee) == {"error": 1, "ok": 1}
+        assert outcomes(callee) == {"connection_lost": 1, "ok": 1}
 
     run(scenario)
 

@@ -170,7 +170,7 @@ INTERNAL = {"status": {"error": "Service internal error: disk"}, "time": 0.0001}
         (always(200, {"status": "ok"}), UpstreamError, "error", "unusable answer: KeyError: 'result'", 1),
         (always(200, {"result": None}), UpstreamError, "error", "unusable answer: TypeError", 1),
         (always(200, {"result": {"points": [1]}}), UpstreamError, "error", "unusable answer: AttributeError", 1),
-        (hang_up, UpstreamError, "error", "", 2),
+        (hang_up, UpstreamError, "connection_lost", "", 2),
     ],
 )  # fmt: skip
 def test_what_a_failure_is_called(tmp_path: Path, handler: Handler, kind: type, outcome: str, words: str, attempts: int) -> None:

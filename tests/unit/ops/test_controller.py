@@ -32,6 +32,27 @@ def test_a_cause_must_lead_for_a_moment_before_anything_is_done() -> None:
     assert decide(controller, 1, DEAD) == [RESTART]
 
 
+@pytest.mark.parametrize(
+    ("cause", "at_s"),
+    [
+        (Cause("retrieval", "crash", 0.95, "refused", ("retrieval-2",), ("InstanceDown",)), 3),  # a deploy has it back by then
+        (Cause("retrieval", "hang", 0.95, "timeout", ("retrieval-2",), ("InstanceDown",)), 1),
+        (Cause("cache", "crash", 0.95, "refused", ("cache-1",), ("InstanceDown",)), 1),
+    ],
+)
+def test_a_service_that_refuses_may_be_on_its_way_back(cause: Cause, at_s: int) -> None:
+    controller = Controller(TARGETS)
+    assert [t for t in range(6) if decide(controller, t, cause)] == [at_s]
+
+
+def test_what_comes_back_is_let_come_back_each_time() -> None:
+    controller = Controller(TARGETS)
+    refused = Cause("retrieval", "crash", 0.95, "refused", ("retrieval-2",), ("InstanceDown",))
+    for begins_s in (0, 15):
+        assert [decide(controller, begins_s + t, *([refused] if t < 2 else [])) for t in range(12)] == [[]] * 12
+    assert [t for t in range(30, 40) if decide(controller, t, refused)] == [33]
+
+
 def test_nothing_is_done_without_an_alert_or_without_confidence() -> None:
     controller = Controller(TARGETS)
     assert [decide(controller, t, DEAD, alerting=False) for t in range(5)] == [[]] * 5
@@ -176,6 +197,7 @@ def test_time_scale_compresses_the_guardrails() -> None:
     scaled = Controller(Targets(kinds=TARGETS.kinds, registry=None, static={}, edges=(), time_scale=10.0))
     assert decide(scaled, 0.0, DEAD) == []
     assert decide(scaled, 0.1, DEAD) == [RESTART]
+    assert [decide(scaled, t / 10, DEAD) for t in range(2, 13)] == [[]] * 11
     assert decide(scaled, 1.4, DEAD) == [RESTART]
 
 

@@ -30,7 +30,8 @@ def calm(rule: ProviderRules) -> Stage:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "kind"), [("http_4xx", "errors"), ("http_5xx", "errors"), ("timeout", "hang"), ("connect_error", "network")]
+    ("outcome", "kind"),
+    [("http_4xx", "errors"), ("http_5xx", "errors"), ("timeout", "hang"), ("connect_error", "network"), ("connection_lost", "network")],
 )
 def test_attempts_that_fail_are_the_providers_whatever_becomes_of_them(outcome: str, kind: str) -> None:
     stage = calm(ProviderRules())
@@ -45,6 +46,8 @@ def test_a_stray_failure_and_rate_limits_are_not() -> None:
 def test_answers_that_break_off_need_be_few_only() -> None:
     stage = calm(ProviderRules())
     assert [answers(stage, 8, error=1) for _ in range(4)][-1] == [("CallErrors", "llm", "errors")]
+    stage = calm(ProviderRules())
+    assert [answers(stage, 8, connection_lost=1) for _ in range(4)][-1] == [("CallErrors", "llm", "network")]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ def way(stage: Stage, failed: float, outcome: str = "http_5xx", own: float = 0.0
     return told(stage.show(*(stage.look(i) for i in ("query-1", "gateway-1", "retrieval-1"))))
 
 
-@pytest.mark.parametrize("outcome", ["http_5xx", "connect_error", "timeout", "error", "rate_limited"])
+@pytest.mark.parametrize("outcome", ["http_5xx", "connect_error", "connection_lost", "timeout", "error", "rate_limited"])
 def test_failures_that_the_callee_knows_nothing_of_are_the_ways(outcome: str) -> None:
     stage = Stage(WayRules())
     way(stage, 0)
@@ -96,6 +99,24 @@ def test_failures_that_the_callee_counts_too_or_others_see_too_are_not() -> None
     its_own, everybodys = Stage(WayRules()), Stage(WayRules())
     assert [way(its_own, 3, own=3) for _ in range(4)] == [[]] * 4
     assert [way(everybodys, 3, others=3) for _ in range(4)] == [[]] * 4
+
+
+def flapping(stage: Stage, error: str | None, started: float = 1.0, failed: float = 3) -> Told:
+    stage.count("query-1", "rag_client_requests_total", 10 - failed, callee="retrieval", outcome="ok")
+    stage.count("query-1", "rag_client_requests_total", failed, callee="retrieval", outcome="error")
+    own: list[tuple[str, dict[str, str], float]] = [] if error else [("process_start_time_seconds", {}, started)]
+    return told(stage.show(stage.look("query-1"), stage.look("retrieval-1", own, error), stage.look("retrieval-2")))
+
+
+def test_failures_while_an_instance_of_the_callee_was_down_or_began_anew_are_not_the_ways() -> None:
+    seen, missed = Stage(WayRules()), Stage(WayRules())
+    for stage in (seen, missed):
+        assert flapping(stage, None, failed=0) == []
+    assert [flapping(seen, "refused"), *(flapping(seen, None, 2.0) for _ in range(5))] == [[]] * 6
+    assert [flapping(missed, None, 2.0) for _ in range(6)] == [[]] * 6, "too short for a look, and told by its own account"
+    assert [flapping(missed, None, 2.0) for _ in range(2)][-1] == [("WayBroken", "retrieval", "network")], (
+        "it has been there for longer than the window"
+    )
 
 
 def write(stage: Stage, documents: float, searches: float = 0.0, *, read_only: float = 0.0) -> Told:
@@ -162,7 +183,9 @@ def searches(stage: Stage, failed: float = 0.0, outcome: str = "http_5xx", rejec
     return told(stage.show(stage.look("retrieval-1")))
 
 
-@pytest.mark.parametrize(("outcome", "kind"), [("http_4xx", "config"), ("http_5xx", "errors"), ("connect_error", "network")])
+@pytest.mark.parametrize(
+    ("outcome", "kind"), [("http_4xx", "config"), ("http_5xx", "errors"), ("connect_error", "network"), ("connection_lost", "network")]
+)
 def test_a_vector_store_that_refuses_and_hits_that_cannot_be_used(outcome: str, kind: str) -> None:
     failing, odd, without = (Stage(VectorRules(("vector",))) for _ in range(3))
     for stage in (failing, odd, without):

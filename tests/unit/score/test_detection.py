@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.score.detection import DetectionScore, detect, episodes
 from tests.history_builder import START_NS, history
@@ -111,6 +113,45 @@ def test_scores_of_several() -> None:
     assert score.fault_free_s == pytest.approx(50.0)
     assert score.false_alarms_per_hour == pytest.approx(72.0)
     assert score.false_alarms_per_hour_bound is None
+
+
+TWO_FAULTS = ("10s fault network@llm id=a", "30s heal a", "42s fault network@llm id=b", "60s heal b")
+
+
+@pytest.mark.parametrize(
+    ("alerts", "of_the_second", "duplicates"),
+    [
+        (["12s alert llm", "34s resolved llm", "43.5s alert llm"], 1.5, 0),
+        (["12s alert llm", "16s resolved llm", "20s alert llm", "34s resolved llm", "43.5s alert llm"], 1.5, 0),  # flapped while it lasted
+        (["12s alert llm", "43.5s alert llm"], None, 0),  # never resolved
+        (["12s alert llm", "42.5s resolved llm", "43.5s alert llm"], None, 0),  # not before the second began
+        (["12s alert llm", "34s resolved llm", "36s alert llm", "38s resolved llm", "43.5s alert llm"], None, 0),  # flaps on its own
+        (["12s alert llm", "34s resolved llm", "41s alert llm", "44s resolved llm", "45s alert llm"], None, 0),
+        (["5s alert llm", "34s resolved llm", "43.5s alert llm"], None, 0),  # the first was not what it was about
+    ],
+)
+def test_what_was_told_of_one_fault_and_taken_back_is_told_anew_of_the_next(
+    alerts: list[str], of_the_second: float | None, duplicates: int
+) -> None:
+    first, second = detected(*TWO_FAULTS, *alerts).detections
+    assert (second.delay_s, first.duplicates + second.duplicates) == (of_the_second, duplicates)
+
+
+def test_nothing_is_told_anew_while_the_fault_before_is_not_proved_gone() -> None:
+    told = ("12s alert llm", "34s resolved llm", "43.5s alert llm")
+    _, second = detected("10s fault network@llm id=a", "42s fault network@llm id=b", "60s heal b", *told).detections
+    assert second.delay_s is None
+
+
+@given(st.lists(st.floats(0.2, 5.0), min_size=60, max_size=60), st.floats(1.0, 25.0))
+def test_an_alert_that_flaps_finds_no_second_fault(lasting_s: list[float], first_s: float) -> None:
+    """However it flaps: between the faults, 12 s apart, it fires at least once on its own account."""
+    lines, at_s = [], first_s
+    for place, length_s in enumerate(lasting_s):
+        lines.append(f"{at_s:.3f}s {'resolved' if place % 2 else 'alert'} llm")
+        at_s += length_s
+    lines = [line for line in lines if float(line.partition("s")[0]) < 100]
+    assert detected(*TWO_FAULTS, *lines).detections[1].delay_s is None
 
 
 def test_silence_has_a_bound() -> None:

@@ -17,7 +17,7 @@ CACHE_ERRORS = 2
 WRITERS_FAIL_SHARE = 0.5
 READERS_FAIL_AT_MOST = 0.05
 _BY_KIND: Mapping[str, tuple[str, ...]] = {
-    "http": ("http_5xx", "connect_error", "error", "timeout", "rate_limited"),
+    "http": ("http_5xx", "connect_error", "connection_lost", "error", "timeout", "rate_limited"),
     "postgres": ("connect_error", "timeout"),  # its other errors are answers
     "redis": ("connect_error", "timeout", "error"),
 }
@@ -29,9 +29,11 @@ class WayRules:
     """Failures on an edge whose callee answers direct looks and counts no such failures."""
 
     _seen: Streaks = field(default_factory=Streaks)
+    _down_s: dict[str, float] = field(default_factory=dict)  # when an instance of the service was last seen down, or new
+    _started: dict[str, float] = field(default_factory=dict)  # by its own account
 
     def look(self, view: View) -> Iterator[Symptom]:
-        down = {look.endpoint.service for look in view.round_.looks if look.error is not None}
+        down = self._down_lately(view)
         own = _own_failures(view)
         for (caller, callee), signal in view.signals.edges.items():
             outcomes = _BY_KIND.get(view.kinds.get(callee, ""), ())
@@ -44,6 +46,17 @@ class WayRules:
                 )
                 yield Symptom("WayBroken", callee, "network", evidence, edge=(caller, callee), directness=0.86, for_s=0.4)
         yield from self._of_caches(view, down)
+
+    def _down_lately(self, view: View) -> set[str]:
+        """Services with an instance that was silent, or began anew, while the calls of the window were made: that is why they failed."""
+        for look in view.round_.looks:
+            if look.error is not None:
+                self._down_s[look.endpoint.service] = view.t_s
+        for key, started in view.now("process_start_time_seconds"):
+            if self._started.setdefault(key.instance, started) != started:
+                self._started[key.instance] = started
+                self._down_s[key.service] = view.t_s
+        return {service for service, at_s in self._down_s.items() if view.t_s - at_s <= view.signals.window_s}
 
     def _is_ways(self, signal: EdgeSignal, failed: float, own: float) -> bool:
         tried = sum(n for outcome, n in signal.outcomes.items() if outcome != "circuit_open")

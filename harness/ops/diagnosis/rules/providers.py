@@ -22,7 +22,15 @@ TOKENS_TIMES = 1.8  # more than that many times the usual length, or less than o
 PACE_TIMES = 3.0
 PACE_EFFECT_S = 0.03
 _NOT_FAILED = ("ok", "circuit_open", "rate_limited")  # rate limits have a rule of their own, and an open circuit is no answer
-_KINDS: Mapping[str, str] = {"timeout": "hang", "connect_error": "network", "http_4xx": "errors", "http_5xx": "errors", "error": "errors"}
+_BROKEN_OFF = {"connection_lost", "error"}  # answers that ended too early, or could not be read: a provider in order has none
+_KINDS: Mapping[str, str] = {
+    "timeout": "hang",
+    "connect_error": "network",
+    "connection_lost": "network",
+    "http_4xx": "errors",
+    "http_5xx": "errors",
+    "error": "errors",
+}
 
 
 @dataclass(slots=True)
@@ -108,7 +116,7 @@ def _failed(provider: str, counts: Mapping[str, float]) -> Iterator[Symptom]:
         return
     worst = max(failed, key=lambda o: (failed[o], o))
     share = sum(failed.values()) / attempts
-    enough = BROKEN_OFF_SHARE if set(failed) <= {"error"} else FAILING_SHARE
+    enough = BROKEN_OFF_SHARE if set(failed) <= _BROKEN_OFF else FAILING_SHARE
     if share >= enough and sum(failed.values()) >= 2:
         evidence = f"{share:.0%} of the attempts at {provider} fail: {', '.join(sorted(failed))}"
         yield Symptom("CallErrors", provider, _KINDS.get(worst, "errors"), evidence, score=share, directness=0.75, for_s=0.4)

@@ -13,7 +13,14 @@ FAILING_SHARE = 0.15
 MIN_FAILED = 3.0
 REJECTED = 5.0  # hits in a window
 BY_WORDS = 5.0  # searches in a window
-_KINDS: Mapping[str, str] = {"timeout": "hang", "connect_error": "network", "http_4xx": "config", "http_5xx": "errors", "error": "errors"}
+_KINDS: Mapping[str, str] = {
+    "timeout": "hang",
+    "connect_error": "network",
+    "connection_lost": "network",
+    "http_4xx": "config",
+    "http_5xx": "errors",
+    "error": "errors",
+}
 
 
 @dataclass(slots=True)
