@@ -9,8 +9,9 @@ from typing import Any
 
 from harness.gate import Verdict, compared
 from harness.judging import Judged, recorded_scenario
-from harness.record import store
+from harness.record import store, watched
 from harness.record.history import History
+from harness.record.progress import UNTOLD, Progress
 from harness.scenario.comparison import Metric
 from harness.score import comparable, timings, versions
 from harness.score.check import Result, Status
@@ -43,7 +44,15 @@ class Comparison:
     anchor: Party | None = None
 
 
-def compare(base: Path, candidate: Path, *, anchor: Path | None = None, strict: bool = False, metric: Metric | None = None) -> Comparison:
+def compare(
+    base: Path,
+    candidate: Path,
+    *,
+    anchor: Path | None = None,
+    strict: bool = False,
+    metric: Metric | None = None,
+    progress: Progress = UNTOLD,
+) -> Comparison:
     """Two runs, or two files of pytest-benchmark. `metric` is what is asked of each benchmark.
 
     Raises RecordError (not a record, or a damaged file) or ScenarioError.
@@ -53,7 +62,7 @@ def compare(base: Path, candidate: Path, *, anchor: Path | None = None, strict: 
         return _benchmarks(base, candidate, metric or Metric(worse_by="10%"), strict)
     if any(files):
         raise store.RecordError(f"{base} and {candidate}: one is a file, the other is not; give two runs, or two files of pytest-benchmark")
-    return _runs(base, candidate, anchor, strict)
+    return _runs(base, candidate, anchor, strict, progress)
 
 
 def compare_turns(turns: Sequence[tuple[Path, Path]], *, metric: Metric, strict: bool = False) -> Comparison:
@@ -64,13 +73,13 @@ def compare_turns(turns: Sequence[tuple[Path, Path]], *, metric: Metric, strict:
     return Comparison(parties[0], parties[1], metrics, compared([c.result for c in metrics], strict=strict))
 
 
-def _runs(base: Path, candidate: Path, anchor: Path | None, strict: bool) -> Comparison:
-    before, after = read_arm(base), read_arm(candidate)
-    metrics = versions.sequential(before, after)
+def _runs(base: Path, candidate: Path, anchor: Path | None, strict: bool, progress: Progress) -> Comparison:
+    before, after = read_arm(base, progress), read_arm(candidate, progress)
+    metrics = _compared(before, after, "compare", progress)
     anchored = None
     if anchor is not None and anchor.resolve() != base.resolve():
-        arm = read_arm(anchor)
-        metrics += versions.sequential(arm, after, "compare.anchor")
+        arm = read_arm(anchor, progress)
+        metrics += _compared(arm, after, "compare.anchor", progress)
         anchored = _party(anchor, arm.history)
     return Comparison(
         _party(base, before.history),
@@ -82,10 +91,17 @@ def _runs(base: Path, candidate: Path, anchor: Path | None, strict: bool) -> Com
     )
 
 
-def read_arm(path: Path) -> Arm:
+def _compared(before: Arm, after: Arm, name: str, progress: Progress) -> tuple[Compared, ...]:
+    def of(base: History, candidate: History) -> tuple[Compared, ...]:
+        return versions.sequential(replace(before, history=base), replace(after, history=candidate), name)
+
+    return of(*watched.begin("comparing", of, progress, before.history, after.history))
+
+
+def read_arm(path: Path, progress: Progress = UNTOLD) -> Arm:
     """One run as a side of a comparison. Raises RecordError or ScenarioError."""
     directory = store.RunDirectory(path.resolve())
-    history = store.read(directory.path)
+    history = store.read(directory.path, progress=progress)
     return Arm(history, recorded_scenario(directory, history.run))
 
 
@@ -107,9 +123,11 @@ def _party(path: Path, history: History) -> Party:
     return Party(str(path), str(history.run.get("git", {}).get("sha", "nogit")), comparable.machine(history))
 
 
-def with_baseline(judged: Judged, base: Path, *, anchor: Path | None = None, strict: bool = False) -> tuple[Judged, Comparison]:
+def with_baseline(
+    judged: Judged, base: Path, *, anchor: Path | None = None, strict: bool = False, progress: Progress = UNTOLD
+) -> tuple[Judged, Comparison]:
     """A judged run whose verdict also counts how it compares with a baseline. Raises RecordError or ScenarioError."""
-    found = compare(base, judged.directory.path, anchor=anchor, strict=strict)
+    found = compare(base, judged.directory.path, anchor=anchor, strict=strict, progress=progress)
     own = judged.verdict
     worst = found.verdict if found.verdict.outranks(own) else own
     results = (*own.results, *(c.result for c in found.metrics))

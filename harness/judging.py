@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from harness.gate import Verdict, decide
-from harness.record import store
+from harness.record import store, watched
 from harness.record.baseline import baseline as find_baseline
 from harness.record.history import History
+from harness.record.progress import UNTOLD, Progress
 from harness.report import html, junit, sarif, verdict_json
 from harness.scenario.loader import Loaded, load_text
 from harness.scenario.model import Scenario
@@ -29,16 +31,17 @@ class Judged:
     positions: Positions
 
 
-def judge_run(path: Path, *, strict: bool = False, baseline: Path | None = None) -> Judged:
+def judge_run(path: Path, *, strict: bool = False, baseline: Path | None = None, progress: Progress = UNTOLD) -> Judged:
     """Judge a run from its record, against a baseline run if the scenario asks for one (default: that of the run).
 
-    Raises RecordError (no record there) or ScenarioError (its scenario is damaged).
+    Raises RecordError (no record there) or ScenarioError (its scenario is damaged). `progress` changes nothing of the verdict.
     """
     directory = store.RunDirectory(path.resolve())
-    history = store.read(directory.path)
+    history = store.read(directory.path, progress=progress)
     history = replace(history, baseline=find_baseline(history.run, baseline))
     loaded = recorded(directory, history.run)
     scenario = loaded.scenario
+    (history,) = watched.begin("judging", partial(judge, scenario=scenario), progress, history)
     return Judged(directory, history, scenario, decide(judge(history, scenario), scenario, strict=strict), loaded.positions)
 
 
@@ -64,14 +67,20 @@ def recorded(directory: store.RunDirectory, run: Mapping[str, object]) -> Loaded
     return replace(loaded, scenario=loaded.scenario.model_copy(update={"seed": seed}))
 
 
-def write_reports(judged: Judged) -> None:
+def write_reports(judged: Judged, progress: Progress = UNTOLD) -> None:
     """Write verdict.json, junit.xml, verdict.sarif and report.html into the run directory; what was there is replaced."""
-    directory = judged.directory
-    directory.verdict.write_bytes(verdict_json.render(judged.verdict, judged.history, judged.scenario))
-    (directory.path / "junit.xml").write_bytes(junit.render(judged.verdict, judged.history, judged.scenario))
-    told = sarif.of_verdict(judged.verdict, judged.history, judged.scenario, judged.positions)
-    (directory.path / "verdict.sarif").write_bytes(told)
-    (directory.path / "report.html").write_text(html.render(judged.verdict, judged.history, judged.scenario), encoding="utf-8")
+    (history,) = watched.begin("writing the reports", lambda few: list(_reports(judged, few)), progress, judged.history)
+    for name, content in _reports(judged, history):
+        (judged.directory.path / name).write_bytes(content)
+
+
+def _reports(judged: Judged, history: History) -> Iterator[tuple[str, bytes]]:
+    """The name of each file, and what is in it."""
+    told = (judged.verdict, history, judged.scenario)
+    yield "verdict.json", verdict_json.render(*told)
+    yield "junit.xml", junit.render(*told)
+    yield "verdict.sarif", sarif.of_verdict(*told, judged.positions)
+    yield "report.html", html.render(*told).encode()
 
 
 def check_names(scenario: Scenario) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import click
 
 from harness.commands.console import EPILOG, JSON, RUN, STRICT, CommandError, command, emit, say
 from harness.lifecycle.exit_codes import OK, USAGE
+from harness.record.progress import UNTOLD, Progress
 
 if TYPE_CHECKING:
     from harness.comparing import Comparison
@@ -45,18 +46,20 @@ def compare(base: Path, candidate: Path, worse_by: str | None, page: Path | None
     machine, and its anchor. Works from disk alone.
     """
     from harness.comparing import compare as compare_two
+    from harness.report.progress import ProgressView
 
     anchor = None
     if str(base) == STORED:
         base, anchor = stored(candidate, baselines)
-    found = compare_two(base, candidate, anchor=anchor, strict=strict, metric=_metric(worse_by))
-    if page is not None:
-        write_page(page, found, base, candidate)
+    with ProgressView(quiet=as_json) as view:
+        found = compare_two(base, candidate, anchor=anchor, strict=strict, metric=_metric(worse_by), progress=view.progress)
+        if page is not None:
+            write_page(page, found, base, candidate, view.progress)
     tell(found, as_json)
     return found.verdict.exit_code
 
 
-def write_page(page: Path, found: Comparison, base: Path, candidate: Path) -> None:
+def write_page(page: Path, found: Comparison, base: Path, candidate: Path, progress: Progress = UNTOLD) -> None:
     """The comparison as HTML; of two runs with what else differs, and both over time. Raises CommandError where it cannot be written."""
     from harness.commands.diff import differing
     from harness.record import store
@@ -65,7 +68,9 @@ def write_page(page: Path, found: Comparison, base: Path, candidate: Path) -> No
     if base.is_file():
         text = comparison_html.render(found)
     else:
-        text = comparison_html.render(found, differing(base, candidate), (store.read(base), store.read(candidate)))
+        differ, both = differing(base, candidate), (store.read(base, progress=progress), store.read(candidate, progress=progress))
+        progress.begin("writing the page", 0)
+        text = comparison_html.render(found, differ, both)
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -104,14 +109,14 @@ def recorded(run: Path, baseline: Path, baselines: Path) -> Settled:
     return of_shelf(shelf(baselines, store.read(run_of(run).path)), baselines)
 
 
-def judged_as_run(run: Path, *, strict: bool = False) -> tuple[Judged, Comparison | None]:
+def judged_as_run(run: Path, *, strict: bool = False, progress: Progress = UNTOLD) -> tuple[Judged, Comparison | None]:
     """A recorded run, judged again with what it was compared with when it was made: what failed by that must not pass without it."""
     from harness.judging import judge_run
     from harness.lifecycle.settled import settled_then
 
-    judged = judge_run(run, strict=strict)
+    judged = judge_run(run, strict=strict, progress=progress)
     settled = settled_then(judged.history.run)
-    return (judged, None) if settled is None else against(judged, settled, strict=strict)
+    return (judged, None) if settled is None else against(judged, settled, strict=strict, progress=progress)
 
 
 def keep(judged: Judged, found: Comparison | None) -> Judged:
@@ -123,7 +128,7 @@ def keep(judged: Judged, found: Comparison | None) -> Judged:
     return judged
 
 
-def against(judged: Judged, settled: Settled, *, strict: bool) -> tuple[Judged, Comparison | None]:
+def against(judged: Judged, settled: Settled, *, strict: bool, progress: Progress = UNTOLD) -> tuple[Judged, Comparison | None]:
     """A judged run with the comparison in its verdict, and the comparison where there was something to compare with."""
     from harness.comparing import with_baseline, without_baseline
     from harness.judging import judge_run
@@ -131,8 +136,8 @@ def against(judged: Judged, settled: Settled, *, strict: bool) -> tuple[Judged, 
     if settled.current is None:
         return without_baseline(judged, settled.reason, strict=strict), None
     if judged.scenario.baseline_phases:
-        judged = judge_run(judged.directory.path, strict=strict, baseline=settled.current)
-    return with_baseline(judged, settled.current, anchor=settled.anchor, strict=strict)
+        judged = judge_run(judged.directory.path, strict=strict, baseline=settled.current, progress=progress)
+    return with_baseline(judged, settled.current, anchor=settled.anchor, strict=strict, progress=progress)
 
 
 def against_settled(judged: Judged, settled: Settled, *, strict: bool) -> Judged:

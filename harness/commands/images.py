@@ -25,13 +25,15 @@ def build_images(names: tuple[str, ...], tag: str, base: str | None, as_json: bo
     is not built again.
     """
     from harness.lifecycle.host import revision
+    from harness.report.progress import ProgressView
     from harness.stack.images import NAMES, OPTIONAL, ImageError, build, deployment
 
     known = (*NAMES, *OPTIONAL)
     if unknown := sorted(set(names) - set(known)):
         raise CommandError(USAGE, f"no image {', '.join(unknown)}; there are {', '.join(known)}")
     try:
-        images = build(names or NAMES, base, tag, revision(deployment()).sha, say)
+        with ProgressView(quiet=as_json) as view:
+            images = build(names or NAMES, base, tag, revision(deployment()).sha, view.say, view.progress)
     except ImageError as error:
         raise CommandError(NOT_STARTED, error) from error
     if as_json:

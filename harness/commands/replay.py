@@ -13,6 +13,7 @@ import click
 from harness.commands.console import EPILOG, JSON, RUN, CommandError, command, emit, say
 from harness.lifecycle.exit_codes import FAILED, INCONCLUSIVE, OK, USAGE
 from harness.record.events import OPERATOR
+from harness.record.progress import Progress
 
 if TYPE_CHECKING:
     from harness.replay.mutation import Mutation
@@ -42,11 +43,15 @@ def replay(run: Path, operator: str | None, scenario: Path | None, as_json: bool
     from harness.replay.outside import OutsideError, outside
     from harness.replay.replaying import replay as again
     from harness.replay.replaying import replay_outside
+    from harness.report.progress import ProgressView
 
-    (source,) = _sources((run,), (scenario,) if scenario is not None else ())
     try:
-        with ExitStack() as started:
-            found = again(source) if operator is None else replay_outside(source, started.enter_context(outside(_argv(operator))))
+        with ProgressView(quiet=as_json) as view, ExitStack() as started:
+            (source,) = _sources((run,), (scenario,) if scenario is not None else (), view.progress)
+            if operator is None:
+                found = again(source, progress=view.progress)
+            else:
+                found = replay_outside(source, started.enter_context(outside(_argv(operator))), view.progress)
     except OutsideError as error:
         raise CommandError(USAGE, error) from error
     if as_json:
@@ -57,7 +62,7 @@ def replay(run: Path, operator: str | None, scenario: Path | None, as_json: bool
     return found.verdict.exit_code
 
 
-def _sources(runs: tuple[Path, ...], files: tuple[Path, ...]) -> list[Source]:
+def _sources(runs: tuple[Path, ...], files: tuple[Path, ...], progress: Progress) -> list[Source]:
     """The runs, each asked what the file of its scenario expects, where there is one. A file of no run's scenario is a mistake."""
     from harness.replay.replaying import Source
     from harness.scenario.loader import load_scenario
@@ -66,7 +71,7 @@ def _sources(runs: tuple[Path, ...], files: tuple[Path, ...]) -> list[Source]:
     for file in files:
         scenario = load_scenario(file).scenario
         newer[scenario.name] = (scenario, file)
-    sources = [Source.of(run) for run in runs]
+    sources = [Source.of(run, progress) for run in runs]
     for name, (_, file) in newer.items():
         if name not in {source.scenario.name for source in sources}:
             raise CommandError(USAGE, f"--scenario {file}: none of these runs is one of {name}")
@@ -128,6 +133,7 @@ def mutate(
     """
     from harness.replay.mutants import mutants
     from harness.replay.mutation import mutate as all_mutants
+    from harness.report.progress import ProgressView
 
     if live and scenario:
         raise CommandError(USAGE, "--live runs the scenarios of the runs again, as they were: leave out --scenario")
@@ -135,7 +141,8 @@ def mutate(
         from harness.commands.replay_live import mutate_live
 
         return mutate_live(runs, min_score, out, as_json)
-    found = all_mutants(_sources(runs, scenario), mutants())
+    with ProgressView(quiet=as_json) as view:
+        found = all_mutants(_sources(runs, scenario, view.progress), mutants(), progress=view.progress)
     if as_json:
         emit(found.to_json())
     else:

@@ -13,6 +13,7 @@ from harness.judging import judge_run
 from harness.lifecycle.batch import Batch
 from harness.lifecycle.exit_codes import FAILED, INCONCLUSIVE, OK
 from harness.replay.live import Tried, carry_out, plan
+from harness.report.progress import ProgressView
 
 
 def mutate_live(runs: tuple[Path, ...], min_score: float, out: Path, as_json: bool) -> int:
@@ -21,9 +22,12 @@ def mutate_live(runs: tuple[Path, ...], min_score: float, out: Path, as_json: bo
     minutes = sum(trial.lasts_s for trial in trials) / 60
     say(f"{len(trials)} live runs, about {minutes:.0f} minutes: " + ", ".join(f"{t.mutant.part} in {t.name}" for t in trials))
     tried = []
-    for trial in trials:
-        tried.append(carry_out(trial, out, _play))
-        say(_line(tried[-1]))
+    with ProgressView(quiet=as_json) as view:
+        view.begin(f"{len(trials)} live runs", round(sum(trial.lasts_s for trial in trials)))
+        for trial in trials:
+            tried.append(carry_out(trial, out, _play))
+            view.advance(round(trial.lasts_s))
+            view.say(_line(tried[-1]))
     told = [one for one in tried if not one.untold]
     score = sum(bool(one.noticed_by) for one in told) / len(told) if told else None
     if as_json:

@@ -105,14 +105,17 @@ def judge(run: Path, baseline: Path | None, baselines: Path, strict: bool, githu
     """
     from harness.deploy.judging import is_deploy, judge_deploy
     from harness.judging import judge_run, write_reports
+    from harness.report.progress import ProgressView
 
     if is_deploy(run):
         return tell(judge_deploy(run), strict=strict, as_json=as_json)
-    if baseline is None:
-        judged = keep(*judged_as_run(run, strict=strict))
-    else:
-        judged = keep(*against(judge_run(run, strict=strict), recorded(run, baseline, baselines), strict=strict))
-    write_reports(judged)
+    with ProgressView(quiet=as_json) as view:
+        if baseline is None:
+            judged = keep(*judged_as_run(run, strict=strict, progress=view.progress))
+        else:
+            own = judge_run(run, strict=strict, progress=view.progress)
+            judged = keep(*against(own, recorded(run, baseline, baselines), strict=strict, progress=view.progress))
+        write_reports(judged, view.progress)
     tell_github(github, [part_of(judged)])
     _tell(judged, as_json)
     return judged.verdict.exit_code
@@ -127,11 +130,14 @@ def show(run: Path, as_json: bool) -> int:
     Judges without writing anything, and exits with 0 whatever the verdict.
     """
     from harness.deploy.judging import is_deploy, judge_deploy
+    from harness.report.progress import ProgressView
 
     if is_deploy(run):
         show_deploy(judge_deploy(run), as_json=as_json)
         return OK
-    _tell(judged_as_run(run)[0], as_json)
+    with ProgressView(quiet=as_json) as view:
+        judged, _ = judged_as_run(run, progress=view.progress)
+    _tell(judged, as_json)
     return OK
 
 
@@ -159,9 +165,11 @@ def report(run: Path, github: Path | None) -> int:
     Prints the path of the HTML page; exits with 0 whatever the verdict.
     """
     from harness.judging import write_reports
+    from harness.report.progress import ProgressView
 
-    judged, _ = judged_as_run(run)
-    write_reports(judged)
+    with ProgressView() as view:
+        judged, _ = judged_as_run(run, progress=view.progress)
+        write_reports(judged, view.progress)
     tell_github(github, [part_of(judged)])
     click.echo(judged.directory.path / "report.html")
     return OK

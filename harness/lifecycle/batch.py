@@ -20,6 +20,7 @@ from harness.lifecycle.settled import Settled
 from harness.load.driver import LoadError
 from harness.report import terminal, verdict_json
 from harness.report.live import LiveView
+from harness.report.progress import ProgressView
 from harness.scenario.loader import Loaded
 from harness.scenario.model import Driver, Scenario
 from harness.stack.base import StackError
@@ -94,10 +95,11 @@ class Batch:
                 view.stop()
                 say(f"{loaded.path}: did not start: {error}")
                 return RunOutcome(NOT_STARTED, {"exit_code": NOT_STARTED, "verdict": None, "reason": str(error), "scenario": loaded.path})
-        judged = judge_run(finished.directory.path, strict=self.strict)
-        if self.against is not None and settled is not None:
-            judged = self.against.compare(judged, settled)
-        write_reports(judged)
+        with ProgressView(quiet=self.quiet) as told:
+            judged = judge_run(finished.directory.path, strict=self.strict, progress=told.progress)
+            if self.against is not None and settled is not None:
+                judged = self.against.compare(judged, settled)
+            write_reports(judged, told.progress)
         if not self.quiet:
             terminal.show(judged.verdict, judged.history, judged.scenario, judged.directory.path)
         code = INTERRUPTED if finished.interrupted else judged.verdict.exit_code

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from harness.record import pieces
 from harness.record.frames import FrameError, FrameScan, convert
 from harness.record.pieces import Interval, Rows, inside
+from harness.record.progress import UNTOLD, Progress
 from harness.record.requests import REQUEST_DTYPE
 
 _GAP_BYTES = 4096  # a frame's head is 12
@@ -34,12 +35,13 @@ class Segment:
     journeys: NDArray[np.uint8] | None = None
 
     @classmethod
-    def find(cls, scan: FrameScan, journeys: NDArray[np.uint8] | None) -> Segment:
+    def find(cls, scan: FrameScan, journeys: NDArray[np.uint8] | None, progress: Progress = UNTOLD) -> Segment:
         """Read the file once."""
         blocks = []
         for offset, rows in scan.blocks(pieces.PIECE_ROWS):
             intended = rows["intended_ns"]
             blocks.append((offset, len(rows), intended.min(), intended.max()))
+            progress.advance(rows.nbytes)
         return cls(scan.path, scan.dtype, np.array(blocks, dtype=_BLOCK), journeys)
 
     def touched(self, interval: Interval) -> NDArray[Any]:
@@ -104,6 +106,11 @@ class OnDisk:
     def pieces(self, interval: Interval) -> Iterator[Rows]:
         for segment in self.segments:
             yield from segment.read(segment.touched(interval), interval)
+
+    def sample(self, blocks: int) -> OnDisk:
+        """About so many blocks, spread evenly over each segment."""
+        each = max(1, blocks // max(1, len(self.segments)))
+        return OnDisk([replace(segment, blocks=segment.blocks[:: max(1, len(segment.blocks) // each)]) for segment in self.segments])
 
 
 def _within(blocks: NDArray[Any], interval: tuple[int, int]) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.record.frames import FrameError, FrameScan, NewerSchemaError, read_frames
+from harness.record.progress import UNTOLD, Progress
 
 GAP = np.dtype([("seq", "<u4"), ("gap_us", "<u4")])  # of the request with that `seq`
 LONGEST_US = 2**32 - 1
@@ -28,7 +29,7 @@ class Gaps:
     by_hand: NDArray[Any] | None = None
 
     @classmethod
-    def find(cls, directory: Path, damage: list[str]) -> Gaps:
+    def find(cls, directory: Path, damage: list[str], progress: Progress = UNTOLD) -> Gaps:
         """Those under `directory`. Files that cannot be read are left out; what is wrong with any is noted in `damage`."""
         files = []
         for file in sorted(directory.glob("*.seg")):
@@ -36,8 +37,8 @@ class Gaps:
                 scan = FrameScan(file)
                 if scan.dtype != GAP:
                     raise FrameError(f"{file}: holds no gaps")
-                for _ in scan.blocks():
-                    pass
+                for _, rows in scan.blocks():
+                    progress.advance(rows.nbytes)
                 files.append(file)
                 if scan.torn:
                     damage.append(f"{directory.name}/{file.name}: the last frame is torn")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -116,6 +116,14 @@ class History:
         if span is None:
             return self.between(0, 0)
         return self.between(span.start_ns, span.end_ns if span.end_ns is not None else self.end_ns + 1)
+
+    def read_through(self, requests: Requests, *, bare: bool = False) -> History:
+        """The same run, whose requests are read another way; what was derived stays. `bare`: without all else that grows with a record."""
+        found = replace(self, requests=requests)
+        if bare:
+            found = replace(found, gaps=Gaps(), providers=(), baseline=None)
+        found._derived.update(self._derived)
+        return found
 
     def once(self, key: tuple[Hashable, ...], derive: Callable[[], Derived], of: object = None) -> Derived:
         """What `derive` gives, derived once for each key: scorers ask for the same thing, and a pass over ten million rows takes seconds.

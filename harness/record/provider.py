@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.record.events import SCHEMA_VERSION
 from harness.record.journal import JournalError, newer
+from harness.record.progress import UNTOLD, Progress
 
 OWN_USER_AGENT = "gauntlet"
 """Of the harness's own requests to a provider, which are no caller's."""
@@ -160,9 +161,13 @@ class ProviderWriter:
         self._file.write(json.dumps(document, separators=(",", ":"), default=str) + "\n")
 
 
-def read_journals(folder: Path) -> tuple[ProviderJournal, ...]:
-    """The journals under a folder, by the service's name; none where there is no such folder."""
-    return tuple(read_journal(file) for file in sorted(folder.glob("*.jsonl")))
+def read_journals(folder: Path, progress: Progress = UNTOLD) -> tuple[ProviderJournal, ...]:
+    """The journals under a folder, by the service's name; none where there is no such folder. Tells `progress` the bytes of each."""
+    found = []
+    for file in sorted(folder.glob("*.jsonl")):
+        found.append(read_journal(file))
+        progress.advance(file.stat().st_size)
+    return tuple(found)
 
 
 def parse_rows(service: str, documents: Iterable[Any]) -> ProviderJournal:

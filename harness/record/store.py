@@ -21,6 +21,7 @@ from harness.record.gaps import Gaps
 from harness.record.history import History, Question
 from harness.record.journal import JournalError, newer, read_journal
 from harness.record.pieces import Requests
+from harness.record.progress import UNTOLD, Progress
 from harness.record.provider import CUT, ProviderJournal, read_journals
 from harness.record.requests import ADDED, REQUEST_DTYPE
 
@@ -124,20 +125,22 @@ def write_run_file(directory: RunDirectory, document: Mapping[str, Any]) -> None
     directory.run_file.write_text(text + "\n", encoding="utf-8")
 
 
-def read(path: Path, *, live: bool = False) -> History:
+def read(path: Path, *, live: bool = False, progress: Progress = UNTOLD) -> History:
     """Read a run record, also one that was cut in the middle.
 
     Of a run that still goes on (`live`): without the journals of providers, and nothing is damage, for what looks torn is being written.
-    Raises RecordError when there is no run.json, or the schema is newer.
+    Tells `progress` the bytes that it has read. Raises RecordError when there is no run.json, or the schema is newer.
     """
     directory = RunDirectory(path.resolve())
     run = _read_run_file(directory)
+    if progress is not UNTOLD:
+        progress.begin(f"reading {directory.path.name}", _bulk(directory, live))
     damage: list[str] = []
     events = _read_events(directory, damage)
-    requests, journeys = _read_requests(directory, damage)
-    gaps = Gaps.find(directory.gaps, damage)
+    requests, journeys = _read_requests(directory, damage, progress)
+    gaps = Gaps.find(directory.gaps, damage, progress)
     questions, documents = _read_questions(directory, damage)
-    providers = () if live else _read_providers(directory, events, damage)
+    providers = () if live else _read_providers(directory, events, damage, progress)
     return History(
         events=events,
         requests=requests,
@@ -149,6 +152,12 @@ def read(path: Path, *, live: bool = False) -> History:
         gaps=gaps,
         providers=providers,
     )
+
+
+def _bulk(directory: RunDirectory, live: bool) -> int:
+    """Bytes of all that grows with the number of requests."""
+    files = [*directory.requests.glob("*.seg"), *directory.gaps.glob("*.seg"), *(() if live else directory.providers.glob("*.jsonl"))]
+    return sum(file.stat().st_size for file in files)
 
 
 def _read_run_file(directory: RunDirectory) -> dict[str, Any]:
@@ -187,10 +196,10 @@ def _lost(events: Sequence[Event]) -> Iterator[str]:
             yield f"{place} events before the last one, which counted {counted}"
 
 
-def _read_providers(directory: RunDirectory, events: Sequence[Event], damage: list[str]) -> tuple[ProviderJournal, ...]:
+def _read_providers(directory: RunDirectory, events: Sequence[Event], damage: list[str], progress: Progress) -> tuple[ProviderJournal, ...]:
     """The journals of the mock providers. The last event of a whole record says whose there were; until then they are being written."""
     try:
-        found = read_journals(directory.providers)
+        found = read_journals(directory.providers, progress)
     except JournalError as error:
         raise RecordError(str(error)) from error
     told = next((event.data.get("providers") for event in events if event.kind == ENDED), None)
@@ -201,7 +210,7 @@ def _read_providers(directory: RunDirectory, events: Sequence[Event], damage: li
     return found
 
 
-def _read_requests(directory: RunDirectory, damage: list[str]) -> tuple[Requests, tuple[str, ...]]:
+def _read_requests(directory: RunDirectory, damage: list[str], progress: Progress) -> tuple[Requests, tuple[str, ...]]:
     segments: list[Segment] = []
     journeys: list[str] = []
     for file in sorted(directory.requests.glob("*.seg")):
@@ -212,7 +221,7 @@ def _read_requests(directory: RunDirectory, damage: list[str]) -> tuple[Requests
             lacking = set(REQUEST_DTYPE.names or ()) - ADDED - set(scan.dtype.names or ())
             if lacking:
                 raise FrameError(f"{file}: requests without {', '.join(sorted(lacking))}")
-            segments.append(Segment.find(scan, numbers))
+            segments.append(Segment.find(scan, numbers, progress))
             if scan.torn:
                 damage.append(f"{file.name}: the last frame is torn")
         except NewerSchemaError as error:

@@ -16,6 +16,7 @@ from typing import Any
 from harness.ops.assembly import assemble
 from harness.ops.operator import Operator, Voice
 from harness.ops.targets import Targets
+from harness.record.progress import UNTOLD, Progress
 from harness.replay.hearing import Thoughts, listen
 from harness.replay.mutants import BLIND, DELAY, KINDS, RULE, Mutant, parts_seen
 from harness.replay.replaying import Replay, Source, replay
@@ -148,13 +149,24 @@ class Whole:
         return any(action.verb == mutant.part for action in self.replay.history.actions)
 
 
-def mutate(sources: Sequence[Source], mutants: Sequence[Mutant], told: Callable[[Told], None] = lambda _: None) -> Mutation:
+def mutate(
+    sources: Sequence[Source],
+    mutants: Sequence[Mutant],
+    told: Callable[[Told], None] = lambda _: None,
+    progress: Progress = UNTOLD,
+) -> Mutation:
     """Replay the runs with every mutant, until one of them notices it. `told` hears of each fate as it is known."""
-    wholes = [Whole.of(source) for source in sources]
+    progress.begin("replaying with the whole operator", len(sources))
+    wholes = []
+    for source in sources:
+        wholes.append(Whole.of(source))
+        progress.advance(1)
+    progress.begin(f"replaying with {len(mutants)} mutants", len(mutants))
     found = []
     for mutant in mutants:
         found.append(_fate(mutant, wholes))
         told(found[-1])
+        progress.advance(1)
     return Mutation(tuple(found), tuple((whole.scenario, len(whole.passing)) for whole in wholes))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
@@ -16,6 +16,7 @@ from harness.record import store
 from harness.record.clock import WallAnchor
 from harness.record.events import OPERATOR, STACK
 from harness.record.history import History
+from harness.record.progress import UNTOLD, Progress
 from harness.replay.fidelity import Fidelity, fidelity
 from harness.replay.judging import asked, judge, with_claims
 from harness.replay.outside import OutsideOperator
@@ -40,9 +41,9 @@ class Source:
     until_ns: int  # when the run's own operator was stopped, or the stack: what comes then is the end of the run, and no incident
 
     @classmethod
-    def of(cls, path: Path) -> Source:
+    def of(cls, path: Path, progress: Progress = UNTOLD) -> Source:
         directory = store.RunDirectory(path.resolve())
-        live = store.read(directory.path)
+        live = store.read(directory.path, progress=progress)
         recording = Recording.of(directory)
         anchor = live.run.get("clock", {})
         try:
@@ -115,9 +116,11 @@ class Replay:
         }
 
 
-def replay(source: Source, assembled: Assemble = assemble, alter: Alter | None = None, *, own: bool = True) -> Replay:
+def replay(
+    source: Source, assembled: Assemble = assemble, alter: Alter | None = None, *, own: bool = True, progress: Progress = UNTOLD
+) -> Replay:
     """Play the run to a fresh operator (`own`: the embedded one), and score it. `alter` changes what it gets to see."""
-    rounds = iter(source.rounds)
+    rounds = _shown(source.rounds, progress)
     replayed = play(alter(rounds) if alter is not None else rounds, source.recording.targets, source.wall_offset_s, assembled, own=own)
     history = with_claims(source.live, replayed.events)
     parted = partings(source.live, history, _SAME_ACTION_INTERVALS * source.interval_s)
@@ -128,6 +131,13 @@ def replay(source: Source, assembled: Assemble = assemble, alter: Alter | None =
     return Replay(source, replayed, history, verdict, parted)
 
 
-def replay_outside(source: Source, operator: OutsideOperator) -> Replay:
+def _shown(rounds: Sequence[Seen], progress: Progress) -> Iterator[Seen]:
+    progress.begin("replaying", len(rounds))
+    for seen in rounds:
+        yield seen
+        progress.advance(1)
+
+
+def replay_outside(source: Source, operator: OutsideOperator, progress: Progress = UNTOLD) -> Replay:
     """The same for an operator in a process of its own."""
-    return replay(source, lambda _, voice: operator.join(source.recording.told, voice), own=False)
+    return replay(source, lambda _, voice: operator.join(source.recording.told, voice), own=False, progress=progress)

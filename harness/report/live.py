@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.material import clean
+from harness.report.progress import left
 from harness.report.state import LiveState
 from harness.score.show import show
 
@@ -41,8 +42,8 @@ def _head(state: LiveState) -> Text:
     head = Text.assemble((clean(state.scenario), "bold"), "  ", (state.phase, "bold blue"))
     if state.phase_length_s > 0:
         head.append(f"  {state.phase_elapsed_s:.0f} of {state.phase_length_s:.0f}s", style="dim")
-    if (left := remaining(state)) is not None:
-        head.append(f"  {left}", style="dim")
+    if (time := remaining(state)) is not None:
+        head.append(f"  {time}", style="dim")
     if state.note:
         head.append(f"  {clean(state.note)}", style="italic")
     return head
@@ -53,7 +54,7 @@ def remaining(state: LiveState) -> str | None:
     left_s = state.run_length_s - state.run_elapsed_s
     if state.run_length_s <= 0 or left_s <= 0:
         return None
-    return f"about {left_s:.0f}s left" if left_s < 120 else f"about {left_s / 60:.0f} min left"
+    return left(left_s)
 
 
 def _figures(state: LiveState) -> list[tuple[str, str]]:
@@ -74,8 +75,8 @@ def line(state: LiveState) -> str:
     parts = [f"[{state.run_elapsed_s:6.1f}s] {state.phase}"]
     if state.run_length_s > 0:
         parts += [f"{name} {value}" for name, value in _figures(state)]
-    if (left := remaining(state)) is not None:
-        parts.append(left)
+    if (time := remaining(state)) is not None:
+        parts.append(time)
     parts += [f"{name}: {', '.join(items)}" for name, items in _lists(state) if items]
     if state.note:
         parts.append(state.note)

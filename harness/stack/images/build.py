@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from harness import __version__
 from harness.record.clock import SystemClock
+from harness.record.progress import UNTOLD, Progress
 from harness.stack.images import context, debian, engine, plan, wheels
 from harness.stack.images.plan import Plan
 from harness.stack.images.recipes import NAMES, OPTIONAL, RECIPES, REPOSITORY, ImageError, Recipe
@@ -19,6 +21,7 @@ from harness.stack.images.recipes import NAMES, OPTIONAL, RECIPES, REPOSITORY, I
 LABEL = "gauntlet.image"
 """On every image that is built here; its value is the image's name."""
 _SITE = "/opt/gauntlet/site"
+_STEPS = 2  # of each image: its files are there; it is built
 _OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -54,11 +57,13 @@ def build(
     tag: str | None = None,
     revision: str = "",
     say: Callable[[str], None] = lambda _: None,
+    progress: Progress = UNTOLD,
 ) -> list[Built]:
     """The images of these names, in their order; those are built that the engine lacks.
 
     `base` is an image with Python to build on instead of the release's packages; `tag` is a further name for each; `revision` is noted in
-    what is built; `say` is told what has been built. Raises ImageError for an unknown name, without an engine, and where a build fails.
+    what is built; `say` is told what has been built, `progress` of its steps. Raises ImageError for an unknown name, without an engine, and
+    where a build fails.
     """
     if unknown := sorted(set(names) - RECIPES.keys()):
         raise ImageError(f"no image {', '.join(unknown)}; there are {', '.join((*NAMES, *OPTIONAL))}")
@@ -66,7 +71,7 @@ def build(
     planned = Plan(base)
     missing = _missing(planned, names)
     with tempfile.TemporaryDirectory(prefix="gauntlet-images-") as work:
-        took = _Build(planned, missing, revision, Path(work), say).run()
+        took = _Build(planned, missing, revision, Path(work), say, progress).run()
     for name in names if tag else ():
         engine.tag(planned.reference(name), f"{REPOSITORY}/{name}:{tag}")
     return [_look(name, planned.reference(name), took.get(name, 0.0)) for name in names]
@@ -105,12 +110,16 @@ def _missing(planned: Plan, names: Collection[str]) -> list[str]:
 class _Build:
     """One build of several images."""
 
-    def __init__(self, planned: Plan, missing: list[str], revision: str, work: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, planned: Plan, missing: list[str], revision: str, work: Path, say: Callable[[str], None], progress: Progress
+    ) -> None:
         self._plan = planned
         self._missing = missing
         self._revision = revision
         self._work = work
         self._say = say
+        self._progress = progress
+        self._telling = Lock()  # images are built side by side
         self._clock = SystemClock()
 
     def run(self) -> dict[str, float]:
@@ -118,13 +127,23 @@ class _Build:
         if not self._missing:
             return {}
         packages = {package for name in self._missing for package in RECIPES[name].packages}
+        self._progress.begin(f"building {len(self._missing)} images", bool(packages) + _STEPS * len(self._missing))
         with ThreadPoolExecutor(len(self._missing) + 1) as pool:  # one each: an image waits for its base without keeping another's place
-            root = pool.submit(debian.unpack, packages, self._work) if packages else None
+            root = pool.submit(self._unpack, packages) if packages else None
             tasks: dict[str, Future[float]] = {}
             for name in self._missing:
                 base = tasks.get(self._plan.recipe_of_base(name) or "")
                 tasks[name] = pool.submit(self._build, RECIPES[name], root, base)
             return {name: task.result() for name, task in tasks.items()}
+
+    def _unpack(self, packages: Collection[str]) -> debian.Unpacked:
+        unpacked = debian.unpack(packages, self._work)
+        self._step()
+        return unpacked
+
+    def _step(self) -> None:
+        with self._telling:
+            self._progress.advance(1)
 
     def _build(self, recipe: Recipe, root: Future[debian.Unpacked] | None, base: Future[float] | None) -> float:
         begun_ns = self._clock.now_ns()
@@ -139,9 +158,11 @@ class _Build:
             self._add_distributions(recipe, folder)
         if recipe.mocks:
             context.copy(plan.mocks(), folder)
+        self._step()
         reference = self._plan.reference(recipe.name)
         engine.build(reference, context.archive(folder), {"BASE": self._plan.base_of(recipe.name)}, self._labels(recipe))
         seconds = (self._clock.now_ns() - begun_ns) / 1e9
+        self._step()
         self._say(f"{reference}  {seconds:.1f} s")
         return seconds
 

@@ -25,6 +25,7 @@ from harness.replay.play import play
 from harness.replay.recording import Recording, Seen
 from harness.replay.replaying import Replay, Source, replay
 from harness.score.check import Status
+from tests.heard import Heard
 from tests.unit.replay.recorded import SCENARIO, Run, claims
 
 
@@ -38,7 +39,11 @@ def statuses(found: Replay) -> dict[str, str]:
 
 
 def test_the_same_operator_says_the_same_of_the_same(recorded: RunDirectory) -> None:
-    found = replay(Source.of(recorded.path))
+    heard = Heard()
+    source = Source.of(recorded.path, heard)
+    found = replay(source, progress=heard)
+    assert heard.stages[1:] == [("replaying", len(source.rounds))]
+    assert heard.done[1:] == [len(source.rounds)]
     close = found.fidelity
     assert close.same_operator
     assert close.agreeing == len(close.told) >= 3

@@ -20,6 +20,7 @@ from harness.stack.images import NAMES, OPTIONAL, ImageError, build, context, de
 from harness.stack.images import plan as planning
 from harness.stack.images.plan import Plan
 from harness.stack.images.recipes import RECIPES
+from tests.heard import Heard
 
 
 @pytest.fixture(autouse=True)
@@ -243,3 +244,16 @@ def test_an_unknown_image_and_a_missing_engine_are_said_clearly(monkeypatch: pyt
         done = CliRunner().invoke(cli, ["images", *words])
         assert done.exit_code == 4
         assert "no Docker client on the PATH" in done.output
+
+
+def test_a_build_tells_of_its_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(engine, "check", lambda: None)
+    monkeypatch.setattr(engine, "identity", lambda _: None)
+    monkeypatch.setattr(engine, "build", lambda *_: None)
+    monkeypatch.setattr(engine, "described", lambda _: [{"Id": "sha256:1", "Size": 1}])
+    monkeypatch.setattr(debian, "unpack", lambda *_: debian.Unpacked(tmp_path, {}))
+    heard, said = Heard(), list[str]()
+    build(("nginx", "alertmanager"), say=said.append, progress=heard)
+    assert heard.stages == [("building 3 images", 7)], "with their base; packages are a step, and each image is two"
+    assert heard.done == [7]
+    assert len(said) == 3
