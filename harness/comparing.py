@@ -67,10 +67,8 @@ def compare(
 
 def compare_turns(turns: Sequence[tuple[Path, Path]], *, metric: Metric, strict: bool = False) -> Comparison:
     """Files of pytest-benchmark of two versions that were measured in turn: (base, candidate) of each turn. Raises RecordError."""
-    files = [tuple(TimingFile.parse(_read(path), str(path)) for path in turn) for turn in turns]
-    metrics = timings.compare_turns([(base, candidate) for base, candidate in files], metric)
-    parties = [Party(str(path), file.commit, file.machine) for path, file in zip(turns[0], files[0], strict=True)]
-    return Comparison(parties[0], parties[1], metrics, compared([c.result for c in metrics], strict=strict))
+    files = [(_timings(base), _timings(candidate)) for base, candidate in turns]
+    return _of_files(*files[0], timings.compare_turns(files, metric), strict)
 
 
 def _runs(base: Path, candidate: Path, anchor: Path | None, strict: bool, progress: Progress) -> Comparison:
@@ -106,10 +104,17 @@ def read_arm(path: Path, progress: Progress = UNTOLD) -> Arm:
 
 
 def _benchmarks(base: Path, candidate: Path, metric: Metric, strict: bool) -> Comparison:
-    files = [TimingFile.parse(_read(path), str(path)) for path in (base, candidate)]
-    metrics = timings.compare_files(files[0], files[1], metric)
-    parties = [Party(str(path), file.commit, file.machine) for path, file in zip((base, candidate), files, strict=True)]
+    before, after = _timings(base), _timings(candidate)
+    return _of_files(before, after, timings.compare_files(before, after, metric), strict)
+
+
+def _of_files(base: TimingFile, candidate: TimingFile, metrics: tuple[Compared, ...], strict: bool) -> Comparison:
+    parties = [Party(file.path, file.commit, file.machine) for file in (base, candidate)]
     return Comparison(parties[0], parties[1], metrics, compared([c.result for c in metrics], strict=strict))
+
+
+def _timings(path: Path) -> TimingFile:
+    return TimingFile.parse(_read(path), str(path))
 
 
 def _read(path: Path) -> str:

@@ -61,13 +61,14 @@ class Preconditions:
 
     def phase(self, name: str) -> str | None:
         """Can an objective of this phase be decided?"""
-        return self.measured(name) or next((reason for use in self.scenario.faults if (reason := self._fault_in(use, name))), None)
+        own = (self.fault(use.id) for use in self.scenario.faults if use.phase == name)
+        return self.measured(name) or next(filter(None, own), None)
 
     def measured(self, name: str) -> str | None:
-        """Can anything be told of this phase, whatever its own faults did? What earlier phases broke is still asked for."""
-        before = (use for use in self.scenario.faults if use.phase != name)
-        asked = self.requests or self._reached(name) or self.generator(name)
-        return asked or next((reason for use in before if (reason := self._fault_in(use, name))), None)
+        """Can anything be told of this phase, whatever its own faults did? Those of earlier phases must have bitten, and be gone."""
+        earlier = (use for use in self.scenario.faults if PHASES.index(use.phase) < PHASES.index(name))
+        left = (self.fault(use.id) or self.gone(use) for use in earlier)
+        return self.requests or self._reached(name) or self.generator(name) or next(filter(None, left), None)
 
     def _reached(self, name: str) -> str | None:
         span = self.history.phase(name)
@@ -152,12 +153,6 @@ class Preconditions:
             known = min(known, len(values))
         if known < HEALTH_KNOWN * math.floor(held.length_s):
             yield f"the generator told {known} times in the {held.length_s:.0f}s of {name} how it was, instead of every second"
-
-    def _fault_in(self, use: FaultUse, name: str) -> str | None:
-        """Faults of this phase must have bitten; faults of earlier phases must also be gone."""
-        if PHASES.index(use.phase) > PHASES.index(name):
-            return None
-        return self.fault(use.id) or (self.gone(use) if use.phase != name else None)
 
     def fault(self, fault_id: str) -> str | None:
         """Is there evidence that the fault bit? `first_failure` says why not, once, in validity.fault.<id>."""

@@ -56,12 +56,8 @@ def compare_files(base: TimingFile, candidate: TimingFile, metric: Metric) -> tu
     """Every benchmark of either file: how much longer its median round takes."""
     names = [*base.rounds, *(name for name in candidate.rounds if name not in base.rounds)]
     shared = [name for name in names if name in base.rounds and name in candidate.rounds]
-    judged = {c.result.name: c for c in compare.judge([_measured(name, base, candidate, metric) for name in shared])}
-    obstacles = "; ".join(_obstacles(base, candidate))
-    found = [judged.get(f"compare.{name}") or _absent(name, base if name in candidate.rounds else candidate) for name in names]
-    if not obstacles:
-        return tuple(found)
-    return tuple(replace(c, result=replace(c.result, status=Status.INCONCLUSIVE, reason=obstacles)) for c in found)
+    judged = compare.judge([_measured(name, base, candidate, metric) for name in shared])
+    return _told(names, judged, (base, candidate), _obstacles(base, candidate))
 
 
 def compare_turns(turns: Sequence[tuple[TimingFile, TimingFile]], metric: Metric) -> tuple[Compared, ...]:
@@ -72,12 +68,18 @@ def compare_turns(turns: Sequence[tuple[TimingFile, TimingFile]], metric: Metric
     files = [file for turn in turns for file in turn]
     names = list(dict.fromkeys(name for file in files for name in file.rounds))
     shared = [name for name in names if all(name in file.rounds for file in files)]
-    judged = {c.result.name: c for c in compare.judge([_in_turn(name, turns, metric) for name in shared])}
-    obstacles = "; ".join(dict.fromkeys(told for base, candidate in turns for told in _obstacles(base, candidate)))
-    found = [judged.get(f"compare.{name}") or _absent(name, next(f for f in files if name not in f.rounds)) for name in names]
+    judged = compare.judge([_in_turn(name, turns, metric) for name in shared])
+    return _told(names, judged, files, [told for base, candidate in turns for told in _obstacles(base, candidate)])
+
+
+def _told(names: Sequence[str], judged: Sequence[Compared], files: Sequence[TimingFile], obstacles: Sequence[str]) -> tuple[Compared, ...]:
+    """One for each name: what was judged, or which of the files lacks it; nothing but the obstacles where there are some."""
+    by_name = {c.result.name: c for c in judged}
+    found = [by_name.get(f"compare.{name}") or _absent(name, next(f for f in files if name not in f.rounds)) for name in names]
     if not obstacles:
         return tuple(found)
-    return tuple(replace(c, result=replace(c.result, status=Status.INCONCLUSIVE, reason=obstacles)) for c in found)
+    reason = "; ".join(dict.fromkeys(obstacles))
+    return tuple(replace(c, result=replace(c.result, status=Status.INCONCLUSIVE, reason=reason)) for c in found)
 
 
 def _in_turn(name: str, turns: Sequence[tuple[TimingFile, TimingFile]], metric: Metric) -> Measured:
