@@ -54,8 +54,6 @@ class Application:
         yield from self._caches(t_s, window_s)
         yield from self._pools(t_s, window_s)
         yield from self._providers(t_s, window_s)
-        for (service, state), grown in self._grown(contract.INGEST, t_s, window_s, "state").items():
-            yield Reading(service, f"documents_per_s:{state}", grown / window_s)
         yield from self._data(t_s, window_s)
         yield from self._users(t_s, window_s)
         for (service, reason), grown in self._grown(contract.DEGRADED, t_s, window_s, "reason").items():
@@ -69,11 +67,10 @@ class Application:
 
     def _data(self, t_s: float, window_s: float) -> Iterator[Reading]:
         """What becomes of documents, and which vectors cannot be used."""
-        ended = self._grown(contract.INGEST, t_s, window_s, "state")
-        for service in dict.fromkeys(service for service, _ in ended):
-            dead, indexed = ended.get((service, "dead"), 0.0), ended.get((service, "indexed"), 0.0)
-            if dead + indexed:
-                yield Reading(service, "documents_failed", dead / (dead + indexed), round(dead + indexed))
+        documents = self._grown(contract.INGEST, t_s, window_s, "state")
+        for (service, state), grown in documents.items():
+            yield Reading(service, f"documents_per_s:{state}", grown / window_s)
+        yield from _shares(documents, "documents_failed", "dead", "indexed")
         for (service, reason), grown in self._grown(contract.VECTOR_REJECTED, t_s, window_s, "reason").items():
             yield Reading(service, f"vectors_rejected_per_s:{reason}", grown / window_s)
 
@@ -89,11 +86,7 @@ class Application:
                 yield Reading(service, "queries_per_user", grown * 60.0 / window_s / n)
 
     def _caches(self, t_s: float, window_s: float) -> Iterator[Reading]:
-        found = self._grown(contract.CACHE_REQUESTS, t_s, window_s, "result")
-        for service in dict.fromkeys(service for service, _ in found):
-            hits, misses = found.get((service, "hit"), 0.0), found.get((service, "miss"), 0.0)
-            if hits + misses:
-                yield Reading(service, "cache_hits", hits / (hits + misses), round(hits + misses))
+        yield from _shares(self._grown(contract.CACHE_REQUESTS, t_s, window_s, "result"), "cache_hits", "hit", "miss")
 
     def _pools(self, t_s: float, window_s: float) -> Iterator[Reading]:
         """Over all instances: one that is exhausted among several shows in what waits."""
@@ -158,3 +151,11 @@ def _asked(key: Key, service: str) -> bool:
 
 def _of_model(key: Key) -> tuple[str, str]:
     return key.label("provider"), key.label("model")
+
+
+def _shares(grown: Mapping[tuple[str, str], float], name: str, of: str, beside: str) -> Iterator[Reading]:
+    """By service, the share of what came to the one end in what came to either."""
+    for service in dict.fromkeys(service for service, _ in grown):
+        part, rest = grown.get((service, of), 0.0), grown.get((service, beside), 0.0)
+        if part + rest:
+            yield Reading(service, name, part / (part + rest), round(part + rest))
